@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cgroups/host.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "cgroups/cgroup.h"
+#include "cgroups/tree.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+
+const struct json_name cgroup_driver_names[] = {
+	{"cgroupfs", CGROUP_CGROUPFS},
+	{"systemd", CGROUP_SYSTEMD},
+	{"disabled", CGROUP_DISABLED},
+	{NULL, 0},
+};
+
+/* By bit. */
+static const char *const controllers[] = {
+	"cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma", "misc", "dmem"};
+
+const char *cgroup_controller_name(unsigned int bit)
+{
+	for (size_t i = 0; i < ARRAY_LEN(controllers); i++)
+		if (bit == 1U << i)
+			return controllers[i];
+	return "?";
+}
+
+/* The bit of the LEN bytes at NAME, 0 when there is no such controller. */
+static unsigned int controller_bit(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(controllers); i++)
+		if (strlen(controllers[i]) == len && memcmp(controllers[i], name, len) == 0)
+			return 1U << i;
+	return 0;
+}
+
+static unsigned int parse_list(const char *text, size_t len, const char *separators)
+{
+	const char *end = text + len;
+	unsigned int mask = 0;
+
+	while (text < end) {
+		size_t n = strcspn(text, separators);
+
+		if (n > (size_t)(end - text))
+			n = (size_t)(end - text);
+		mask |= controller_bit(text, n);
+		text += n + 1;
+	}
+	return mask;
+}
+
+unsigned int cgroup_controllers_parse(const char *text)
+{
+	return parse_list(text, strlen(text), " \n");
+}
+
+int host_parse_own(const char *text, char *own, size_t size, unsigned int *ret_v1)
+{
+	unsigned int v1 = 0;
+	bool found = false;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		const char *names = memchr(text, ':', len);
+		const char *path = names ? memchr(names + 1, ':', len - (names + 1 - text)) : NULL;
+
+		if (path && text[0] == '0' && names == text + 1 && path == names + 1) {
+			size_t n = len - (size_t)(path + 1 - text);
+
+			if (n >= size)
+				return -ENAMETOOLONG;
+			memcpy(own, path + 1, n);
+			own[n] = '\0';
+			found = true;
+		} else if (path) {
+			v1 |= parse_list(names + 1, (size_t)(path - names - 1), ",:");
+			if (path - names - 1 >= 5 &&
+				memmem(names + 1, path - names - 1, "blkio", 5))
+				v1 |= CGROUP_IO;
+		}
+		text += len + (text[len] == '\n');
+	}
+	*ret_v1 = v1;
+	return found ? 0 : -ENOENT;
+}
+
+static bool is_cgroup2(int fd)
+{
+	struct statfs fs;
+
+	return fd >= 0 && sys_fstatfs(fd, &fs) >= 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+int cgroup_host_probe(int procfd, struct cgroup_host *ret, struct err *err)
+{
+	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	struct cgroup_host host = {.rootfd = -1, .helper = CGROUP_HELPER};
+	autoclose int fd = -1;
+	autobuf struct buf text = {};
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(mounts) && !is_cgroup2(fd); i++) {
+		cleanup_close(&fd);
+		fd = sys_openat(AT_FDCWD, mounts[i], O_RDONLY | O_DIRECTORY, 0);
+		host.mount = mounts[i];
+	}
+	if (!is_cgroup2(fd))
+		return err_set(err, -ENOENT,
+			"no cgroup v2 tree is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified; "
+			"mount one, or use the cgroup manager \"disabled\"");
+	r = tree_controllers(fd, "cgroup.controllers", &host.controllers);
+	if (r < 0)
+		return err_sys(err, r, "read %s/cgroup.controllers", host.mount);
+	r = fd_read_file(procfd, "self/cgroup", 1 << 20, &text);
+	if (r >= 0)
+		r = host_parse_own(buf_str(&text), host.own, sizeof(host.own), &host.v1);
+	if (r < 0)
+		return err_sys(err, r, "find the own cgroup in /proc/self/cgroup");
+	host.hybrid = host.v1 != 0;
+	host.rootfd = take_fd(&fd);
+	*ret = host;
+	return 0;
+}
+
+void cgroup_host_close(struct cgroup_host *host)
+{
+	if (host->mount)
+		cleanup_close(&host->rootfd);
+	host->mount = NULL;
+}
