@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/container.h"
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "base/sys.h"
+#include "runtime/plan.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+
+enum { ID_MAX = 255, RECORD_MAX = 1 << 20, CONFIG_MAX = 64 << 20 };
+
+/* ---- the runtime's root ---- */
+
+/* Root of a user namespace, as rootless podman's child, has the user's directory; without one it is
+ * root of a container, whose /run is its own. */
+static char *default_root(const struct plan_host *host)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	char *root;
+
+	if (!host->privileged && dir && dir[0] == '/')
+		return asprintf(&root, "%s/brig-oci", dir) < 0 ? NULL : root;
+	if (host->uid == 0)
+		return strdup("/run/brig-oci");
+	return asprintf(&root, "/tmp/brig-oci-%u", geteuid()) < 0 ? NULL : root;
+}
+
+static int make_root(const char *path)
+{
+	autoclose int top = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
+
+	return path_mkdir(top, path, 0700, (uid_t)-1, (gid_t)-1);
+}
+
+/* Opens PATH as our directory. One that others may write to is not ours: /tmp is everybody's. */
+static int open_root(const char *path, struct err *err)
+{
+	autoclose int fd = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+	struct stat st;
+	int r;
+
+	if (fd == -ENOENT)
+		fd = make_root(path);
+	if (fd < 0)
+		return err_sys(err, fd, "--root: open %s", path);
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		return err_sys(err, r, "--root: %s", path);
+	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 0022))
+		return err_set(err, -EPERM,
+			"--root: %s belongs to uid %u with mode %04o; it must be yours, and "
+			"writable by "
+			"you alone",
+			path, st.st_uid, st.st_mode & 07777);
+	return take_fd(&fd);
+}
+
+static int check_procfs(int fd)
+{
+	struct statfs fs;
+	int r = sys_fstatfs(fd, &fs);
+
+	return r < 0 ? r : fs.f_type == PROC_SUPER_MAGIC ? 0 : -EINVAL;
+}
+
+int runtime_open_procfs(struct err *err)
+{
+	autoclose int fs = sys_fsopen("proc"), fd = -1;
+	int r;
+
+	if (fs >= 0 && sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		fd = sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (fd < 0)
+		fd = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return err_sys(err, fd, "open /proc");
+	r = check_procfs(fd);
+	if (r < 0)
+		return err_set(err, r, "/proc is not a procfs; mount one there");
+	return take_fd(&fd);
+}
+
+int runtime_open(const struct runtime_options *options, struct runtime *ret, struct err *err)
+{
+	struct plan_host host = {};
+	struct runtime rt = {
+		.rootfd = -1,
+		.procfd = -1,
+		.rootless = geteuid() != 0,
+		.cgroup_driver = options->cgroup_driver,
+	};
+	int r = plan_probe_host(&host, err);
+
+	if (r < 0)
+		return r;
+	if (options->root && options->root[0] != '/') {
+		autofree char *cwd = getcwd(NULL, 0);
+
+		if (!cwd || asprintf(&rt.root, "%s/%s", cwd, options->root) < 0)
+			rt.root = NULL;
+	} else {
+		rt.root = options->root ? strdup(options->root) : default_root(&host);
+	}
+	if (!rt.root)
+		return err_sys(err, -ENOMEM, "--root");
+	r = rt.rootfd = open_root(rt.root, err);
+	if (r >= 0)
+		r = rt.procfd = runtime_open_procfs(err);
+	if (r < 0) {
+		runtime_close(&rt);
+		return r;
+	}
+	*ret = rt;
+	return 0;
+}
+
+void runtime_close(struct runtime *rt)
+{
+	cleanup_free(&rt->root);
+	cleanup_close(&rt->rootfd);
+	cleanup_close(&rt->procfd);
+}
+
+/* ---- one container ---- */
+
+const char *container_status_name(enum container_status status)
+{
+	static const char *const names[] = {
+		[CONTAINER_CREATING] = "creating",
+		[CONTAINER_CREATED] = "created",
+		[CONTAINER_RUNNING] = "running",
+		[CONTAINER_PAUSED] = "paused",
+		[CONTAINER_STOPPED] = "stopped",
+	};
+
+	return names[status];
+}
+
+int container_check_id(const char *id, struct err *err)
+{
+	size_t n = strlen(id);
+
+	if (!n || n > ID_MAX)
+		return err_set(err, -EINVAL, "container id: must have 1 to %d characters", ID_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)id[i]) && !strchr("_+-.", id[i]))
+			return err_set(err, -EINVAL,
+				"container id \"%s\": only letters, digits and _ + - . may be used",
+				id);
+	if (id[0] == '.')
+		return err_set(err, -EINVAL, "container id \"%s\": must not begin with a dot", id);
+	return 0;
+}
+
+static int init_container(const struct runtime *rt, const char *id, struct container *ret)
+{
+	*ret = (struct container){.rt = rt, .dirfd = -1, .pidfd = -1, .id = strdup(id)};
+	return ret->id ? 0 : -ENOMEM;
+}
+
+/*
+ * Locks the directory that the name stands for at the end: while we waited, the container may
+ * have been deleted and even made anew.
+ */
+static int lock_dir(const struct runtime *rt, const char *id, int fd)
+{
+	struct stat mine, there;
+	int r = sys_flock(fd, LOCK_EX);
+
+	if (r == 0)
+		r = sys_fstat(fd, &mine);
+	if (r == 0)
+		r = sys_fstatat(rt->rootfd, id, &there, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && mine.st_ino != there.st_ino)
+		r = -ENOENT;
+	return r;
+}
+
+int container_new(const struct runtime *rt, const char *id, struct container *ret, struct err *err)
+{
+	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
+	int r = container_check_id(id, err);
+
+	if (r < 0)
+		return r;
+	if (init_container(rt, id, &c) < 0)
+		return err_sys(err, -ENOMEM, "container \"%s\"", id);
+	r = sys_mkdirat(rt->rootfd, id, 0700);
+	if (r == -EEXIST)
+		return err_set(err, r,
+			"container \"%s\" exists already; delete it or choose another id", id);
+	if (r < 0)
+		return err_sys(err, r, "make %s/%s", rt->root, id);
+	r = c.dirfd = sys_openat(rt->rootfd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (r >= 0)
+		r = sys_flock(c.dirfd, LOCK_EX);
+	if (r < 0) {
+		sys_unlinkat(rt->rootfd, id, AT_REMOVEDIR);
+		return err_sys(err, r, "open %s/%s", rt->root, id);
+	}
+	*ret = c;
+	c = (struct container){.dirfd = -1, .pidfd = -1};
+	return 0;
+}
+
+int container_lock(struct container *c, struct err *err)
+{
+	int r = c->dirfd = sys_openat(c->rt->rootfd, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+
+	if (r >= 0)
+		r = lock_dir(c->rt, c->id, c->dirfd);
+	if (r == -ENOENT)
+		return err_set(err, r, "container \"%s\" does not exist", c->id);
+	return r < 0 ? err_sys(err, r, "container \"%s\": lock it", c->id) : 0;
+}
+
+static const char *text_of(const json_t *record, const char *key)
+{
+	return json_string_value(json_object_get(record, key));
+}
+
+static int read_members(struct container *c, struct err *err)
+{
+	const json_t *j = c->json, *cgroup = json_object_get(j, "cgroup");
+
+	c->bundle = text_of(j, "bundle");
+	c->rootfs = text_of(j, "rootfs");
+	c->created = text_of(j, "created");
+	c->owner = text_of(j, "owner");
+	c->intel_rdt = text_of(j, "intelRdt");
+	c->cgroup = (struct cgroup_saved){
+		.driver = (enum cgroup_driver)json_integer_value(json_object_get(cgroup, "driver")),
+		.path = text_of(cgroup, "path"),
+		.top = text_of(cgroup, "top"),
+		.unit = text_of(cgroup, "unit"),
+		.delegated = text_of(cgroup, "delegated"),
+		.inode = (uint64_t)json_integer_value(json_object_get(cgroup, "inode")),
+		.rootless = json_is_true(json_object_get(cgroup, "rootless")),
+	};
+	if (!cgroup)
+		c->cgroup.driver = CGROUP_DISABLED;
+	c->pid = (pid_t)json_integer_value(json_object_get(j, "pid"));
+	c->start_time = (unsigned long long)json_integer_value(json_object_get(j, "startTime"));
+	c->terminal = json_is_true(json_object_get(j, "terminal"));
+	if (!c->bundle || !c->rootfs || !c->created || !c->owner || c->pid < 0)
+		return err_set(err, -EINVAL,
+			"container \"%s\": state.json is damaged; delete it with "
+			"--force",
+			c->id);
+	return 0;
+}
+
+/* Opens the init's pidfd, if the process of that number is still the one that we made. */
+static void find_init(struct container *c)
+{
+	unsigned long long start_time;
+	char state;
+
+	if (!c->pid)
+		return;
+	c->pidfd = sys_pidfd_open(c->pid, 0);
+	if (c->pidfd < 0) {
+		c->pidfd = -1;
+		return;
+	}
+	if (process_start_time(c->rt->procfd, c->pid, &start_time, &state) < 0 ||
+		start_time != c->start_time || state == 'Z' || state == 'X')
+		cleanup_close(&c->pidfd);
+}
+
+static int load_record(struct container *c, struct err *err)
+{
+	autobuf struct buf text = {};
+	int r = fd_read_file(c->dirfd, "state.json", RECORD_MAX, &text);
+
+	if (r == -ENOENT) { /* creating: nothing is recorded yet, nor made */
+		c->cgroup.driver = CGROUP_DISABLED;
+		return 0;
+	}
+	if (r < 0)
+		return err_sys(err, r, "container \"%s\": read state.json", c->id);
+	r = json_parse("state.json", text.data, text.len, &c->json, err);
+	if (r == 0)
+		r = read_members(c, err);
+	if (r == 0)
+		find_init(c);
+	return r;
+}
+
+int container_open(
+	const struct runtime *rt, const char *id, bool lock, struct container *ret, struct err *err)
+{
+	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
+	int r = container_check_id(id, err);
+
+	if (r < 0)
+		return r;
+	if (init_container(rt, id, &c) < 0)
+		return err_sys(err, -ENOMEM, "container \"%s\"", id);
+	if (lock)
+		r = container_lock(&c, err);
+	else
+		r = c.dirfd = sys_openat(rt->rootfd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (lock && r < 0)
+		return r;
+	if (r == -ENOENT)
+		return err_set(err, r, "container \"%s\" does not exist", id);
+	if (r < 0)
+		return err_sys(err, r, "container \"%s\": open %s/%s", id, rt->root, id);
+	r = load_record(&c, err);
+	if (r < 0)
+		return r;
+	*ret = c;
+	c = (struct container){.dirfd = -1, .pidfd = -1};
+	return 0;
+}
+
+void container_close(struct container *c)
+{
+	cleanup_close(&c->dirfd);
+	cleanup_close(&c->pidfd);
+	cleanup_free(&c->id);
+	json_decref(c->json);
+	c->json = NULL;
+}
+
+int container_record(struct container *c, json_t *record, struct err *err)
+{
+	autobuf struct buf text = {};
+	int r;
+
+	json_decref(c->json);
+	c->json = record;
+	if (!record || json_write(record, JSON_COMPACT, &text) < 0)
+		return err_sys(err, -ENOMEM, "container \"%s\": write state.json", c->id);
+	r = fd_replace_file(c->dirfd, "state.json", text.data, text.len, 0600);
+	if (r < 0)
+		return err_sys(err, r, "container \"%s\": write state.json", c->id);
+	return read_members(c, err);
+}
+
+int container_cgroup(const struct container *c, struct cgroup **ret, struct err *err)
+{
+	autocgrouphost struct cgroup_host host = {.rootfd = -1};
+	int r = 0;
+
+	if (c->cgroup.driver != CGROUP_DISABLED)
+		r = cgroup_host_probe(c->rt->procfd, &host, err);
+	if (r == 0)
+		r = cgroup_open(&c->cgroup, &host, ret, err);
+	return r < 0 ? err_add(err, "container \"%s\"", c->id) : 0;
+}
+
+static bool is_frozen(const struct container *c)
+{
+	autocgroup struct cgroup *cgroup = NULL;
+	struct err ignored = {};
+	bool frozen = false;
+
+	if (c->cgroup.driver == CGROUP_DISABLED || container_cgroup(c, &cgroup, &ignored) < 0)
+		return false;
+	return cgroup_is_frozen(cgroup, &frozen, &ignored) == 0 && frozen;
+}
+
+enum container_status container_status(const struct container *c)
+{
+	struct stat st;
+
+	if (!c->json || !c->pid)
+		return CONTAINER_CREATING;
+	if (c->pidfd < 0)
+		return CONTAINER_STOPPED;
+	if (sys_fstatat(c->dirfd, "start.sock", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return CONTAINER_CREATED;
+	return is_frozen(c) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+}
+
+int container_config(const struct container *c, struct spec_config **ret, struct err *err)
+{
+	autobuf struct buf text = {};
+	int r = fd_read_file(c->dirfd, "config.json", CONFIG_MAX, &text);
+
+	if (r < 0)
+		return err_sys(err, r, "container \"%s\": read config.json", c->id);
+	return spec_config_parse("config.json", text.data, text.len, ret, err);
+}
+
+json_t *container_state_json(const struct container *c, const struct spec_config *config,
+	enum container_status status, pid_t pid)
+{
+	autojson json_t *annotations = json_object();
+	json_t *state;
+
+	for (size_t i = 0; annotations && i < config->annotations.count; i++)
+		json_object_set_new(annotations, config->annotations.items[i].key,
+			json_string(config->annotations.items[i].value));
+	state = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "ociVersion", "1.3.0", "id",
+		c->id, "status", container_status_name(status), "bundle", c->bundle, "rootfs",
+		c->rootfs, "created", c->created, "owner", c->owner, "annotations", annotations);
+	if (state && pid && json_object_set_new(state, "pid", json_integer(pid)) < 0) {
+		json_decref(state);
+		return NULL;
+	}
+	return state;
+}
+
+int container_signal(const struct container *c, int sig, struct err *err)
+{
+	int r = c->pidfd < 0 ? -ESRCH : sys_pidfd_send_signal(c->pidfd, sig);
+
+	if (r == -ESRCH)
+		return err_set(err, r, "container \"%s\": container not running", c->id);
+	return r < 0 ? err_sys(err, r, "container \"%s\": send signal %d", c->id, sig) : 0;
+}
+
+int container_each(
+	const struct runtime *rt, int (*fn)(const char *id, void *arg), void *arg, struct err *err)
+{
+	int copy = sys_openat(rt->rootfd, ".", O_RDONLY | O_DIRECTORY, 0), r = 0;
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+	struct err ignored = {};
+
+	if (!dir) {
+		r = copy < 0 ? copy : -ENOMEM;
+		cleanup_close(&copy);
+		return err_sys(err, r, "read %s", rt->root);
+	}
+	while (r == 0 && (entry = readdir(dir)))
+		if (entry->d_type == DT_DIR && container_check_id(entry->d_name, &ignored) == 0 &&
+			entry->d_name[0] != '.')
+			r = fn(entry->d_name, arg);
+	closedir(dir);
+	return r;
+}
+
+int container_remove(struct container *c, struct err *err)
+{
+	int r;
+
+	/* What is usually there, without reading the directory; then whatever else is. */
+	sys_unlinkat(c->dirfd, "state.json", 0);
+	sys_unlinkat(c->dirfd, "config.json", 0);
+	r = sys_unlinkat(c->rt->rootfd, c->id, AT_REMOVEDIR);
+	if (r == -ENOTEMPTY) { /* it was never started */
+		sys_unlinkat(c->dirfd, "start.sock", 0);
+		r = sys_unlinkat(c->rt->rootfd, c->id, AT_REMOVEDIR);
+	}
+	if (r < 0)
+		r = path_remove_tree(c->rt->rootfd, c->id);
+
+	return r < 0 ? err_sys(err, r, "container \"%s\": remove %s/%s", c->id, c->rt->root, c->id)
+		     : 0;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A container on disk: its directory below the runtime's root, its record, its lock, its status.
+ *
+ *   ROOT/ID/state.json   the record: what never changes after creation, and the init's identity
+ *   ROOT/ID/config.json  the configuration as it was at creation, byte for byte
+ *   ROOT/ID/start.sock   where the init waits; there only from created to running
+ *
+ * The directory's flock(2) serialises the verbs that change a container; readers take none and see
+ * the old record or the new one whole. The status is never stored, it is derived: from the init
+ * (pid and start time, so that a pid that was used again is not mistaken), the socket and the
+ * freezer. A record without a pid is "creating": its creator is at work, or died and left the rest
+ * to delete --force.
+ */
+#pragma once
+
+#include "base/cancel.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "cgroups/cgroup.h"
+#include "spec/config.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct runtime {
+	char *root; /* absolute path of the directory of containers */
+	int rootfd; /* that directory */
+	int procfd; /* a procfs that only we see */
+	bool rootless;
+	enum cgroup_driver cgroup_driver;
+	const struct cancel *cancel; /* what ends making a container, or NULL */
+};
+
+struct runtime_options {
+	const char *root; /* NULL: /run/brig-oci, or $XDG_RUNTIME_DIR/brig-oci */
+	enum cgroup_driver cgroup_driver;
+};
+
+/* Opens (and makes, mode 0700) the root. The process of a command; end with runtime_close(). */
+int runtime_open(const struct runtime_options *options, struct runtime *ret, struct err *err);
+void runtime_close(struct runtime *rt);
+
+/*
+ * A private procfs: from fsopen(2) where that is allowed, else the host's /proc, checked to be
+ * one. Nothing mounted over parts of /proc can redirect what is written through it.
+ */
+int runtime_open_procfs(struct err *err);
+
+enum container_status {
+	CONTAINER_CREATING,
+	CONTAINER_CREATED,
+	CONTAINER_RUNNING,
+	CONTAINER_PAUSED,
+	CONTAINER_STOPPED,
+};
+
+/* "creating", …; the word of `state` and of the hooks. */
+const char *container_status_name(enum container_status status);
+
+struct container {
+	const struct runtime *rt;
+	int dirfd;
+	char *id;
+	json_t *json; /* the record; what follows is borrowed from it */
+
+	const char *bundle, *rootfs, *created, *owner;
+	pid_t pid; /* of the init; 0 while creating */
+	unsigned long long start_time;
+	struct cgroup_saved cgroup;
+	const char *intel_rdt; /* directory to remove with the container, or NULL */
+	bool terminal;
+	int pidfd; /* of the init, −1 when it has ended */
+};
+
+/* IDs are names of directories: 1 to 255 letters, digits and "_+-.", not beginning with ".". */
+int container_check_id(const char *id, struct err *err);
+
+/* Makes the directory and takes its lock. −EEXIST when the id is in use. */
+int container_new(const struct runtime *rt, const char *id, struct container *ret, struct err *err);
+/* Opens an existing one; LOCK: waits for its lock. −ENOENT: `container "ID" does not exist`. */
+int container_open(const struct runtime *rt, const char *id, bool lock, struct container *ret,
+	struct err *err);
+void container_close(struct container *c);
+/* Takes the lock of a container whose directory was closed. −ENOENT when it was deleted. */
+int container_lock(struct container *c, struct err *err);
+
+/* Writes RECORD (stolen) as the container's record and reads the members from it. */
+int container_record(struct container *c, json_t *record, struct err *err);
+
+enum container_status container_status(const struct container *c);
+
+/* Opens the container's cgroup. *RET is ended with cgroup_free(). −ENOENT when it is gone. */
+int container_cgroup(const struct container *c, struct cgroup **ret, struct err *err);
+
+/* The configuration at creation, parsed. */
+int container_config(const struct container *c, struct spec_config **ret, struct err *err);
+
+/* What `state` prints and hooks get: runtime-spec, runtime.md "State". PID 0 is left out. The
+ * caller owns the result; NULL without memory. */
+json_t *container_state_json(const struct container *c, const struct spec_config *config,
+	enum container_status status, pid_t pid);
+
+/* Sends SIG to the init, 0 to probe. −ESRCH when it has ended. */
+int container_signal(const struct container *c, int sig, struct err *err);
+
+/* Calls FN for every id below the root, in no order; stops at its first non-zero result. */
+int container_each(
+	const struct runtime *rt, int (*fn)(const char *id, void *arg), void *arg, struct err *err);
+
+/* Removes the directory; 0 when it is gone already. */
+int container_remove(struct container *c, struct err *err);
+
+CLEANUP_DEFINE(container, struct container, container_close)
+#define autocontainer __attribute__((cleanup(cleanup_container)))

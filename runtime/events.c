@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Process: a command's own. What happens to a container, as it happens. */
+#include "base/arena.h"
+#include "base/sys.h"
+#include "runtime/lifecycle.h"
+#include "runtime/stats.h"
+
+#include <poll.h>
+#include <time.h>
+
+struct watch {
+	struct container container;
+	struct cgroup *cgroup;
+	struct cgroup_events files;
+	uint64_t oom_kills; /* that were told */
+	const struct events_options *options;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* DATA is stolen; NULL: there is none. */
+static int emit(const struct watch *w, const char *type, json_t *data, struct err *err)
+{
+	autojson json_t *event =
+		json_pack("{s:s, s:s, s:o*}", "type", type, "id", w->container.id, "data", data);
+
+	if (!event)
+		return err_sys(err, -ENOMEM, "events");
+	return w->options->emit(event, w->options->arg, err);
+}
+
+static int emit_stats(const struct watch *w, struct err *err)
+{
+	autoarena struct arena arena = {};
+	struct cgroup_stats stats;
+	json_t *links = NULL, *data;
+	int r = cgroup_stats_read(w->cgroup, &arena, &stats, err);
+
+	if (r == 0)
+		r = stats_read_links(w->container.rt->procfd, w->container.pid, &links, err);
+	if (r < 0)
+		return r;
+	data = stats_json(&stats, links, NULL);
+	return data ? emit(w, "stats", data, err) : err_sys(err, -ENOMEM, "events");
+}
+
+/* Reads the counters, which also arms the file for the next poll. The cgroup may be gone. */
+static int emit_oom(struct watch *w, struct err *err)
+{
+	struct cgroup_event_counts counts;
+	json_t *data;
+
+	if (w->files.memory < 0 || cgroup_events_read(&w->files, &counts) < 0)
+		return 0;
+	if (counts.oom_kill <= w->oom_kills)
+		return 0;
+	w->oom_kills = counts.oom_kill;
+	data = json_pack("{s:I, s:I, s:I}", "events", (json_int_t)counts.oom, "kills",
+		(json_int_t)counts.oom_kill, "groupKills", (json_int_t)counts.oom_group_kill);
+	return data ? emit(w, "oom", data, err) : err_sys(err, -ENOMEM, "events");
+}
+
+static bool has_ended(const struct watch *w)
+{
+	struct err ignored = {};
+
+	return container_signal(&w->container, 0, &ignored) < 0;
+}
+
+/* Sleeps until something happens: to the container, to its memory, to the reader, or the time. */
+static int watch_loop(struct watch *w, struct err *err)
+{
+	int64_t next = now_ms();
+	int r = 0;
+
+	while (r == 0) {
+		struct pollfd fds[] = {
+			{.fd = w->container.pidfd, .events = POLLIN},
+			{.fd = w->files.memory, .events = POLLPRI},
+			{.fd = w->options->reader}, /* POLLERR: nobody reads any more */
+		};
+		int64_t left = next - now_ms();
+
+		r = sys_poll(fds, ARRAY_LEN(fds), left > 0 ? (int)left : 0);
+		if (r < 0 && r != -EINTR)
+			return err_sys(err, r, "wait for events");
+		if (fds[2].revents)
+			return 0;
+		r = emit_oom(w, err);
+		if (r == 0 && fds[0].revents)
+			return emit(w, "exit", NULL, err);
+		if (r == 0 && now_ms() >= next) {
+			r = emit_stats(w, err);
+			next = now_ms() + w->options->interval_ms;
+			if (r < 0 && has_ended(w)) { /* while we read: the next round says so */
+				err_clear(err);
+				r = 0;
+			}
+		}
+	}
+	return r;
+}
+
+static int open_watch(const struct runtime *rt, const char *id, struct watch *w, struct err *err)
+{
+	enum container_status status;
+	struct cgroup_event_counts counts;
+	int r = container_open(rt, id, false, &w->container, err);
+
+	if (r < 0)
+		return r;
+	status = container_status(&w->container);
+	if (status == CONTAINER_CREATING || status == CONTAINER_STOPPED)
+		return err_set(err, -EINVAL, "container \"%s\" is %s: container not running", id,
+			container_status_name(status));
+	r = container_cgroup(&w->container, &w->cgroup, err);
+	if (r == 0)
+		r = cgroup_events_open(w->cgroup, &w->files, err);
+	if (r == 0 && cgroup_events_read(&w->files, &counts) == 0)
+		w->oom_kills = counts.oom_kill;
+	return r < 0 ? err_add(err, "events") : 0;
+}
+
+int container_events(const struct runtime *rt, const char *id, const struct events_options *options,
+	struct err *err)
+{
+	struct watch w = {
+		.container = {.dirfd = -1, .pidfd = -1},
+		.files = {-1, -1},
+		.options = options,
+	};
+	int r = open_watch(rt, id, &w, err);
+
+	if (r == 0)
+		r = options->once ? emit_stats(&w, err) : watch_loop(&w, err);
+	cgroup_events_close(&w.files);
+	cgroup_free(w.cgroup);
+	container_close(&w.container);
+	return r;
+}

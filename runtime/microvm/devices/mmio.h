@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtio-mmio transport, version 2 (virtio 1.2, section 4.2): one page of registers that turns
+ * into calls of devices/device.h.
+ *
+ * Use: mmio_init(), then mmio_read() and mmio_write() for the guest's accesses to the page. Kicks
+ * come through an eventfd per queue, which KVM signals when the guest writes QueueNotify (or
+ * mmio_write() itself, where there is no KVM); interrupts go out through .irq. So kicks are handled
+ * by the loop's thread alone, and a vCPU's thread only ever changes registers.
+ */
+#pragma once
+
+#include "runtime/microvm/devices/device.h"
+#include "runtime/microvm/devices/loop.h"
+
+enum { MMIO_SIZE = 0x1000, MMIO_QUEUE_NOTIFY = 0x50 };
+
+/* For snapshots: plain data. */
+struct mmio_state {
+	uint32_t device_features_select, driver_features_select, queue_select;
+	uint32_t interrupt; /* InterruptStatus */
+};
+
+struct mmio_queue {
+	struct loop_source source; /* .fd: its kicks */
+	struct mmio *mmio;
+};
+
+struct mmio {
+	struct device_transport transport;
+	struct device *device;
+	struct loop *loop;
+	int irq; /* eventfd, the VMM's irqfd */
+	struct mmio_queue queues[DEVICE_QUEUES_MAX];
+	pthread_mutex_t lock; /* of .state but .interrupt, against other vCPUs */
+	struct mmio_state state;
+};
+
+/* The device, the loop and MMIO stay where they are until mmio_close(). */
+int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struct err *err);
+void mmio_close(struct mmio *mmio);
+
+/* LEN is 1, 2, 4 or 8; OFFSET is below MMIO_SIZE. What is not a register reads as 0. Any thread. */
+void mmio_read(struct mmio *mmio, uint32_t offset, void *ret, uint32_t len);
+void mmio_write(struct mmio *mmio, uint32_t offset, const void *data, uint32_t len);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio-vsock (virtio 1.2, section 5.10): stream sockets between the guest and unix sockets of
+ * the host.
+ *
+ * Nothing is looked up by path, so that the VMM needs no file system:
+ *  - The guest connects to (CID 2, port): ports are a fixed table, each with one connected stream
+ *    socket that was passed in; a second connection to it is refused.
+ *  - The host connects to the listener that was passed in and first sends the guest's port as a
+ *    struct vsock_hello; what follows is the stream. A port where nobody listens closes it.
+ *
+ * Each connection has a fixed buffer for what the host's side does not take yet, of the size that
+ * is advertised as credit, so a slow reader on the host stops its own sender only. Data for the
+ * guest is read straight into the guest's buffers. A guest that sends beyond its credit loses the
+ * connection.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "runtime/microvm/devices/device.h"
+#include "runtime/microvm/devices/loop.h"
+
+#include <linux/virtio_vsock.h>
+
+enum {
+	VSOCK_CONNECTIONS_MAX = 128,
+	VSOCK_PORTS_MAX = 4,
+	VSOCK_BUFFER = 65536, /* bytes of credit for each connection */
+	VSOCK_RESETS_MAX = 64,
+	VSOCK_FIRST_HOST_PORT = 1 << 30,
+};
+
+/* The first bytes on a connection to the listener. */
+struct vsock_hello {
+	uint32_t port;
+};
+
+struct vsock_port {
+	uint32_t port;
+	int fd; /* a connected stream socket; −1 once it is used */
+};
+
+enum vsock_phase {
+	VSOCK_FREE,
+	VSOCK_HELLO,     /* the host connected; its hello is awaited */
+	VSOCK_CALLING,   /* REQUEST went to the guest, or will */
+	VSOCK_CONNECTED, /* both directions, but for what .guest_shut and .host_shut say */
+};
+
+struct vsock;
+
+struct vsock_connection {
+	struct loop_source source; /* .fd: the host's side */
+	struct vsock *vsock;
+	uint8_t *buffer;        /* VSOCK_BUFFER bytes, a ring for what the host does not take yet */
+	enum vsock_phase phase; /* from here on: all zero while it is free */
+	uint32_t guest_port, host_port;
+	uint32_t guest_credit; /* the guest's buf_alloc */
+	uint32_t guest_taken;  /* the guest's fwd_cnt */
+	uint32_t sent;         /* bytes that went to the guest */
+	uint32_t taken;        /* our fwd_cnt: bytes that went to the host */
+	uint32_t told;         /* the last fwd_cnt that the guest heard of */
+	uint32_t guest_shut;   /* VIRTIO_VSOCK_SHUTDOWN_… that the guest sent */
+	uint32_t owes;         /* bits 1 << VIRTIO_VSOCK_OP_…: packets that the guest must get */
+	bool readable;         /* the host's side may have data */
+	bool host_shut;        /* the host's side has ended */
+	bool host_told;        /* it knows that the guest has */
+	uint32_t start, len;   /* what is in the buffer */
+};
+
+struct vsock {
+	struct device device;
+	struct virtio_vsock_config config;
+	struct loop *loop;
+	struct loop_source listener;
+	struct vsock_port ports[VSOCK_PORTS_MAX];
+	size_t port_count;
+	uint32_t next_host_port;
+	unsigned int turn; /* the connection that is served first next time */
+	struct vsock_connection connections[VSOCK_CONNECTIONS_MAX];
+	struct virtio_vsock_hdr resets[VSOCK_RESETS_MAX]; /* answers to packets of no connection */
+	unsigned int reset_count;
+	uint8_t *buffers;
+};
+
+struct vsock_options {
+	uint32_t cid;                   /* the guest's, 3 or more */
+	int listener;                   /* a listening unix stream socket, or −1 */
+	const struct vsock_port *ports; /* the descriptors are taken over */
+	size_t port_count;
+};
+
+/* Takes about 8 MiB of address space, of which only what is used becomes memory. */
+int vsock_open(struct vsock *vsock, const struct vsock_options *options,
+	const struct guest_memory *memory, struct loop *loop, struct err *err);
+void vsock_close(struct vsock *vsock);

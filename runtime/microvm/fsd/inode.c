@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* #syscalls:fsd openat newfstatat close */
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "runtime/microvm/fsd/fsd.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ROOT = 0, NODE_OF_ROOT = 1, TIMEOUT_SECONDS = 1 };
+
+static int32_t *bucket_of(struct fsd *fsd, dev_t dev, ino_t ino)
+{
+	uint64_t h = (ino ^ dev << 32) * 0x9e3779b97f4a7c15ULL;
+
+	return fsd->buckets + (h >> 52);
+}
+
+int fsd_open(struct fsd *fsd, int root, int proc, bool read_only, struct err *err)
+{
+	struct stat st;
+	int r = sys_fstatat(root, "", &st, AT_EMPTY_PATH);
+
+	*fsd = (struct fsd){.proc = proc, .read_only = read_only};
+	if (r < 0 || !S_ISDIR(st.st_mode))
+		return err_sys(err, r < 0 ? r : -ENOTDIR, "the folder to share");
+	fsd->inodes = calloc(FSD_INODES_MAX, sizeof(*fsd->inodes));
+	fsd->handles = calloc(FSD_HANDLES_MAX, sizeof(*fsd->handles));
+	if (!fsd->inodes || !fsd->handles)
+		return err_sys(err, -ENOMEM, "file server");
+	for (int32_t i = 0; i < FSD_INODES_MAX; i++)
+		fsd->inodes[i] =
+			(struct inode){.fd = -1, .next = i + 1 < FSD_INODES_MAX ? i + 1 : -1};
+	for (int32_t i = 0; i < FSD_HANDLES_MAX; i++)
+		fsd->handles[i] =
+			(struct handle){.fd = -1, .next = i + 1 < FSD_HANDLES_MAX ? i + 1 : -1};
+	for (int i = 0; i < FSD_BUCKETS; i++)
+		fsd->buckets[i] = -1;
+	fsd->inodes[ROOT] = (struct inode){.fd = root,
+		.type = S_IFDIR,
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+		.lookups = 1,
+		.next = -1};
+	*bucket_of(fsd, st.st_dev, st.st_ino) = ROOT;
+	fsd->free_inode = ROOT + 1;
+	return 0;
+}
+
+void fsd_close(struct fsd *fsd)
+{
+	handle_free_all(fsd);
+	inode_forget_all(fsd);
+	cleanup_close(&fsd->inodes[ROOT].fd);
+	cleanup_free(&fsd->inodes);
+	cleanup_free(&fsd->handles);
+}
+
+struct inode *inode_get(struct fsd *fsd, uint64_t node)
+{
+	struct inode *inode;
+
+	if (node < NODE_OF_ROOT || node > FSD_INODES_MAX)
+		return NULL;
+	inode = fsd->inodes + (node - NODE_OF_ROOT);
+	return inode->fd >= 0 ? inode : NULL;
+}
+
+void attr_fill(const struct stat *st, struct fuse_attr *ret)
+{
+	*ret = (struct fuse_attr){
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.blocks = (uint64_t)st->st_blocks,
+		.atime = (uint64_t)st->st_atim.tv_sec,
+		.mtime = (uint64_t)st->st_mtim.tv_sec,
+		.ctime = (uint64_t)st->st_ctim.tv_sec,
+		.atimensec = (uint32_t)st->st_atim.tv_nsec,
+		.mtimensec = (uint32_t)st->st_mtim.tv_nsec,
+		.ctimensec = (uint32_t)st->st_ctim.tv_nsec,
+		.mode = st->st_mode,
+		.nlink = (uint32_t)st->st_nlink,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.rdev = (uint32_t)st->st_rdev,
+		.blksize = (uint32_t)st->st_blksize,
+	};
+}
+
+/* The inode of FD, which is taken over: a file that is known keeps its node. */
+static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st)
+{
+	int32_t *bucket = bucket_of(fsd, st->st_dev, st->st_ino);
+	struct inode *inode;
+	uint32_t generation;
+
+	for (int32_t i = *bucket; i >= 0; i = fsd->inodes[i].next) {
+		inode = fsd->inodes + i;
+		if (inode->dev == st->st_dev && inode->ino == st->st_ino) {
+			close(fd);
+			return inode;
+		}
+	}
+	if (fsd->free_inode < 0) {
+		close(fd);
+		return NULL;
+	}
+	inode = fsd->inodes + fsd->free_inode;
+	generation = inode->generation + 1;
+	fsd->free_inode = inode->next;
+	*inode = (struct inode){.fd = fd,
+		.type = st->st_mode & S_IFMT,
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.generation = generation,
+		.next = *bucket};
+	*bucket = (int32_t)(inode - fsd->inodes);
+	return inode;
+}
+
+int inode_lookup(
+	struct fsd *fsd, const struct inode *parent, const char *name, struct fuse_entry_out *ret)
+{
+	int fd = sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0), r;
+	struct inode *inode;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	r = sys_fstatat(fd, "", &st, AT_EMPTY_PATH);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	inode = inode_of(fsd, fd, &st);
+	if (!inode)
+		return -ENFILE;
+	inode->lookups++;
+	*ret = (struct fuse_entry_out){
+		.nodeid = (uint64_t)(inode - fsd->inodes) + NODE_OF_ROOT,
+		.generation = inode->generation,
+		.entry_valid = TIMEOUT_SECONDS,
+		.attr_valid = TIMEOUT_SECONDS,
+	};
+	attr_fill(&st, &ret->attr);
+	return 0;
+}
+
+static void inode_free(struct fsd *fsd, struct inode *inode)
+{
+	int32_t *link = bucket_of(fsd, inode->dev, inode->ino), at = (int32_t)(inode - fsd->inodes);
+
+	while (*link != at)
+		link = &fsd->inodes[*link].next;
+	*link = inode->next;
+	cleanup_close(&inode->fd);
+	inode->next = fsd->free_inode;
+	fsd->free_inode = at;
+}
+
+void inode_forget(struct fsd *fsd, uint64_t node, uint64_t lookups)
+{
+	struct inode *inode = inode_get(fsd, node);
+
+	if (!inode || node == NODE_OF_ROOT)
+		return;
+	inode->lookups -= lookups < inode->lookups ? lookups : inode->lookups;
+	if (!inode->lookups)
+		inode_free(fsd, inode);
+}
+
+void inode_forget_all(struct fsd *fsd)
+{
+	for (uint64_t i = ROOT + 1; i < FSD_INODES_MAX; i++)
+		inode_forget(fsd, i + NODE_OF_ROOT, UINT64_MAX);
+}
+
+/* Only what cannot act by being opened: no device, no FIFO that blocks. */
+int inode_reopen(struct fsd *fsd, const struct inode *inode, int flags)
+{
+	char name[16];
+
+	if (!S_ISREG(inode->type) && !S_ISDIR(inode->type))
+		return inode->type == S_IFLNK ? -ELOOP : -ENXIO;
+	snprintf(name, sizeof(name), "%d", inode->fd);
+	return sys_openat(fsd->proc, name, flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL), 0);
+}
+
+int handle_new(struct fsd *fsd, int fd, uint64_t *ret)
+{
+	int32_t at = fsd->free_handle;
+
+	if (at < 0) {
+		close(fd);
+		return -ENFILE;
+	}
+	fsd->free_handle = fsd->handles[at].next;
+	fsd->handles[at].fd = fd;
+	*ret = (uint64_t)at;
+	return 0;
+}
+
+int handle_get(const struct fsd *fsd, uint64_t handle)
+{
+	return handle < FSD_HANDLES_MAX && fsd->handles[handle].fd >= 0 ? fsd->handles[handle].fd
+									: -EBADF;
+}
+
+void handle_free(struct fsd *fsd, uint64_t handle)
+{
+	if (handle_get(fsd, handle) < 0)
+		return;
+	cleanup_close(&fsd->handles[handle].fd);
+	fsd->handles[handle].next = fsd->free_handle;
+	fsd->free_handle = (int32_t)handle;
+}
+
+void handle_free_all(struct fsd *fsd)
+{
+	for (uint64_t i = 0; i < FSD_HANDLES_MAX; i++)
+		handle_free(fsd, i);
+}

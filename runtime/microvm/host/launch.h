@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting brig-vmm: a plan as JSON, and the descriptors that it names.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct launch_options {
+	const char *vmm; /* the path of brig-vmm */
+	json_t *plan;    /* runtime/microvm/plan.h; descriptors by their number here */
+	const int *fds;  /* all that the plan names: they stay open in the VMM, nothing else does */
+	size_t fd_count;
+	int log; /* its standard error */
+};
+
+/* Starts the VMM in a PID namespace of its own and returns its pid here; RET_PIDFD gets a
+ * descriptor of it. Needs CAP_SYS_ADMIN in the caller's user namespace. */
+pid_t launch_vmm(const struct launch_options *options, int *ret_pidfd, struct err *err);
+
+/* Starts the file server PROGRAM (brig-fsd) for the folder ROOT, a descriptor above 2. SOCKET, one
+ * end of a SEQPACKET pair, above 2, is the server's; both stay the caller's to close. */
+pid_t launch_fsd(const char *program, int root, int socket, bool read_only, int log, int *ret_pidfd,
+	struct err *err);

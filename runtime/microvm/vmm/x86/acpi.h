@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ACPI tables of a machine with only virtio-mmio devices (ACPI 6.5): RSDP, XSDT, FADT with
+ * HW_REDUCED_ACPI, MADT, DSDT. Pure: one block of bytes out, for the address where it will be.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "runtime/microvm/vmm/arch.h"
+
+enum {
+	ACPI_SLEEP_CONTROL = 0x600, /* I/O port: the guest writes SLP_EN and the state 5 here */
+	ACPI_SLEEP_STATUS = 0x601,
+	ACPI_SLEEP_OFF = 5 << 2 | 1 << 5,
+};
+
+struct acpi_machine {
+	unsigned int vcpus;
+	const struct arch_device *devices;
+	unsigned int device_count;
+};
+
+/* Appends the tables to RET as they are to be at GPA (aligned to 16); the RSDP comes first. */
+int acpi_write(const struct acpi_machine *machine, uint64_t gpa, struct buf *ret);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Carrying out the file-system part of the plan.
+ *
+ * The parent, while it still has the host's identity, takes clones of the rootfs and of every bind
+ * source as detached mounts (mounts_open_sources()); the init process inherits the descriptors (or
+ * takes them itself, for a user who may not on the host), builds the rest and attaches everything
+ * beneath the rootfs's descriptor. No destination is ever a path for the kernel to resolve outside
+ * of openat2(RESOLVE_IN_ROOT), and attributes are set before a mount can be seen.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "runtime/plan.h"
+
+/* Descriptors of detached mounts, one for each of the plan's mounts; −1 where init makes it. */
+struct mount_sources {
+	int rootfs;
+	int *fds;
+	size_t count;
+};
+
+/* Parent, before the clone; or init, first of all, when plan->sources_by_init. On error nothing
+ * stays open. */
+int mounts_open_sources(
+	const struct plan *plan, int procfd, struct mount_sources *ret, struct err *err);
+/* The same for one mount of a container that runs: what has to be made on the host, where its
+ * source is, else *RET is left alone. Parent. */
+int mounts_open_source(const struct plan_mount *mount, int procfd, int *ret, struct err *err);
+void mounts_close_sources(struct mount_sources *sources);
+
+/* What the init process knows while it builds the root. */
+struct mounts_context {
+	const struct plan *plan;
+	const struct mount_sources *sources;
+	const char *cgroup_path; /* the container's cgroup as a host path, or NULL */
+	int rootfd;              /* the container's root */
+	int devfd;               /* its /dev when that is its own, else −1 */
+	int ptsfd;               /* its /dev/pts when that is its own, else −1 */
+};
+
+/* Init. Private propagation, the rootfs attached at its own place: opens ctx->rootfd. */
+int mounts_enter_rootfs(struct mounts_context *ctx, struct err *err);
+/* Init. All mounts of the plan, in order; devices and links as soon as /dev is there. */
+int mounts_make(struct mounts_context *ctx, struct err *err);
+/* Joiner, in a container that runs. One mount of the plan, from SOURCE or, when that is −1, made
+ * here; *RET is its descriptor, untouched for what only changes attributes. */
+int mounts_add(struct mounts_context *ctx, const struct plan_mount *mount, int source, int *ret,
+	struct err *err);
+/* Init. Masked and read-only paths, then the root's own attributes. */
+int mounts_restrict(struct mounts_context *ctx, struct err *err);
+/* Init. The container's root becomes the process's, the host's tree goes. */
+int mounts_pivot(struct mounts_context *ctx, struct err *err);
+/* Init. Binds the terminal PEER (an open pts) over /dev/console; see A3. */
+int mounts_bind_console(struct mounts_context *ctx, int peer, struct err *err);
+
+/* devices.c: fills /dev. */
+int devices_make(struct mounts_context *ctx, struct err *err);
+/* copyup.c: copies the content of the directory FROM into the empty directory TO. */
+int copyup(int from, int to, struct err *err);
+/* idmap.c: a user namespace with the given maps, for MOUNT_ATTR_IDMAP: its descriptor. Parent. */
+int idmap_open(int procfd, const char *uid_map, const char *gid_map, struct err *err);
+
+/* The attributes of spec options put on the detached mount FD; TREE: it may have submounts. */
+int mounts_set_attributes(int fd, const struct spec_mount_options *options, bool tree,
+	uint64_t default_propagation, struct err *err);
+/* Attaches FD at DEST, both O_PATH or mount descriptors. */
+int mounts_attach(int fd, int dest);
+/* Takes a detached clone of the mount at the host's PATH (or of DIRFD with ""). */
+int mounts_clone(int dirfd, const char *path, bool recursive, bool nofollow);

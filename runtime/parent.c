@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Process: parent. Creating a container: everything that needs the host's identity, in order, and
+ * the way back when a step fails.
+ */
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/sys.h"
+#include "netns/devices.h"
+#include "runtime/making.h"
+#include "runtime/rdt.h"
+#include "runtime/sync.h"
+#include "runtime/userns.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum { CONFIG_MAX = 64 << 20, DESTROY_MS = 10000 };
+
+void making_begin(struct making *m, const struct runtime *rt, const struct create_options *options)
+{
+	*m = (struct making){
+		.rt = rt,
+		.options = options,
+		.container = {.dirfd = -1, .pidfd = -1},
+		.cgroup_host = {.rootfd = -1},
+		.sources = {.rootfs = -1},
+		.launch =
+			{
+				.sync = -1,
+				.start_listener = -1,
+				.console_socket = -1,
+				.hooks_output = {-1, -1},
+				.user = {.seccomp_socket = -1},
+			},
+		.sync = -1,
+		.stages_sync = -1,
+		.console = -1,
+		.stages_console = -1,
+		.pidfd = -1,
+	};
+}
+
+int making_read(struct making *m, struct err *err)
+{
+	const struct create_options *o = m->options;
+	char path[PATH_MAX];
+	int r;
+
+	if (!realpath(o->bundle, m->bundle))
+		return err_sys(err, -errno, "bundle %s", o->bundle);
+	if (o->config)
+		r = snprintf(path, sizeof(path), "%s", o->config);
+	else
+		r = snprintf(path, sizeof(path), "%s/config.json", m->bundle);
+	if (r >= (int)sizeof(path))
+		return err_sys(err, -ENAMETOOLONG, "bundle %s", o->bundle);
+	r = fd_read_file(AT_FDCWD, path, CONFIG_MAX, &m->config_text);
+	if (r < 0)
+		return err_sys(err, r, "read %s", path);
+	r = spec_config_parse(
+		"config.json", m->config_text.data, m->config_text.len, &m->config, err);
+	if (r == 0 && !m->config->process)
+		return err_set(err, -EINVAL, "config.json: process: is missing");
+	return r;
+}
+
+int making_plan(struct making *m, struct err *err)
+{
+	const struct plan_request request = {
+		.id = m->options->id,
+		.bundle = m->bundle,
+		.no_pivot = m->options->no_pivot,
+		.no_new_keyring = m->options->no_new_keyring,
+		.notify_socket = m->options->activation.notify_socket,
+	};
+	struct cgroup_facts facts = {};
+	int r = plan_probe_host(&m->host, err);
+
+	if (r == 0)
+		r = plan_make(m->config, &request, &m->host, &m->arena, &m->plan, err);
+	if (r == 0 && m->rt->cgroup_driver != CGROUP_DISABLED)
+		r = cgroup_host_probe(m->rt->procfd, &m->cgroup_host, err);
+	if (r < 0)
+		return r;
+	facts.rootless = !m->host.privileged;
+	facts.own = m->cgroup_host.own;
+	return cgroup_plan_make(m->config, m->options->id, m->rt->cgroup_driver, &facts, &m->arena,
+		&m->cgroup_plan, err);
+}
+
+/* ---- the record ---- */
+
+static json_t *cgroup_json(const struct making *m)
+{
+	const struct cgroup *c = m->cgroup;
+
+	if (!c) /* not made yet: what delete needs to find it by */
+		return json_pack("{s:i, s:s*, s:s*, s:s*, s:b}", "driver", m->cgroup_plan.driver,
+			"path", m->cgroup_plan.path, "top", m->cgroup_plan.path, "unit",
+			m->cgroup_plan.unit, "rootless", m->cgroup_plan.rootless);
+	return json_pack("{s:i, s:s*, s:s*, s:s*, s:s*, s:I, s:b}", "driver", c->driver, "path",
+		c->path, "top", c->top, "unit", c->unit, "delegated", c->delegated, "inode",
+		(json_int_t)c->inode, "rootless", c->rootless);
+}
+
+int making_record(struct making *m, unsigned long long start_time, struct err *err)
+{
+	char owner[16];
+
+	snprintf(owner, sizeof(owner), m->host.uid ? "%u" : "root", m->host.uid);
+	return container_record(&m->container,
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*}", "bundle", m->bundle,
+			"rootfs", m->plan.rootfs, "created", m->created, "owner", owner, "pid",
+			(int)m->pid, "startTime", (json_int_t)start_time, "terminal",
+			(int)m->config->process->terminal, "cgroup", cgroup_json(m), "intelRdt",
+			m->rdt_path),
+		err);
+}
+
+int making_reserve(struct making *m, struct err *err)
+{
+	int r = container_new(m->rt, m->options->id, &m->container, err);
+
+	if (r < 0)
+		return r;
+	m->has_container = true;
+	clock_now(m->created);
+	r = fd_create_file(
+		m->container.dirfd, "config.json", m->config_text.data, m->config_text.len, 0600);
+	if (r < 0)
+		return err_sys(err, r, "container \"%s\": write config.json", m->options->id);
+	return making_record(m, 0, err);
+}
+
+/* ---- cgroup, sockets ---- */
+
+int making_apply_cgroup(struct making *m, struct err *err)
+{
+	const struct spec_resources *resources = m->config->linux_.resources;
+	int r = resources ? cgroup_apply_devices(m->cgroup, resources, true, err) : 0;
+
+	if (r == -EPERM && !m->host.privileged) {
+		log_debug("%s", err->text);
+		err_clear(err);
+		r = 0;
+	}
+	if (r == 0)
+		r = cgroup_apply(m->cgroup, resources, err);
+	/* A container with ids of its own that may write to its cgroups must own them. */
+	if (r == 0 && m->plan.owns_cgroup)
+		r = cgroup_delegate(m->cgroup, m->plan.root_uid, m->plan.root_gid, err);
+	return r;
+}
+
+int making_cgroup(struct making *m, struct err *err)
+{
+	int r = cgroup_create(&m->cgroup_plan, &m->cgroup_host, &m->cgroup, err);
+
+	/* A user without a delegated subtree still gets containers, but no limits. */
+	if ((r == -EACCES || r == -ENOTCONN) && !m->host.privileged &&
+		!m->config->linux_.cgroups_path) {
+		log_warning("%s: limits are not enforced", err->text);
+		err_clear(err);
+		m->cgroup_plan = (struct cgroup_plan){.driver = CGROUP_DISABLED};
+		r = cgroup_create(&m->cgroup_plan, &m->cgroup_host, &m->cgroup, err);
+	}
+	if (r == 0 && m->cgroup->path)
+		snprintf(m->cgroup_path, sizeof(m->cgroup_path), "%s%s%s%s", m->cgroup_host.mount,
+			m->cgroup->path, m->cgroup->delegated ? "/" : "",
+			m->cgroup->delegated ? m->cgroup->delegated : "");
+	return r;
+}
+
+static int open_listener(struct making *m, struct err *err)
+{
+	int sock = sys_socket_unix(SOCK_SEQPACKET), r = sock;
+
+	if (r >= 0)
+		r = sys_bind_unix(sock, m->container.dirfd, "start.sock");
+	if (r >= 0)
+		r = sys_listen(sock, 1);
+	m->launch.start_listener = sock;
+	return r < 0 ? err_sys(err, r, "container \"%s\": make start.sock", m->options->id) : 0;
+}
+
+static int step_sockets(struct making *m, struct err *err)
+{
+	int fds[2], r = sys_socketpair(SOCK_SEQPACKET, fds);
+
+	if (r < 0)
+		return err_sys(err, r, "make a socketpair");
+	m->sync = fds[0], m->stages_sync = fds[1];
+	if (!m->run)
+		r = open_listener(m, err);
+	if (r == 0 && !m->run && m->config->process->terminal && !m->options->console_socket)
+		return err_set(
+			err, -EINVAL, "process.terminal: create needs --console-socket for it");
+	if (r == 0)
+		r = parent_open_console(m->options->console_socket, m->config->process->terminal,
+			&m->console, &m->stages_console, err);
+	if (r == 0)
+		r = parent_seccomp_socket(
+			m->config, &m->seccomp, &m->launch.user.seccomp_socket, err);
+	return r < 0 ? r : hooks_open_output(m->config, &m->launch.hooks_output, err);
+}
+
+/* ---- the clone ---- */
+
+static void fill_launch(struct making *m)
+{
+	struct launch *l = &m->launch;
+	const struct spec_linux *linux_ = &m->config->linux_;
+
+	l->rt = m->rt;
+	l->plan = &m->plan;
+	l->sources = &m->sources;
+	l->cgroup = m->cgroup;
+	l->run = m->run;
+	l->cgroup_path = m->cgroup_path[0] ? m->cgroup_path : NULL;
+	l->sync = m->stages_sync;
+	l->console_socket = m->stages_console;
+	/* Behind a relay it must not speak before that one has told its pid. */
+	l->wait_mapped =
+		m->plan.relay || m->plan.id_map != PLAN_ID_MAP_NONE || linux_->net_devices.count;
+	l->user.container = &m->container;
+	l->user.config = m->config;
+	l->user.process = m->config->process;
+	l->user.procfd = m->rt->procfd;
+	l->user.preserve_fds = m->options->preserve_fds;
+	l->user.activation = &m->options->activation;
+	l->user.keyring = m->options->no_new_keyring ? NULL : m->options->id;
+	l->user.setgroups_denied = m->plan.deny_setgroups;
+	l->user.seccomp = linux_->seccomp ? &m->seccomp : NULL;
+}
+
+static int serve_relay(struct making *m, pid_t relay, struct err *err)
+{
+	struct sync_message message;
+	int r = 0;
+
+	if (m->plan.id_map != PLAN_ID_MAP_NONE) {
+		r = sync_expect(m->sync, SYNC_RELAYED, &message, err);
+		if (r == 0)
+			r = userns_write_maps(&m->plan, m->rt->procfd, relay, err);
+		if (r == 0)
+			r = sync_send(m->sync, SYNC_MAPPED, 0, err);
+	}
+	if (r == 0)
+		r = sync_expect(m->sync, SYNC_INIT_PID, &message, err);
+	if (r < 0) {
+		sys_kill(relay, SIGKILL);
+	} else {
+		m->pid = message.pid;
+		m->pidfd = sys_pidfd_open(m->pid, 0);
+	}
+	sys_waitpid(relay, NULL, 0);
+	if (r == 0 && m->pidfd < 0)
+		return err_sys(err, m->pidfd, "open the container's process");
+	return r;
+}
+
+static int clone_relay(struct making *m, struct clone_args *args, struct err *err)
+{
+	/* The relay goes into the cgroup and init inherits it: once in another user namespace,
+	 * nobody may put it there. */
+	struct clone_args relay_args = {
+		.flags = CLONE_CLEAR_SIGHAND | (args->flags & CLONE_INTO_CGROUP),
+		.cgroup = args->cgroup,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t relay;
+
+	args->flags &= ~(uint64_t)(CLONE_PIDFD | CLONE_INTO_CGROUP);
+	args->pidfd = args->cgroup = 0;
+	relay = sys_clone3(&relay_args);
+	if (relay == 0) {
+		cleanup_close(&m->sync);
+		relay_main(&m->launch, args);
+	}
+	return relay < 0 ? err_sys(err, relay, "clone the container's process")
+			 : serve_relay(m, relay, err);
+}
+
+/*
+ * A user's process that is outside of his manager's cgroups may not start one there, but the
+ * manager may fetch it: so init waits for that, as it does for its id maps.
+ */
+static int clone_and_attach(struct making *m, struct clone_args *args, struct err *err)
+{
+	args->flags &= ~(uint64_t)CLONE_INTO_CGROUP;
+	args->cgroup = 0;
+	m->launch.wait_mapped = true;
+	m->pid = sys_clone3(args);
+	if (m->pid == 0) {
+		cleanup_close(&m->sync); /* so that our death is an end of file */
+		init_main(&m->launch);
+	}
+	if (m->pid < 0) {
+		int r = m->pid;
+
+		m->pid = 0;
+		return err_sys(err, r, "clone the container's process");
+	}
+	return cgroup_attach(m->cgroup, m->pid, err);
+}
+
+static int clone_init(struct making *m, struct clone_args *args, struct err *err)
+{
+	pid_t pid = sys_clone3(args);
+
+	if (pid == 0) {
+		cleanup_close(&m->sync); /* so that our death is an end of file */
+		init_main(&m->launch);
+	}
+	if (pid == -EACCES && m->cgroup->driver == CGROUP_SYSTEMD && m->cgroup->rootless)
+		return clone_and_attach(m, args, err);
+	if (pid < 0)
+		return err_sys(err, pid, "clone the container's process");
+	m->pid = pid;
+	return 0;
+}
+
+static int step_clone(struct making *m, struct err *err)
+{
+	struct clone_args args = {
+		.flags = m->plan.new_namespaces | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uint64_t)(uintptr_t)&m->pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	int r;
+
+	fill_launch(m);
+	if (m->cgroup->dirfd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)m->cgroup->dirfd;
+	}
+	r = m->plan.relay ? clone_relay(m, &args, err) : clone_init(m, &args, err);
+	cleanup_close(&m->stages_console);
+	cleanup_close(&m->stages_sync);
+	return r;
+}
+
+/* ---- what the parent does for the waiting init ---- */
+
+/* The init may take its time: hooks of the container, a file system that does not answer. */
+static int expect(struct making *m, enum sync_type type, struct err *err)
+{
+	int r = cancel_wait(m->rt->cancel, m->sync, err);
+
+	return r < 0 ? r : sync_expect(m->sync, type, NULL, err);
+}
+
+static int set_oom_score(struct making *m, struct err *err)
+{
+	const struct opt_i64 *score = &m->config->process->oom_score_adj;
+	char name[40], value[24];
+	int r;
+
+	if (!score->set)
+		return 0;
+	snprintf(name, sizeof(name), "%d/oom_score_adj", m->pid);
+	snprintf(value, sizeof(value), "%lld", (long long)score->value);
+	r = fd_write_file(m->rt->procfd, name, value);
+	return r < 0 ? err_sys(err, r, "process.oomScoreAdj: %s", value) : 0;
+}
+
+int making_run_hooks(struct making *m, const struct spec_hook_list *list, const char *name,
+	enum container_status status, struct err *err)
+{
+	autobuf struct buf text = {};
+	autojson json_t *state = NULL;
+
+	if (!list->count)
+		return 0;
+	state = container_state_json(&m->container, m->config, status, m->pid);
+	if (!state || json_write(state, JSON_COMPACT, &text) < 0)
+		return err_sys(err, -ENOMEM, "%s hooks", name);
+	return hooks_run(list, name, buf_str(&text), &m->launch.hooks_output, m->rt->cancel, err);
+}
+
+static int serve_hooks(struct making *m, struct err *err)
+{
+	const struct spec_hooks *hooks = &m->config->hooks;
+	int r;
+
+	if (!hooks->prestart.count && !hooks->create_runtime.count)
+		return 0;
+	r = expect(m, SYNC_HOOKS, err);
+	if (r == 0)
+		r = making_run_hooks(m, &hooks->prestart, "prestart", CONTAINER_CREATING, err);
+	if (r == 0)
+		r = making_run_hooks(
+			m, &hooks->create_runtime, "createRuntime", CONTAINER_CREATING, err);
+	return r < 0 ? r : sync_send(m->sync, SYNC_HOOKS_DONE, 0, err);
+}
+
+/* Its group is recorded before anybody is in it: delete --force finds it from then on. */
+static int join_rdt(struct making *m, struct err *err)
+{
+	const struct spec_intel_rdt *rdt = m->config->linux_.intel_rdt;
+	autoclose int top = -1;
+	int r;
+
+	if (!rdt)
+		return 0;
+	r = top = rdt_open(err);
+	if (r >= 0)
+		r = rdt_create(top, m->options->id, rdt, &m->arena, &m->rdt_path, err);
+	if (r == 0)
+		r = making_record(m, 0, err);
+	return r < 0 ? r : rdt_enter(top, m->options->id, rdt, m->pid, err);
+}
+
+/* The namespace that init will be in: its own since the clone, or the one that it will join. */
+static int open_network_namespace(const struct making *m, struct err *err)
+{
+	char name[32];
+	int fd;
+
+	for (size_t i = 0; i < m->plan.njoins; i++) {
+		if (m->plan.joins[i].type != CLONE_NEWNET)
+			continue;
+		fd = sys_openat(AT_FDCWD, m->plan.joins[i].path, O_RDONLY, 0);
+		return fd < 0 ? err_sys(err, fd, "linux.namespaces: open %s", m->plan.joins[i].path)
+			      : fd;
+	}
+	snprintf(name, sizeof(name), "%d/ns/net", m->pid);
+	fd = sys_openat(m->rt->procfd, name, O_RDONLY, 0);
+	return fd < 0 ? err_sys(err, fd, "open the container's network namespace") : fd;
+}
+
+static int move_net_devices(struct making *m, struct err *err)
+{
+	const struct spec_linux *linux_ = &m->config->linux_;
+	autoclose int netns = -1;
+
+	if (!linux_->net_devices.count)
+		return 0;
+	netns = open_network_namespace(m, err);
+	if (netns < 0)
+		return netns;
+	return netns_devices_move(
+		linux_->net_devices.items, linux_->net_devices.count, netns, &m->net_devices, err);
+}
+
+static int step_serve(struct making *m, struct err *err)
+{
+	unsigned long long start_time;
+	int r = cgroup_settle(m->cgroup, err);
+
+	if (r == 0 && m->plan.id_map != PLAN_ID_MAP_NONE && !m->plan.relay)
+		r = userns_write_maps(&m->plan, m->rt->procfd, m->pid, err);
+	if (r == 0)
+		r = set_oom_score(m, err);
+	if (r == 0)
+		r = join_rdt(m, err);
+	if (r == 0)
+		r = move_net_devices(m, err);
+	if (r == 0 && m->launch.wait_mapped)
+		r = sync_send(m->sync, SYNC_MAPPED, 0, err);
+	if (r < 0)
+		return r;
+	r = process_start_time(m->rt->procfd, m->pid, &start_time, NULL);
+	if (r < 0)
+		return err_sys(err, r, "look at the container's process");
+	r = making_record(m, start_time, err);
+	if (r == 0)
+		r = serve_hooks(m, err);
+	if (r == 0)
+		r = expect(m, SYNC_CREATED, err);
+	return r < 0 ? r : cancel_take(m->rt->cancel, err);
+}
+
+/* ---- the way out ---- */
+
+void making_close(struct making *m)
+{
+	cleanup_close(&m->sync);
+	cleanup_close(&m->stages_sync);
+	cleanup_close(&m->console);
+	cleanup_close(&m->stages_console);
+	cleanup_close(&m->pidfd);
+	cleanup_close(&m->launch.start_listener);
+	cleanup_close(&m->launch.user.seccomp_socket);
+	if (m->launch.hooks_output.stdout_fd > 2)
+		close(m->launch.hooks_output.stdout_fd);
+	if (m->launch.hooks_output.stderr_fd > 2)
+		close(m->launch.hooks_output.stderr_fd);
+	mounts_close_sources(&m->sources);
+	netns_devices_free(m->net_devices);
+	seccomp_program_free(&m->seccomp);
+	cgroup_free(m->cgroup);
+	cgroup_host_close(&m->cgroup_host);
+	container_close(&m->container);
+	spec_config_free(m->config);
+	arena_free(&m->arena);
+	buf_free(&m->config_text);
+}
+
+/* Undoes every step that was taken; runtime.md "Lifecycle": a failed create still runs poststop. */
+void making_roll_back(struct making *m)
+{
+	struct err err = {};
+
+	if (m->net_devices) /* the end of the namespace would be the end of virtual ones */
+		netns_devices_return(m->net_devices);
+	if (m->pidfd >= 0) {
+		sys_pidfd_send_signal(m->pidfd, SIGKILL);
+		sys_waitpid(m->pid, NULL, 0);
+	}
+	if (!m->has_container)
+		return;
+	if (m->cgroup && cgroup_destroy(m->cgroup, DESTROY_MS, &err) < 0)
+		log_warning("%s", err.text);
+	if (container_leave_rdt(&m->container, &err) < 0)
+		log_warning("%s", err.text);
+	if (m->pid) {
+		cleanup_close(&m->container.pidfd);
+		container_run_poststop(&m->container, m->config);
+	}
+	if (container_remove(&m->container, &err) < 0)
+		log_warning("%s", err.text);
+}
+
+static int make(struct making *m, struct err *err)
+{
+	int r = making_read(m, err);
+
+	if (r == 0)
+		r = making_plan(m, err);
+	if (r == 0)
+		r = parent_seccomp(m->rt, m->config, &m->seccomp, err);
+	if (r == 0 && !m->plan.sources_by_init)
+		r = mounts_open_sources(&m->plan, m->rt->procfd, &m->sources, err);
+	if (r == 0)
+		r = making_reserve(m, err);
+	if (r == 0)
+		r = making_cgroup(m, err);
+	if (r == 0)
+		r = making_apply_cgroup(m, err);
+	if (r == 0)
+		r = step_sockets(m, err);
+	if (r == 0 && !m->rt->rootless) {
+		/* C3: nobody in the container may look into a process of ours. */
+		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		if (r < 0)
+			err_sys(err, r, "prctl(PR_SET_DUMPABLE)");
+	}
+	if (r == 0)
+		r = step_clone(m, err);
+	if (r == 0)
+		r = step_serve(m, err);
+	return r;
+}
+
+void making_hand_over(struct making *m, int master, struct created *ret)
+{
+	*ret = (struct created){
+		.container = m->container,
+		.config = take_ptr(m->config),
+		.cgroup = take_ptr(m->cgroup),
+		.sync = take_fd(&m->sync),
+		.master = master,
+		.pidfd = take_fd(&m->pidfd),
+	};
+	m->container = (struct container){.dirfd = -1, .pidfd = -1};
+}
+
+static int create(const struct runtime *rt, const struct create_options *options, bool run,
+	struct created *ret, struct err *err)
+{
+	struct making m;
+	int master = -1, r;
+
+	making_begin(&m, rt, options);
+	m.run = run;
+	r = make(&m, err);
+
+	if (r == 0)
+		r = parent_take_master(&m.console, &master, err);
+	if (r == 0)
+		r = parent_publish(options->pid_file, options->pidfd_socket, m.pid, m.pidfd, err);
+	if (r < 0) {
+		cleanup_close(&master);
+		making_roll_back(&m);
+	} else {
+		making_hand_over(&m, master, ret);
+	}
+	making_close(&m);
+	return r;
+}
+
+int container_create(
+	const struct runtime *rt, const struct create_options *options, struct err *err)
+{
+	struct created created;
+	int r = create(rt, options, false, &created, err);
+
+	if (r == 0)
+		created_close(&created);
+	return r;
+}
+
+int container_create_for_run(const struct runtime *rt, const struct create_options *options,
+	struct created *ret, struct err *err)
+{
+	return create(rt, options, true, ret, err);
+}
+
+void created_close(struct created *created)
+{
+	cleanup_close(&created->sync);
+	cleanup_close(&created->master);
+	cleanup_close(&created->pidfd);
+	container_close(&created->container);
+	cgroup_free(created->cgroup);
+	created->cgroup = NULL;
+	spec_config_free(created->config);
+	created->config = NULL;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Process: parent. The sockets and files by which engines and parents talk; for create and exec. */
+#include "base/fd.h"
+#include "base/sys.h"
+#include "runtime/attrs/seccomp/cache.h"
+#include "runtime/stage.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+int parent_connect(const char *what, const char *path, int *ret, struct err *err)
+{
+	autoclose int sock = sys_socket_unix(SOCK_STREAM);
+	int r = sock < 0 ? sock : sys_connect_unix(sock, AT_FDCWD, path);
+
+	if (r == -EPROTOTYPE) { /* it is there, of the other type */
+		cleanup_close(&sock);
+		sock = sys_socket_unix(SOCK_SEQPACKET);
+		r = sock < 0 ? sock : sys_connect_unix(sock, AT_FDCWD, path);
+	}
+	if (r < 0)
+		return err_sys(err, r, "%s: connect to %s", what, path);
+	*ret = take_fd(&sock);
+	return 0;
+}
+
+int parent_open_console(
+	const char *console_socket, bool terminal, int *ret_ours, int *ret_stages, struct err *err)
+{
+	int fds[2], r;
+
+	if (console_socket && !terminal)
+		return err_set(err, -EINVAL,
+			"--console-socket: the process asks for no terminal (process.terminal)");
+	if (console_socket)
+		return parent_connect("--console-socket", console_socket, ret_stages, err);
+	if (!terminal)
+		return 0;
+	r = sys_socketpair(SOCK_STREAM, fds);
+	if (r < 0)
+		return err_sys(err, r, "make a socketpair");
+	*ret_ours = fds[0], *ret_stages = fds[1];
+	return 0;
+}
+
+int parent_take_master(int *console, int *ret_master, struct err *err)
+{
+	size_t n = 1;
+	char text[64];
+	ssize_t r;
+
+	if (*console < 0)
+		return 0;
+	r = fd_recv(*console, text, sizeof(text), ret_master, &n);
+	cleanup_close(console);
+	return r <= 0 || n != 1 ? err_sys(err, r < 0 ? (int)r : -EPROTO, "receive the terminal")
+				: 0;
+}
+
+int parent_publish(
+	const char *pid_file, const char *pidfd_socket, pid_t pid, int pidfd, struct err *err)
+{
+	autoclose int sock = -1;
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d", pid), r;
+
+	if (pidfd_socket) {
+		r = parent_connect("--pidfd-socket", pidfd_socket, &sock, err);
+		if (r < 0)
+			return r;
+		r = fd_send(sock, "pidfd", 5, &pidfd, 1);
+		if (r < 0)
+			return err_sys(err, r, "--pidfd-socket: send to %s", pidfd_socket);
+	}
+	r = pid_file ? fd_replace_path(pid_file, text, (size_t)n, 0644) : 0;
+	return r < 0 ? err_sys(err, r, "--pid-file: write %s", pid_file) : 0;
+}
+
+int parent_seccomp(const struct runtime *rt, const struct spec_config *config,
+	struct seccomp_program *ret, struct err *err)
+{
+	autoclose int cache = -1;
+
+	if (!config->linux_.seccomp)
+		return 0;
+	cache = sys_openat(rt->rootfd, ".seccomp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (cache == -ENOENT && sys_mkdirat(rt->rootfd, ".seccomp", 0700) == 0)
+		cache = sys_openat(rt->rootfd, ".seccomp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	return seccomp_cached(cache, config->linux_.seccomp, ret, NULL, err);
+}
+
+int parent_seccomp_socket(const struct spec_config *config, const struct seccomp_program *program,
+	int *ret, struct err *err)
+{
+	const char *path = spec_annotation(config, "run.oci.seccomp.receiver");
+
+	if (!path && config->linux_.seccomp)
+		path = config->linux_.seccomp->listener_path;
+	if (!path || !program->notify)
+		return 0;
+	return parent_connect("linux.seccomp.listenerPath", path, ret, err);
+}

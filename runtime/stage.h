@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processes of a starting container and what each inherits.
+ *
+ *   parent  the command's own process: host identity, owns the state            parent.c
+ *   relay   short-lived, only when the plan says so: joins what must be joined
+ *           before the init process is cloned                                   relay.c
+ *   init    pid 1 to be: builds the root, waits for start, becomes the user's
+ *           process                                                             init.c
+ *   joiner  the process of `exec`: joins the namespaces of a running container,
+ *           becomes the user's process                                          join.c
+ *
+ * A stage begins in a copy of its creator's memory (clone3(2) without CLONE_VM) and is
+ * single-threaded. It reports by sync.h, never prints, and never returns to its caller.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "cgroups/cgroup.h"
+#include "runtime/activation.h"
+#include "runtime/attrs/seccomp/compile.h"
+#include "runtime/container.h"
+#include "runtime/hooks.h"
+#include "runtime/mounts.h"
+#include "runtime/plan.h"
+
+/* How the user's process is made what process asks; for init and joiner alike (D2). */
+struct user_process {
+	const struct container *container;
+	const struct spec_config *config;
+	const struct spec_process *process;
+	int procfd;                          /* a procfs of the host's pid namespace */
+	unsigned int preserve_fds;           /* descriptors 3 … 2+n stay open */
+	const struct activation *activation; /* NULL: none */
+	bool joining;                        /* by exec, not the container's first */
+	const char *keyring;   /* name of the new session keyring, or NULL: none is made */
+	bool setgroups_denied; /* the user namespace gave up setgroups(2) */
+	const struct seccomp_program *seccomp; /* for config's profile; NULL without one */
+	int seccomp_socket;                    /* connected to the listener's receiver, or −1 */
+};
+
+/* The descriptors and facts with which init starts. All descriptors are close-on-exec. */
+struct launch {
+	const struct runtime *rt;
+	const struct plan *plan;
+	const struct mount_sources *sources;
+	const struct cgroup *cgroup;
+	const char *cgroup_path; /* as a host path, NULL when disabled */
+	struct hooks_output hooks_output;
+	struct user_process user;
+	int sync;           /* the stages' end of the socketpair */
+	int start_listener; /* start.sock, listening; −1: SYNC_START comes instead */
+	int console_socket; /* connected; gets the terminal's master. −1: none */
+	bool run;           /* start follows at once: what it would find out, it finds out */
+	bool wait_mapped;   /* SYNC_MAPPED will come: there is something to wait for */
+};
+
+struct clone_args;
+/* Joins, then clones init with ARGS as a child of its own parent, and leaves. */
+_Noreturn void relay_main(const struct launch *launch, const struct clone_args *args);
+_Noreturn void init_main(const struct launch *launch);
+
+/* ---- parent: what create, run and exec do alike ---- */
+
+/* Writes PID_FILE and sends PIDFD to PIDFD_SOCKET; either may be NULL. */
+int parent_publish(
+	const char *pid_file, const char *pidfd_socket, pid_t pid, int pidfd, struct err *err);
+/* Receives the terminal's master from CONSOLE, our end of the stages' socketpair, and closes that.
+ * Does nothing when it is −1. */
+int parent_take_master(int *console, int *ret_master, struct err *err);
+/* Connects to the socket PATH of an engine; WHAT stands in errors. */
+int parent_connect(const char *what, const char *path, int *ret, struct err *err);
+/* Opens where the terminal goes: *RET_STAGES for the stages, *RET_OURS (else −1) when no
+ * CONSOLE_SOCKET takes it. */
+int parent_open_console(
+	const char *console_socket, bool terminal, int *ret_ours, int *ret_stages, struct err *err);
+/* The filter for CONFIG's profile, through the cache in the runtime's root. */
+int parent_seccomp(const struct runtime *rt, const struct spec_config *config,
+	struct seccomp_program *ret, struct err *err);
+/* Where a listener's descriptor goes: connected, or −1 when the filter needs none. */
+int parent_seccomp_socket(const struct spec_config *config, const struct seccomp_program *program,
+	int *ret, struct err *err);
+
+/* ---- pieces that several stages use ---- */
+
+/* Opens a new terminal in the devpts PTSFD: its master, and its slave by TIOCGPTPEER (A3). */
+int console_open(int ptsfd, const struct spec_console_size *size, int *ret_master, int *ret_peer,
+	struct err *err);
+/* Sends MASTER with the name that runtimes use, to the engine's console socket. */
+int console_send(int socket, int master, struct err *err);
+/* Makes PEER the controlling terminal of this session and standard input, output and error. */
+int console_attach(int peer, struct err *err);
+
+/* Which namespaces (CLONE_NEW…) the container has of its own, for setns(2) with its pidfd: joining
+ * one's own user namespace would be an error. Parent. */
+int stage_container_namespaces(const struct container *container, const struct spec_config *config,
+	unsigned int *ret, struct err *err);
+/* Enters the joins of the plan that this stage can; see plan.c for the order. */
+int stage_join(const struct plan *plan, struct err *err);
+/* The caller's pid in the host's pid namespace, as the procfs of that one tells it. */
+int stage_host_pid(int procfd, pid_t *ret, struct err *err);
+/* Becomes root of the user namespace that this process is in. */
+int stage_become_root(bool setgroups_denied, struct err *err);
+
+/* Looks the executable up as exec would, so that create can refuse a missing one. */
+int user_process_check(const struct user_process *user, struct err *err);
+/* Takes all that process asks for and executes it; returns only on error. */
+int user_process_exec(const struct user_process *user, struct err *err);

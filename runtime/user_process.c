@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Process: init and joiner, in the container. From a process of ours to the user's: one function
+ * for both, so that exec can never be less restricted than run.
+ */
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "runtime/attrs/credentials.h"
+#include "runtime/attrs/landlock.h"
+#include "runtime/attrs/lsm.h"
+#include "runtime/attrs/rlimits.h"
+#include "runtime/attrs/sched.h"
+#include "runtime/attrs/seccomp/cache.h"
+#include "runtime/attrs/seccomp/load.h"
+#include "runtime/stage.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/keyctl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+static const char *find_env(const struct spec_process *process, const char *name)
+{
+	size_t n = strlen(name);
+
+	/* The last one counts, as for a shell that sets them in turn. */
+	for (size_t i = process->env.count; i-- > 0;)
+		if (strncmp(process->env.items[i], name, n) == 0 && process->env.items[i][n] == '=')
+			return process->env.items[i] + n + 1;
+	return NULL;
+}
+
+/* ---- the executable ---- */
+
+static int check_file(const char *path)
+{
+	struct stat st;
+	int r = sys_fstatat(AT_FDCWD, path, &st, 0);
+
+	if (r < 0)
+		return r;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	return st.st_mode & 0111 ? 0 : -EACCES;
+}
+
+/* execvp(3)'s search: the first that may be executed; otherwise what was wrong with the best. */
+static int search_path(const char *name, const char *path, char *ret, size_t size)
+{
+	int result = -ENOENT;
+
+	for (;;) {
+		size_t n = strcspn(path, ":");
+		int r = snprintf(ret, size, "%.*s/%s", (int)n, n ? path : ".", name) < (int)size
+				? check_file(ret)
+				: -ENAMETOOLONG;
+
+		if (r == 0)
+			return 0;
+		if (r == -EACCES || r == -EISDIR)
+			result = -EACCES;
+		if (!path[n])
+			return result;
+		path += n + 1;
+	}
+}
+
+/* The words are those that engines look for to tell 127 from 126. */
+static int exec_error(const char *name, int r, struct err *err)
+{
+	static const struct {
+		int code;
+		const char *words;
+	} words[] = {
+		{-ENOENT, "no such file or directory"},
+		{-EACCES, "permission denied"},
+		{-EPERM, "operation not permitted"},
+		{-EISDIR, "is a directory"},
+		{-ENOTDIR, "not a directory"},
+		{-ENOEXEC, "exec format error"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (words[i].code == r)
+			return err_set(err, r, "exec: \"%s\": %s", name, words[i].words);
+	return err_sys(err, r, "exec: \"%s\"", name);
+}
+
+static int find_executable(const struct user_process *user, char *ret, size_t size, struct err *err)
+{
+	const char *name = user->process->args.items[0];
+	const char *path = find_env(user->process, "PATH");
+	int r;
+
+	if (strchr(name, '/')) {
+		r = snprintf(ret, size, "%s", name) < (int)size ? check_file(ret) : -ENAMETOOLONG;
+		return r < 0 ? exec_error(name, r, err) : 0;
+	}
+	r = search_path(name, path ? path : default_path, ret, size);
+	if (r == -ENOENT)
+		return err_set(err, r, "exec: \"%s\": executable file not found in $PATH", name);
+	return r < 0 ? exec_error(name, r, err) : 0;
+}
+
+/* ---- directory, environment ---- */
+
+/* C2: a directory outside the root shows as one whose path does not begin with "/". */
+static int check_cwd(const char *cwd, struct err *err)
+{
+	char path[PATH_MAX];
+	int r = sys_getcwd(path, sizeof(path));
+
+	if (r < 0)
+		return err_sys(err, r, "process.cwd: %s", cwd);
+	return path[0] == '/'
+		       ? 0
+		       : err_set(err, -EPERM, "process.cwd: %s is outside of the container", cwd);
+}
+
+/* Makes a missing one, as engines expect; through the container's own root, so that no link leads
+ * out (A6). *RET_LATER: only the user may enter it, so try again as the user. */
+static int enter_cwd(const char *cwd, bool *ret_later, struct err *err)
+{
+	autoclose int root = -1, dir = -1;
+	int r = sys_chdir(cwd);
+
+	*ret_later = r == -EACCES;
+	if (r == -ENOENT) {
+		root = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
+		dir = root < 0 ? root : path_mkdir(root, cwd, 0755, (uid_t)-1, (gid_t)-1);
+		r = dir < 0 ? dir : sys_fchdir(dir);
+	}
+	if (r < 0 && !*ret_later)
+		return err_sys(err, r, "process.cwd: %s", cwd);
+	return *ret_later ? 0 : check_cwd(cwd, err);
+}
+
+/* The sixth field of UID's line in the container's own /etc/passwd. F9: whatever is there instead
+ * of a small regular file counts as no answer. */
+static void find_home(uint32_t uid, char *ret, size_t size)
+{
+	autobuf struct buf text = {};
+	char *line, *next;
+
+	snprintf(ret, size, "HOME=/");
+	if (fd_read_file(AT_FDCWD, "/etc/passwd", 1 << 20, &text) < 0)
+		return;
+	for (line = text.data; line && *line; line = next) {
+		char *field[7];
+		size_t n = 0;
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		for (char *p = line; n < 7 && p; n++) {
+			field[n] = p;
+			p = strchr(p, ':');
+			if (p)
+				*p++ = '\0';
+		}
+		if (n == 7 && *field[2] && strtoul(field[2], NULL, 10) == uid && *field[5] == '/') {
+			snprintf(ret, size, "HOME=%s", field[5]);
+			return;
+		}
+	}
+}
+
+/* ---- attributes ---- */
+
+static int join_keyring(const struct user_process *user, const char *name, struct err *err)
+{
+	int r = lsm_set_selinux_keyring(user->procfd, user->process->selinux_label, err);
+
+	if (r < 0)
+		return r;
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS)
+		return err_sys(err, -errno, "make a session keyring");
+	return 0;
+}
+
+/* What needs privilege, and must come before the credentials. */
+static int apply_limits(const struct user_process *user, struct err *err)
+{
+	const struct spec_process *process = user->process;
+	const struct spec_cpu_affinity *affinity = process->exec_cpu_affinity;
+	const struct spec_linux *linux_ = &user->config->linux_;
+	int r = rlimits_apply(process->rlimits.items, process->rlimits.count, err);
+
+	if (r == 0)
+		r = sched_apply_scheduler(process->scheduler, err);
+	if (r == 0)
+		r = sched_apply_io_priority(process->io_priority, err);
+	if (r == 0 && user->joining && affinity)
+		r = sched_apply_affinity("process.execCPUAffinity.final", affinity->final, err);
+	if (r == 0)
+		r = sched_apply_memory_policy(linux_->memory_policy, err);
+	if (r == 0)
+		r = sched_apply_personality(linux_->personality, err);
+	return r;
+}
+
+static int apply_core_sched(const struct user_process *user, struct err *err)
+{
+	const char *value = spec_annotation(user->config, SCHED_CORE_ANNOTATION);
+	bool wanted = false;
+	int r = sched_core_parse(value, &wanted, err);
+
+	if (r < 0 || !wanted)
+		return r;
+	/* In the container's pid namespace now: its init is 1 there. */
+	return user->joining ? sched_core_join(1, err) : sched_core_create(err);
+}
+
+static int apply_labels(const struct user_process *user, struct err *err)
+{
+	int r = lsm_set_apparmor(user->procfd, user->process->apparmor_profile, err);
+
+	return r < 0 ? r : lsm_set_selinux(user->procfd, user->process->selinux_label, err);
+}
+
+/* The user must be able to open /dev/stdout and the like again: its streams become its own. */
+static void own_streams(uint32_t uid)
+{
+	if (uid == 0)
+		return;
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+
+		if (sys_fstat(fd, &st) < 0 || st.st_uid == uid || S_ISREG(st.st_mode) ||
+			(S_ISCHR(st.st_mode) && st.st_rdev == 0x103))
+			continue;
+		/* Streams of the host's that may not be changed stay as they are. */
+		(void)!sys_fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH);
+	}
+}
+
+/* config-linux.md, "The Container Process State". */
+static int seccomp_state(const struct user_process *user, struct buf *ret, struct err *err)
+{
+	const struct spec_seccomp *profile = user->config->linux_.seccomp;
+	enum container_status status = user->joining ? CONTAINER_RUNNING : CONTAINER_CREATED;
+	autojson json_t *state = NULL;
+	pid_t pid;
+	int r = stage_host_pid(user->procfd, &pid, err);
+
+	if (r < 0)
+		return r;
+	state = json_pack("{s:s, s:[s], s:i, s:s, s:o}", "ociVersion", "1.3.0", "fds", "seccompFd",
+		"pid", (int)pid, "metadata",
+		profile->listener_metadata ? profile->listener_metadata : "", "state",
+		container_state_json(user->container, user->config, status,
+			user->joining ? user->container->pid : pid));
+	return state && json_write(state, JSON_COMPACT, ret) == 0
+		       ? 0
+		       : err_sys(err, -ENOMEM, "linux.seccomp: make the state");
+}
+
+static int load_seccomp(const struct user_process *user, struct err *err)
+{
+	autobuf struct buf state = {};
+	int r;
+
+	if (!user->seccomp)
+		return 0;
+	if (!user->seccomp->notify)
+		return seccomp_install(user->seccomp, NULL, err);
+	if (user->seccomp_socket < 0)
+		return err_set(err, -EINVAL,
+			"linux.seccomp: SCMP_ACT_NOTIFY needs linux.seccomp.listenerPath");
+	r = seccomp_state(user, &state, err);
+	if (r < 0)
+		return r;
+	return seccomp_install_notify(
+		user->seccomp, user->seccomp_socket, state.data, state.len, err);
+}
+
+/*
+ * Credentials, no_new_privs, Landlock and seccomp. The filter comes last where that is possible:
+ * without no_new_privs, loading one needs CAP_SYS_ADMIN, so it comes before that is lost.
+ */
+static int apply_restrictions(const struct user_process *user, const struct landlock_plan *landlock,
+	const struct credentials_plan *credentials, struct err *err)
+{
+	bool no_new_privs = user->process->no_new_privileges;
+	bool keeps_admin = credentials->effective & (1ULL << CAP_SYS_ADMIN);
+	int r = 0;
+
+	if (!no_new_privs && !keeps_admin) {
+		if (landlock_wanted(landlock))
+			r = landlock_apply(landlock, err);
+		if (r == 0)
+			r = load_seccomp(user, err);
+		return r < 0 ? r : credentials_apply(credentials, err);
+	}
+	r = credentials_apply(credentials, err);
+	if (r == 0 && no_new_privs) {
+		r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (r < 0)
+			return err_sys(err, r, "process.noNewPrivileges");
+	}
+	if (r == 0 && landlock_wanted(landlock))
+		r = landlock_apply(landlock, err);
+	return r < 0 ? r : load_seccomp(user, err);
+}
+
+int user_process_check(const struct user_process *user, struct err *err)
+{
+	char path[PATH_MAX];
+	bool later;
+	int r = enter_cwd(user->process->cwd, &later, err);
+
+	/* A relative name in a directory that only the user may enter is found out later. */
+	return r < 0 || later ? r : find_executable(user, path, sizeof(path), err);
+}
+
+static int prepare(const struct user_process *user, struct landlock_plan *landlock,
+	struct credentials_plan *credentials, struct arena *arena, struct err *err)
+{
+	const struct credentials_options options = {
+		.keep_original_groups =
+			spec_annotation(user->config, "run.oci.keep_original_groups") != NULL,
+		.setgroups_denied = user->setgroups_denied,
+	};
+	struct credentials now;
+	int r = landlock_parse(&user->config->annotations, arena, landlock, err);
+
+	if (r == 0)
+		r = credentials_read(user->procfd, &now, err);
+	return r < 0 ? r : credentials_plan(user->process, &options, &now, credentials, err);
+}
+
+static int enter_cwd_as_user(
+	const struct user_process *user, char *ret_path, size_t size, struct err *err)
+{
+	int r = sys_chdir(user->process->cwd);
+
+	if (r < 0)
+		return err_sys(err, r, "process.cwd: %s", user->process->cwd);
+	r = check_cwd(user->process->cwd, err);
+	return r < 0 ? r : find_executable(user, ret_path, size, err);
+}
+
+int user_process_exec(const struct user_process *user, struct err *err)
+{
+	const struct spec_process *process = user->process;
+	autoarena struct arena arena = {};
+	struct landlock_plan landlock = {};
+	struct credentials_plan credentials;
+	char path[PATH_MAX], home[PATH_MAX] = "";
+	struct strings env = process->env;
+	const char **envp, **argv;
+	size_t nenv;
+	bool later;
+	int r = enter_cwd(process->cwd, &later, err);
+
+	if (r == 0)
+		r = prepare(user, &landlock, &credentials, &arena, err);
+	if (r == 0 && user->keyring)
+		r = join_keyring(user, user->keyring, err);
+	if (r == 0)
+		r = apply_limits(user, err);
+	if (r == 0)
+		r = apply_core_sched(user, err);
+	if (r < 0)
+		return r;
+
+	if (user->activation &&
+		activation_env(user->activation, getpid(), &process->env, &arena, &env) < 0)
+		return err_sys(err, -ENOMEM, "process");
+	nenv = env.count;
+	argv = arena_array(&arena, process->args.count + 1, const char *);
+	envp = arena_array(&arena, nenv + 2, const char *);
+	if (!argv || !envp)
+		return err_sys(err, -ENOMEM, "process");
+	memcpy(argv, process->args.items, process->args.count * sizeof(*argv));
+	if (nenv)
+		memcpy(envp, env.items, nenv * sizeof(*envp));
+	if (!find_env(process, "HOME")) {
+		find_home(process->user.uid, home, sizeof(home));
+		envp[nenv++] = home;
+	}
+	own_streams(process->user.uid);
+	r = apply_labels(user, err);
+	if (r < 0)
+		return r;
+	/* Everything of ours ends here; what comes next may be under the user's filter. */
+	r = sys_close_range(3 + user->preserve_fds, ~0U, CLOSE_RANGE_CLOEXEC);
+	for (int fd = 3; r == 0 && fd < 3 + (int)user->preserve_fds; fd++)
+		r = sys_set_cloexec(fd, false);
+	if (r < 0)
+		return err_sys(err, r, "prepare the descriptors");
+	if (!later)
+		r = find_executable(user, path, sizeof(path), err);
+	if (r == 0)
+		r = apply_restrictions(user, &landlock, &credentials, err);
+	if (r == 0 && later)
+		r = enter_cwd_as_user(user, path, sizeof(path), err);
+	if (r < 0)
+		return r;
+	r = sys_execveat(AT_FDCWD, path, (char *const *)argv, (char *const *)envp, 0);
+	return exec_error(process->args.items[0], r, err);
+}
