@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting brig-unpack in its namespaces, and hearing from it.
+ *
+ * helper_prepare() once, while the process has one thread; then helper_start() and helper_wait()
+ * from any thread. What goes in and out of a helper is the caller's to pump.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "images/store.h"
+#include "images/unpack/protocol.h"
+
+struct helper {
+	pid_t pid;
+	int control; /* −1: not running */
+};
+
+#define HELPER_NONE           \
+	{                     \
+		.control = -1 \
+	}
+
+extern const struct unpack_limits helper_default_limits;
+
+/* Makes the user namespace that helpers of STORE live in, when the machine allows it. */
+int helper_prepare(struct store *store, struct err *err);
+/* That namespace, borrowed, or −1. */
+int helper_userns(const struct store *store);
+
+/*
+ * Starts a helper for REQUEST (role, format, devices and limits are the caller's; the rest is set
+ * here). IN and OUT become its descriptors 0 and 1 (−1: /dev/null), DIRFD goes with the request
+ * (−1: none). All three stay the caller's.
+ */
+int helper_start(struct store *store, const struct unpack_request *request, int dirfd, int in,
+	int out, struct helper *ret, struct err *err);
+
+/* The next message: UNPACK_NEED_LOWERS or UNPACK_REPLY, then in RET. −EPIPE when the helper died
+ * without a word. */
+int helper_next(struct helper *helper, struct unpack_reply *ret, struct err *err);
+/* Answers UNPACK_NEED_LOWERS. */
+int helper_send_lowers(struct helper *helper, int layers, const struct unpack_lowers *lowers);
+
+/* Waits for the end of a helper whose reply was read or does not matter. */
+void helper_reap(struct helper *helper);
+/* Kills it and waits. Does nothing when it is not running. */
+void helper_kill(struct helper *helper);
+/* helper_next() for roles that need nothing, and helper_reap(): the error of the reply. */
+int helper_wait(struct helper *helper, struct unpack_reply *ret, struct err *err);
+
+CLEANUP_DEFINE(helper, struct helper, helper_kill)
+#define autohelper __attribute__((cleanup(cleanup_helper)))

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root file system of a container: an image's layers below, a directory of its own on top.
+ *
+ * snapshot_create() makes the writable part and records which layers it stands on, which keeps them
+ * from being collected; snapshot_mount() gives a detached overlay mount to be attached as a rootfs;
+ * snapshot_remove() ends it. Nothing is copied, also not for a container with its own user
+ * namespace: its lower layers are mounted with shifted ids (mount_setattr(2), MOUNT_ATTR_IDMAP).
+ *
+ * A mount does not outlive the machine's boot, and snapshot_mount() may be called as often as
+ * needed: the record holds no state of mounts.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "images/store.h"
+
+#include <stdbool.h>
+
+struct snapshot {
+	char id[256];                    /* the container's; one path component */
+	char image[DIGEST_TEXT_MAX + 1]; /* of the manifest */
+	struct digest *chains;           /* topmost layer first */
+	size_t count;
+};
+
+/* How to mount it: overlay(5 of the kernel's documentation), or fuse-overlayfs(1). */
+enum snapshot_driver {
+	SNAPSHOT_OVERLAY = 1, /* the kernel's, "userxattr" */
+	SNAPSHOT_FUSE,        /* fuse-overlayfs, for users whose kernel does not let them */
+};
+
+struct snapshot_mount_options {
+	int userns;     /* user namespace that the ids of the layers are shifted into; −1: none */
+	bool read_only; /* no upper directory: for `image mount` and for looking inside */
+	bool volatile_; /* "volatile": no syncing, for containers that are removed at their end */
+};
+
+/*
+ * Makes the snapshot ID of the image MANIFEST (a digest in the store). −EEXIST when the id is in
+ * use, −ENOENT when the image or a layer is missing, −EINVAL for an id that is no component.
+ */
+int snapshot_create(struct store *store, const char *id, const char *manifest, struct err *err);
+/* Reads the record. Ended with snapshot_free(). −ENOENT. */
+int snapshot_load(struct store *store, const char *id, struct snapshot *ret, struct err *err);
+void snapshot_free(struct snapshot *snapshot);
+/* Locks the snapshot against other commands, flock(2), until the descriptor is closed; −EBUSY
+ * unless WAIT. */
+int snapshot_lock(struct store *store, const char *id, bool wait, struct err *err);
+/* Removes it with all that the container wrote. Doing it again is no error. It must not be
+ * mounted. */
+int snapshot_remove(struct store *store, const char *id, struct err *err);
+
+/*
+ * A detached overlay mount (fsmount(2)) of the snapshot, for move_mount(2). The caller has
+ * CAP_SYS_ADMIN over its mount namespace. −EOPNOTSUPP when the kernel cannot shift the ids of lower
+ * layers (6.13 can).
+ */
+int snapshot_mount(struct store *store, const struct snapshot *snapshot,
+	const struct snapshot_mount_options *options, struct err *err);
+
+/* What the options of fuse-overlayfs are: "lowerdir=…:…,upperdir=…,workdir=…", absolute paths. */
+int snapshot_fuse_options(
+	struct store *store, const struct snapshot *snapshot, struct buf *ret, struct err *err);
+
+/* O_PATH descriptor of the directory that holds what the container wrote. */
+int snapshot_open_upper(struct store *store, const char *id);
+
+/* Which driver this process may use here; tried, not guessed. */
+int snapshot_probe(struct store *store, enum snapshot_driver *ret, struct err *err);
+
+CLEANUP_DEFINE(snapshot, struct snapshot, snapshot_free)
+#define autosnapshot __attribute__((cleanup(cleanup_snapshot)))
