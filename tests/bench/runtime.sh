@@ -1,0 +1,446 @@
+#!/bin/bash
+# What a container costs: brig-oci beside crun, runc and bubblewrap, in one table of ratios.
+# usage: tests/bench/runtime.sh [--rounds N] [--runs N] [--live N] [--only WORDS] [--csv FILE]
+#
+#   --rounds N    times that the commands take turns (5)
+#   --runs N      runs of each command in a turn (10)
+#   --live N      how many containers stand beside the measured one at most (1000)
+#   --only WORDS  of: time counts memory live (all)
+#   --csv FILE    writes every cell as "what;runtime;value" too
+#
+# All runtimes get the same bundle: what podman asks for by default (namespaces, mounts, masks, a
+# seccomp profile of some 350 names for three architectures) around a static `true`. Times are medians
+# over turns that are interleaved, so that a busy machine hits all alike; they are shown and never
+# judged: the exit status is not 0 only when a command fails. As root, from Debian: hyperfine, jq,
+# strace, busybox-static and any of crun, runc, bubblewrap.
+#
+# Rows end with the way that cgroups are handled: "cgroup" (each runtime makes one) or "none"
+# (--cgroup-manager=disabled, which runc has not). Without CAP_SYS_RESOURCE some crun cannot do the first.
+set -euo pipefail
+here=$(dirname "$(realpath "$0")")
+build=${BRIG_BUILD:-$(realpath "$here/../../build")}
+brig=${BRIG_OCI:-$build/cli/brig-oci}
+measure=$build/tests/tools/measure
+
+rounds=5 runs=10 live=1000 only='time counts memory live' csv=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	--rounds) rounds=$2 && shift ;;
+	--runs) runs=$2 && shift ;;
+	--live) live=$2 && shift ;;
+	--only) only=$2 && shift ;;
+	--csv) csv=$(realpath -m "$2") && shift ;;
+	--inside) inside=1 ;;
+	*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	esac
+	shift
+done
+
+# In a mount namespace of its own: a tmpfs for bundles and states, and cgroup v2 where it belongs.
+if [ -z "${inside-}" ]; then
+	[ "$(id -u)" = 0 ] || { echo "run it as root" >&2 && exit 1; }
+	for tool in "$brig" "$measure" hyperfine jq strace busybox; do
+		command -v "$tool" >/dev/null || { echo "$tool is missing" >&2 && exit 1; }
+	done
+	# shellcheck disable=SC2016
+	exec unshare --mount --propagation private sh -c '
+		[ ! -e /sys/fs/cgroup/unified/cgroup.procs ] || mount --bind /sys/fs/cgroup/unified /sys/fs/cgroup
+		exec "$@"' sh "$0" --inside --rounds "$rounds" --runs "$runs" --live "$live" --only "$only" ${csv:+--csv "$csv"}
+fi
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/brig-bench.XXXXXX")
+mount -t tmpfs -o mode=0711 tmpfs "$work"
+parent=brig-bench-$$
+declare -A cell=() command=()
+
+# --- the runtimes
+
+# runtime NAME WAY ARGUMENT...: puts the command into the array "words"; fails when there is no such way
+runtime() {
+	local name=$1 way=$2
+	shift 2
+	case $name in
+	brig) words=("$brig") ;;
+	*) words=("$(command -v "$name")") || return 1 ;;
+	esac
+	words+=(--root "$work/state-$name-$way")
+	case $name-$way in
+	*-cgroup) ;;
+	runc-none) return 1 ;;
+	*-none) words+=(--cgroup-manager=disabled) ;;
+	esac
+	words+=("$@")
+}
+
+# works NAME WAY: it runs a container that way
+works() {
+	[ -n "${cell[works $1 $2]-}" ] || {
+		cell[works $1 $2]=no
+		! runtime "$1" "$2" run --bundle "$work/bundle-$2" "probe-$1" || {
+			if "${words[@]}" </dev/null >"$work/out" 2>&1; then cell[works $1 $2]=yes; else
+				echo "# $1 does not run with $2: $(tail -n 1 "$work/out")"
+			fi
+		}
+	}
+	[ "${cell[works $1 $2]}" = yes ]
+}
+
+clean_up() {
+	local status=$? dir name way
+	trap - EXIT
+	for dir in "$work"/state-*; do
+		name=${dir##*/state-} way=${name##*-} name=${name%-*}
+		for id in "$dir"/*/; do
+			[ ! -d "$id" ] || ! runtime "$name" "$way" delete --force "$(basename "$id")" ||
+				"${words[@]}" >/dev/null 2>&1 || :
+		done
+	done
+	find "/sys/fs/cgroup/$parent" -depth -type d -exec rmdir {} + 2>/dev/null || :
+	umount -l "$work"
+	rmdir "$work"
+	exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 143' TERM INT HUP
+
+# --- the bundle
+
+# Names of the machine's system calls but for some that a profile leaves out, for three architectures
+seccomp_profile() {
+	local names
+	names=$(echo '#include <sys/syscall.h>' | cc -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/\1/p' |
+		grep -vxE 'kexec_.*|bpf|perf_event_open|userfaultfd|io_uring_.*|.*_module|swapon|swapoff|add_key|keyctl|request_key|uretprobe|.*_max|syscalls' |
+		sort | jq -R . | jq -cs .)
+	jq -cn --argjson names "$names" '{
+		defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 38,
+		architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+		syscalls: [
+			{names: ($names - ["personality", "clone"]), action: "SCMP_ACT_ALLOW"},
+			{names: ["bpf", "perf_event_open", "kexec_load"], action: "SCMP_ACT_ERRNO", errnoRet: 1},
+			{names: ["personality"], action: "SCMP_ACT_ALLOW", args: [{index: 0, value: 0, op: "SCMP_CMP_EQ"}]},
+			{names: ["personality"], action: "SCMP_ACT_ALLOW", args: [{index: 0, value: 8, op: "SCMP_CMP_EQ"}]},
+			{names: ["clone"], action: "SCMP_ACT_ALLOW",
+				args: [{index: 0, value: 2114060288, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ"}]}]}'
+}
+
+make_config() {
+	jq -n --argjson seccomp "$(seccomp_profile)" --argjson files "$(ulimit -Hn)" --arg bind "$work/bind" '
+	["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP",
+		"SETUID", "SYS_CHROOT"] as $caps | ($caps | map("CAP_" + .)) as $caps |
+	{
+		ociVersion: "1.0.2", hostname: "bench", root: {path: "rootfs"},
+		process: {
+			user: {uid: 0, gid: 0, umask: 18}, args: ["/bin/true"], cwd: "/", oomScoreAdj: 0,
+			env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", "HOSTNAME=bench"],
+			capabilities: {bounding: $caps, effective: $caps, permitted: $caps},
+			rlimits: [{type: "RLIMIT_NOFILE", hard: $files, soft: $files}]
+		},
+		mounts: [
+			{destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]},
+			{destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"]},
+			{destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"]},
+			{destination: "/dev/pts", type: "devpts", source: "devpts",
+				options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
+			{destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"]},
+			{destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]},
+			{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup",
+				options: ["rprivate", "nosuid", "noexec", "nodev", "relatime", "ro"]},
+			(("hosts", "resolv.conf", "hostname") | {destination: "/etc/\(.)", type: "bind", source: "\($bind)/\(.)",
+				options: ["bind", "rprivate", "nosuid", "nodev"]})
+		],
+		linux: {
+			namespaces: [("pid", "network", "ipc", "uts", "mount", "cgroup") | {type: .}],
+			maskedPaths: ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+				"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/fs/selinux", "/sys/dev/block"],
+			readonlyPaths: ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+			sysctl: {"net.ipv4.ping_group_range": "0 0"},
+			seccomp: $seccomp
+		}
+	}'
+}
+
+# A bundle for each way: with a cgroup, its device rules, and a limit of processes where that is possible.
+make_bundles() {
+	local way limits='{devices: [{allow: false, access: "rwm"}]}' file
+	mkdir -p "$work"/bind "$work"/bundle-{cgroup,none}/rootfs/{bin,dev,etc,proc,sys,tmp}
+	for file in hosts resolv.conf hostname; do
+		echo "# $file" >"$work/bind/$file"
+	done
+	! has_controller pids || limits='{devices: [{allow: false, access: "rwm"}], pids: {limit: 2048}}'
+	make_config >"$work/bundle-none/config.json"
+	jq ".linux.resources = $limits" "$work/bundle-none/config.json" >"$work/bundle-cgroup/config.json"
+	for way in cgroup none; do
+		cp "$(command -v busybox)" "$work/bundle-$way/rootfs/bin/busybox"
+		for file in true sleep sh; do ln -s busybox "$work/bundle-$way/rootfs/bin/$file"; done
+	done
+}
+
+has_controller() {
+	grep -qsw "$1" /sys/fs/cgroup/cgroup.controllers
+}
+
+# in_cgroup ID: each container's is below one of ours, which is removed at the end
+in_cgroup() {
+	jq --arg path "/$parent/$1" '.linux.cgroupsPath = $path' "$work/bundle-cgroup/config.json" >"$work/new.json"
+	mv "$work/new.json" "$work/bundle-cgroup/config.json"
+}
+
+# --- time
+
+# quote WORD...: as one string for hyperfine, which splits it as a shell would
+quote() {
+	printf '%q ' "$@"
+}
+
+# take_turns KEY NAME...: the medians of command[NAME] in ms as cell[KEY NAME]; user and system time as
+# cell[KEY NAME cpu]
+take_turns() {
+	local key=$1 name round options=()
+	shift
+	for name; do options+=(--command-name "$name" "${command[$name]}"); done
+	for ((round = 0; round < rounds; round++)); do
+		hyperfine -N --style none --warmup 1 --runs "$runs" --export-json "$work/turn-$round.json" "${options[@]}" \
+			>"$work/hyperfine" 2>&1 || { cat "$work/hyperfine" >&2 && exit 1; }
+	done
+	for name; do
+		read -r "cell[$key $name]" "cell[$key $name cpu]" < <(jq -rs --arg name "$name" '
+			def median: sort | if length % 2 == 1 then .[length / 2 | floor]
+				else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+			[.[].results[] | select(.command == $name)] |
+			"\([.[].times[]] | median * 1000) \([.[] | .user + .system] | median * 1000)"' "$work"/turn-*.json)
+	done
+	rm -f "$work"/turn-*.json
+}
+
+# time_row TITLE WAY KEY TARGET-CRUN TARGET-RUNC: shows what take_turns measured
+time_row() {
+	row "$1 [$2]" "$3" "$4" "$5"
+	row "  user+system time" "$3 cpu" - -
+}
+
+time_run() {
+	local way=$1 name names=()
+	for name in brig crun runc; do
+		works "$name" "$way" || continue
+		runtime "$name" "$way" run --bundle "$work/bundle-$way" "run-$name"
+		command[$name]=$(quote "${words[@]}") && names+=("$name")
+	done
+	if command -v bwrap >/dev/null && bwrap_words && "${words[@]}" >/dev/null 2>&1; then
+		command[bwrap]=$(quote "${words[@]}") && names+=(bwrap)
+	fi
+	take_turns "run-$way" "${names[@]}"
+	time_row run "$way" "run-$way" 0.5 0.15
+}
+
+# What bubblewrap can do of it: no seccomp profile, no masks, no cgroup of its own, no sysctl
+bwrap_words() {
+	words=(bwrap --unshare-all --bind "$work/bundle-none/rootfs" / --proc /proc --dev /dev --tmpfs /dev/shm
+		--ro-bind /sys /sys --hostname bench --cap-drop ALL /bin/true)
+}
+
+time_create_start_delete() {
+	local way=$1 name names=() all=()
+	for name in brig crun runc; do
+		works "$name" "$way" || continue
+		all=("$measure")
+		runtime "$name" "$way" create --bundle "$work/bundle-$way" "csd-$name"
+		all+=("${words[@]}" --)
+		runtime "$name" "$way" start "csd-$name"
+		all+=("${words[@]}" --)
+		runtime "$name" "$way" delete --force "csd-$name"
+		all+=("${words[@]}")
+		command[$name]=$(quote "${all[@]}") && names+=("$name")
+	done
+	take_turns "csd-$way" "${names[@]}"
+	time_row "create+start+delete" "$way" "csd-$way" 0.5 -
+}
+
+# sleeper CREATE|DELETE NAME WAY ID
+sleeper() {
+	runtime "$2" "$3" "$1" --bundle "$work/bundle-$3" "$4"
+	if [ "$1" = delete ]; then runtime "$2" "$3" delete --force "$4"; fi
+	"${words[@]}" </dev/null >/dev/null 2>"$work/err" || { cat "$work/err" >&2 && return 1; }
+}
+
+time_exec() {
+	local way=$1 name names=()
+	edit_args "$way" '["/bin/sleep", "100000"]'
+	for name in brig crun runc; do
+		works "$name" "$way" || continue
+		sleeper create "$name" "$way" "exec-$name"
+		runtime "$name" "$way" start "exec-$name" && "${words[@]}"
+		runtime "$name" "$way" exec "exec-$name" /bin/true
+		command[$name]=$(quote "${words[@]}") && names+=("$name")
+	done
+	take_turns "exec-$way" "${names[@]}"
+	for name in "${names[@]}"; do sleeper delete "$name" "$way" "exec-$name"; done
+	edit_args "$way" '["/bin/true"]'
+	time_row exec "$way" "exec-$way" 0.5 -
+}
+
+edit_args() {
+	jq ".process.args = $2" "$work/bundle-$1/config.json" >"$work/new.json"
+	mv "$work/new.json" "$work/bundle-$1/config.json"
+}
+
+time_version() {
+	local name names=()
+	for name in brig crun runc; do
+		if [ "$name" = brig ]; then words=("$brig"); else words=("$(command -v "$name")") || continue; fi
+		command[$name]=$(quote "${words[@]}" --version) && names+=("$name")
+	done
+	take_turns version "${names[@]}"
+	time_row -- "-" version - - | sed 's/^-- \[-\]/--version/'
+}
+
+# --- counts
+
+count_calls() {
+	local way=$1 name
+	for name in brig crun runc; do
+		works "$name" "$way" || continue
+		runtime "$name" "$way" run --bundle "$work/bundle-$way" "calls-$name"
+		strace -f -c -o "$work/calls" "${words[@]}" </dev/null >/dev/null
+		cell[calls-$way $name]=$(awk '$NF == "total" { print $(NF - 1) ~ /^[0-9]+$/ && NF == 6 ? $4 : $(NF - 1) }' "$work/calls")
+	done
+	row "system calls of run [$way]" "calls-$way" "300 calls" -
+}
+
+count_memory() {
+	local way=$1 name
+	for name in brig crun runc; do
+		works "$name" "$way" || continue
+		runtime "$name" "$way" run --bundle "$work/bundle-$way" "rss-$name"
+		rm -f "$work/rss"
+		for _ in 1 2 3 4 5; do "$measure" -o "$work/rss" "${words[@]}" >/dev/null; done
+		cell[rss-$way $name]=$(cut -d ' ' -f 3 "$work/rss" | sort -n | sed -n 3p)
+	done
+	row "peak resident KiB [$way]" "rss-$way" "2048 KiB" -
+}
+
+# The smallest memory.max that a run succeeds with three times, by halving a list of sizes in KiB
+count_memory_max() {
+	local name low high middle way=cgroup
+	local -a kib=(64 128 192 256 320 384 512 640 768 1024 1536 2048 3072 4096 5120 6144 7168 8192 12288 16384)
+	has_controller memory || { echo "# memory.max: there is no memory controller here; run it in tests/vm/boot" && return; }
+	for name in brig crun runc; do
+		works "$name" "$way" || continue
+		low=-1 high=$((${#kib[@]} - 1))
+		while [ $((high - low)) -gt 1 ]; do
+			middle=$(((low + high) / 2))
+			if runs_within "$name" "${kib[middle]}"; then high=$middle; else low=$middle; fi
+		done
+		cell[max $name]=${kib[high]}
+	done
+	row "smallest memory.max KiB" max "256 KiB" -
+}
+
+# runs_within NAME KIB
+runs_within() {
+	mkdir -p "$work/bundle-memory"
+	[ -e "$work/bundle-memory/rootfs" ] || ln -s ../bundle-cgroup/rootfs "$work/bundle-memory/rootfs"
+	jq ".linux.resources.memory.limit = $2 * 1024" "$work/bundle-cgroup/config.json" >"$work/bundle-memory/config.json"
+	runtime "$1" cgroup run --bundle "$work/bundle-memory" "max-$1"
+	! three_times "${words[@]}" || return 0
+	runtime "$1" cgroup delete --force "max-$1"
+	"${words[@]}" >/dev/null 2>&1 || :
+	return 1
+}
+
+three_times() {
+	for _ in 1 2 3; do
+		timeout 20 "$@" </dev/null >/dev/null 2>&1 || return 1
+	done
+}
+
+# --- many
+
+# Creating and deleting one container beside 1, 100, … of its kind. The kernel's own share grows with
+# the number of mounts and namespaces on the machine; crun beside it shows how much that is.
+live() {
+	local way=$1 name level i ids
+	edit_args "$way" '["/bin/sleep", "100000"]'
+	for name in brig crun; do
+		works "$name" "$way" || continue
+		i=0
+		for level in 1 $((live / 10)) "$live"; do
+			for (( ; i < level; i++)); do sleeper create "$name" "$way" "live-$i"; done
+			runtime "$name" "$way" create --bundle "$work/bundle-$way" one && ids=("$measure" -o "$work/live-$name-$level" "${words[@]}" --)
+			runtime "$name" "$way" delete --force one && ids+=("${words[@]}")
+			rm -f "$work/live-$name-$level"
+			for _ in $(seq $((rounds * runs / 2))); do "${ids[@]}" >/dev/null; done
+			cell[live-$way-$level $name]=$(sort -n "$work/live-$name-$level" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] / 1000 }')
+			cell[live-$way-$level-cpu $name]=$(sort -n -k 2 "$work/live-$name-$level" | awk '{ v[NR] = $2 } END { print v[int((NR + 1) / 2)] / 1000 }')
+		done
+		for ((i = 0; i < live; i++)); do sleeper delete "$name" "$way" "live-$i"; done
+		cell[slope-$way $name]=$(awk -v a="${cell[live-$way-1 $name]}" -v b="${cell[live-$way-$live $name]}" 'BEGIN { print (b / a - 1) * 100 }')
+		cell[slope-$way-cpu $name]=$(awk -v a="${cell[live-$way-1-cpu $name]}" -v b="${cell[live-$way-$live-cpu $name]}" 'BEGIN { print (b / a - 1) * 100 }')
+	done
+	edit_args "$way" '["/bin/true"]'
+	for level in 1 $((live / 10)) "$live"; do
+		row "create+delete beside $level [$way]" "live-$way-$level" - -
+	done
+	row "  growth from 1 to $live, in %" "slope-$way" "5 %" -
+	row "  the same of user+system time" "slope-$way-cpu" "5 %" -
+}
+
+# --- the table
+
+head_row() {
+	printf '%-38s %9s %9s %9s %9s  %7s %-10s %7s %s\n' "" brig crun runc bwrap /crun wanted /runc wanted
+}
+
+# row TITLE KEY TARGET-CRUN TARGET-RUNC: a target with a unit is one for brig's own value
+row() {
+	local title=$1 key=$2 crun_target=$3 runc_target=$4 name value out
+	out=$(printf '%-38s' "$title")
+	for name in brig crun runc bwrap; do
+		value=${cell[${key% cpu} $name${key#"${key% cpu}"}]-}
+		out+=$(printf ' %9s' "${value:+$(awk -v v="$value" 'BEGIN { printf v < 100 && v != int(v) ? "%.2f" : "%.0f", v }')}")
+		[ -z "$csv" ] || [ -z "$value" ] || echo "${title#"${title%%[! ]*}"};$name;$value" >>"$csv"
+	done
+	out+=$(printf '  %7s %-10s %7s %s' "$(ratio "$key" crun)" "${crun_target/#[0-9]/≤&}" "$(ratio "$key" runc)" "${runc_target/#[0-9]/≤&}")
+	printf '%s\n' "$out"
+}
+
+ratio() {
+	local suffix=${1#"${1% cpu}"} mine theirs
+	mine=${cell[${1% cpu} brig$suffix]-} theirs=${cell[${1% cpu} $2$suffix]-}
+	case $1 in slope*) theirs='' ;; esac
+	[ -z "$mine" ] || [ -z "$theirs" ] || awk -v a="$mine" -v b="$theirs" 'BEGIN { if (b > 0) printf "%.2f", a / b }'
+}
+
+versions() {
+	local name
+	echo "# $("$brig" --version | head -n 1); kernel $(uname -r); $(nproc) processors; load $(cut -d ' ' -f 1 /proc/loadavg)"
+	for name in crun runc bwrap; do
+		! command -v "$name" >/dev/null || echo "# $("$name" --version | head -n 1)"
+	done
+	echo "# times in ms, medians of $rounds x $runs runs"
+}
+
+main() {
+	local way ways=()
+	[ -z "$csv" ] || : >"$csv"
+	make_bundles
+	in_cgroup probe
+	versions
+	works brig cgroup || { echo "brig-oci does not run the bundle" >&2 && exit 1; }
+	works brig none
+	works runc cgroup || :
+	works crun none || :
+	# Without cgroups only where a peer cannot do otherwise
+	if works crun cgroup; then ways=(cgroup); else ways=(cgroup none); fi
+	head_row
+	if [[ " $only " = *" time "* ]]; then
+		for way in "${ways[@]}"; do time_run "$way" && time_create_start_delete "$way" && time_exec "$way"; done
+		time_version
+	fi
+	for way in "${ways[@]}"; do
+		[[ " $only " != *" counts "* ]] || { count_calls "$way" && count_memory "$way"; }
+	done
+	[[ " $only " != *" memory "* ]] || count_memory_max
+	[[ " $only " != *" live "* ]] || live "${ways[-1]}"
+}
+
+main

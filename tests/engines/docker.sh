@@ -1,0 +1,116 @@
+#!/bin/bash
+# dockerd with the runtime added to its configuration, under systemd.
+# where: vm-engines
+# time-limit: 300
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/engines.sh"
+
+image=brig-test:latest
+
+start_docker() {
+	mkdir -p /etc/docker
+	jq -n --arg path "$RUNTIME" '{runtimes: {tested: {path: $path}}, "default-runtime": "tested"}' >/etc/docker/daemon.json
+	systemctl start docker.service && docker import $engines_dir/image.tar "$image"
+}
+
+# quick OPTION...: a container without a network of its own, which takes dockerd longest
+quick() {
+	docker run --network none "$@"
+}
+
+inspect() {
+	docker inspect --format "{{$2}}" "$1"
+}
+
+engines_once docker start_docker
+c=test-$$
+trap 'docker rm --force "$c" >/dev/null 2>&1 || :' EXIT
+
+test_uses_the_runtime() {
+	assert_eq "$(docker info --format '{{.DefaultRuntime}} {{.CgroupDriver}} {{.CgroupVersion}}')" "tested systemd 2"
+	assert_eq "$(docker info --format '{{.Runtimes.tested.Path}}')" "$RUNTIME"
+}
+
+test_exit_codes() {
+	assert_status 42 quick --rm "$image" sh -c 'exit 42'
+	assert_status 127 quick --rm "$image" missing-program
+	assert_contains "$errors" 'exec: "missing-program": executable file not found in $PATH'
+	assert_status 126 quick --rm "$image" /etc/passwd
+	assert_contains "$errors" "permission denied"
+}
+
+test_life_of_a_container() {
+	quick --detach --name "$c" --memory 64m --pids-limit 50 --cpus 0.5 "$image" \
+		sh -c 'trap "exit 7" TERM; echo out; echo err >&2; while :; do sleep 0.1; done' >/dev/null
+	assert_status 9 docker exec "$c" sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max pids.max cpu.max); exit 9'
+	assert_eq "$output" "67108864 50 50000 100000"
+	assert_contains "$(cat "/proc/$(inspect "$c" .State.Pid)/cgroup")" "system.slice/docker-"
+	run docker exec "$c" missing-program
+	assert_matches "$status" '^12[67]$'
+	assert_contains "$output$errors" "executable file not found"
+	assert_eq "$(docker exec --user 5:6 --workdir /tmp --env A=b "$c" sh -c 'echo $(id -u) $(id -g) $(pwd) $A')" "5 6 /tmp b"
+	assert_matches "$(docker stats --no-stream --format '{{.MemUsage}} pids {{.PIDs}}' "$c")" '^[1-9].*B / 64MiB pids [23]$'
+	assert_contains "$(docker top "$c")" "trap"
+	docker pause "$c"
+	assert_eq "$(inspect "$c" .State.Status)" paused
+	docker unpause "$c"
+	assert_eq "$(inspect "$c" .State.Status)" running
+	docker stop "$c"
+	assert_eq "$(inspect "$c" '.State.Status}} {{.State.ExitCode')" "exited 7"
+	docker start "$c"
+	docker restart --time 1 "$c"
+	assert_eq "$(inspect "$c" .State.Status)" running
+	docker kill "$c"
+	assert_eq "$(docker wait "$c")" 137
+	run docker logs "$c"
+	assert_eq "$output/$errors" $'out\nout\nout/err\nerr\nerr'
+}
+
+test_update() {
+	quick --detach --name "$c" --memory 64m --memory-swap 64m "$image" sleep 300 >/dev/null
+	docker update --memory 96m --memory-swap 96m --pids-limit 77 --cpus 0.25 "$c"
+	assert_eq "$(docker exec "$c" sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max pids.max cpu.max)')" "100663296 77 25000 100000"
+}
+
+test_terminals() {
+	assert_status 5 in_terminal "docker run --rm --network none -it $image sh -c 'tty; exit 5'"
+	assert_eq "$(lines "$output")" /dev/pts/0
+	quick --detach --name "$c" "$image" sleep 300 >/dev/null
+	assert_status 6 in_terminal "docker exec -it $c sh -c 'tty; exit 6'"
+	assert_eq "$(lines "$output")" /dev/pts/0
+}
+
+test_restrictions() {
+	run quick --rm --read-only --cap-drop all --cap-add chown --device /dev/fuse --security-opt no-new-privileges \
+		--ulimit nofile=100:200 --tmpfs /scratch:size=1m --sysctl kernel.msgmax=1234 --hostname named \
+		--volume $engines_dir/rootfs:/volume:ro --user 1000:1000 --workdir /tmp "$image" sh -c '
+		touch /x /volume/x; awk "/CapBnd|NoNewPrivs|Seccomp:/ { print \$2 }" /proc/self/status
+		ls -l /dev/fuse | cut -c 1; echo $(ulimit -Sn) $(ulimit -Hn) $(cat /proc/sys/kernel/msgmax) $(hostname) $(pwd)
+		df -k /scratch | awk "END { print \$2 }"; id -u; cat /proc/self/attr/current'
+	assert_eq "$output" $'0000000000000001\n1\n2\nc\n100 200 1234 named /tmp\n1024\n1000\ndocker-default (enforce)'
+	assert_contains "$errors" "/x: Read-only file system"
+	assert_contains "$errors" "/volume/x: Read-only file system"
+}
+
+test_limits_are_enforced() {
+	assert_status 137 quick --rm --memory 16m --memory-swap 16m "$image" sh -c 'x=a; while :; do x=$x$x; done'
+	# A container that ends with the event takes its cgroup away before the shim has always read it.
+	assert_status 4 quick --name "$c" --memory 16m --memory-swap 16m "$image" \
+		sh -c 'sh -c "x=a; while :; do x=\$x\$x; done"; echo $?; sleep 3; exit 4'
+	assert_eq "$output" 137
+	assert_eq "$(inspect "$c" .State.OOMKilled)" true
+	run quick --rm --pids-limit 5 "$image" sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait'
+	assert_contains "$errors" "can't fork"
+}
+
+test_an_init_process() {
+	assert_matches "$(quick --rm --init "$image" ps -o pid,args)" '1 /sbin/docker-init -- ps'
+}
+
+test_network_and_published_port() {
+	docker run --detach --name "$c" --publish 127.0.0.1:8089:80 "$image" \
+		sh -c 'mkdir /w; echo page >/w/index.html; exec httpd -f -h /w' >/dev/null
+	assert_contains "$(docker exec "$c" ip -o -4 address show eth0)" 172.17.0.
+	wait_for 10 curl -sf http://127.0.0.1:8089/
+	assert_eq "$(curl -s http://127.0.0.1:8089/)" page
+}

@@ -1,0 +1,46 @@
+# What an installation consists of.
+# where: host
+# shellcheck shell=bash
+
+installed() {
+	meson install -C "$BRIG_BUILD" --no-rebuild --quiet --destdir "$TEST_DIR/root" || fail "meson install"
+	prefix=$TEST_DIR/root$(meson introspect --buildoptions "$BRIG_BUILD" | jq -r '.[] | select(.name == "prefix") | .value')
+}
+
+test_everything_is_in_its_place() {
+	installed
+	local file
+	for file in bin/brig-oci share/man/man1/brig-oci.1 share/bash-completion/completions/brig-oci \
+		share/zsh/site-functions/_brig-oci share/fish/vendor_completions.d/brig-oci.fish share/doc/brig/LICENSE \
+		share/doc/brig/README.md share/doc/brig/docs/engines.md; do
+		[ -s "$prefix/$file" ] || fail "$file is not installed"
+	done
+	assert_contains "$("$prefix/bin/brig-oci" --version)" "brig-oci version"
+	assert_runs bash -n "$prefix/share/bash-completion/completions/brig-oci"
+	# The helper stands where brig-oci looks for it.
+	file=$(strings -a "$prefix/bin/brig-oci" | sed -n '\,^/.*/brig/brig-systemd$,p')
+	[ ! -e "$BRIG_BUILD/cgroups/systemd/brig-systemd" ] || [ -x "$TEST_DIR/root$file" ] || fail "no $file"
+}
+
+test_nothing_else_is_installed() {
+	installed
+	assert_eq "$(cd "$prefix" && find . -type f | grep -vE '^\./(bin/brig|libexec/brig/|share/(man|doc/brig|bash-completion|zsh|fish)/)')" ""
+}
+
+test_the_manual_has_no_mistakes() {
+	installed
+	run man --warnings -E UTF-8 -l -Tutf8 -Z "$prefix/share/man/man1/brig-oci.1"
+	assert_eq "$status" 0
+	assert_eq "$errors" ""
+	assert_contains "$(lexgrog "$prefix/share/man/man1/brig-oci.1")" "brig-oci - OCI container runtime"
+}
+
+test_help_is_no_wider_than_a_terminal() {
+	local command
+	assert_eq "$("$BRIG_OCI" --help | awk 'length > 80')" ""
+	"$BRIG_OCI" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' >commands
+	[ "$(wc -l <commands)" -gt 10 ] || fail "too few commands: $(cat commands)"
+	while read -r command; do
+		assert_eq "$("$BRIG_OCI" "$command" --help | awk 'length > 80')" "" "$command"
+	done <commands
+}

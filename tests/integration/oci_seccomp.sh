@@ -1,0 +1,110 @@
+#!/bin/bash
+# seccomp: actions, errno, arguments, architectures, notification.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/oci.sh"
+
+# seccomp_filter RULES [MEMBERS]: everything else is allowed
+seccomp_filter() {
+	printf '.linux.seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[%s]%s}' "$1" "${2:+,$2}"
+}
+
+test_filter_is_on() {
+	assert_contains "$(run_sh 'grep Seccomp: /proc/self/status' \
+		"$(seccomp_filter '{"names":["acct"],"action":"SCMP_ACT_ERRNO"}')")" 2
+	assert_contains "$(run_sh 'grep Seccomp: /proc/self/status' 'del(.linux.seccomp)')" 0
+}
+
+test_errno_and_its_value() {
+	assert_contains "$(run_sh 'mkdir /tmp/d 2>&1 || :' \
+		"$(seccomp_filter '{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}')")" "not permitted"
+	assert_contains "$(run_sh 'mkdir /tmp/d 2>&1 || :' \
+		"$(seccomp_filter '{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":28}')")" "No space left"
+}
+
+test_kill_process() {
+	local code=0
+	run_sh 'mkdir /tmp/d; exit 0' "$(seccomp_filter '{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_KILL_PROCESS"}')" \
+		>/dev/null 2>&1 || code=$?
+	[ ! -e "$BUNDLE/rootfs/tmp/d" ] || fail "made"
+}
+
+test_argument_condition() {
+	# kill(…, 12) is refused and kill(…, 10) is not.
+	assert_eq "$(run_sh 'trap "" USR1 USR2; kill -12 $$ 2>/dev/null || echo refused; kill -10 $$ && echo sent' \
+		"$(seccomp_filter '{"names":["kill"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":12,"op":"SCMP_CMP_EQ"}]}')" |
+		tr '\n' ' ')" "refused sent "
+}
+
+test_default_action_with_errno() {
+	# An allow list for busybox would be long: the default is an errno, and all but one are allowed.
+	local code=0
+	run_sh true '.linux.seccomp={"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW"}]}' \
+		>/dev/null 2>&1 || code=$?
+	assert_ne "$code" 0
+}
+
+test_runtime_does_not_need_what_is_denied() {
+	# The filter comes last; behind it are only close_range and the exec itself.
+	assert_eq "$(run_sh 'echo alive' '.process.noNewPrivileges=true' \
+		"$(seccomp_filter '{"names":["mount","pivot_root","setns","unshare","capset","setresuid","setgroups","openat2","move_mount","umount2","clone3","fsopen"],"action":"SCMP_ACT_KILL_PROCESS"}')")" alive
+}
+
+test_multiple_architectures() {
+	[ "$(uname -m)" = x86_64 ] || skip "x86-64 only"
+	assert_contains "$(run_sh 'grep Seccomp: /proc/self/status' \
+		"$(seccomp_filter '{"names":["acct"],"action":"SCMP_ACT_ERRNO"}' '"architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32"]')")" 2
+}
+
+test_unknown_names() {
+	expect_failure run_sh true "$(seccomp_filter '{"names":["acct"],"action":"SCMP_ACT_NOSUCH"}')"
+	assert_contains "$ERROR" SCMP_ACT_NOSUCH
+	expect_failure run_sh true "$(seccomp_filter '{"names":["acct"],"action":"SCMP_ACT_ERRNO"}' '"architectures":["SCMP_ARCH_VAX"]')"
+	assert_contains "$ERROR" SCMP_ARCH_VAX
+	expect_failure run_sh true "$(seccomp_filter '{"names":["acct"],"action":"SCMP_ACT_ERRNO"}' '"flags":["SECCOMP_FILTER_FLAG_NOSUCH"]')"
+	assert_contains "$ERROR" SECCOMP_FILTER_FLAG_NOSUCH
+	expect_failure run_sh true "$(seccomp_filter '{"names":["acct"],"action":"SCMP_ACT_ERRNO","args":[{"index":6,"value":1,"op":"SCMP_CMP_EQ"}]}')"
+	expect_failure run_sh true "$(seccomp_filter '{"names":["acct"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":1,"op":"SCMP_CMP_NO"}]}')"
+	assert_contains "$ERROR" SCMP_CMP_NO
+}
+
+test_unknown_system_call_is_an_error() {
+	expect_failure run_sh true "$(seccomp_filter '{"names":["no_such_call"],"action":"SCMP_ACT_ERRNO"}')"
+	assert_contains "$ERROR" no_such_call
+}
+
+test_flags() {
+	local flag
+	for flag in SECCOMP_FILTER_FLAG_LOG SECCOMP_FILTER_FLAG_SPEC_ALLOW SECCOMP_FILTER_FLAG_TSYNC; do
+		assert_contains "$(run_sh 'grep Seccomp: /proc/self/status' \
+			"$(seccomp_filter '{"names":["acct"],"action":"SCMP_ACT_ERRNO"}' "\"flags\":[\"$flag\"]")")" 2 "$flag"
+	done
+}
+
+test_listener() {
+	local notify
+	notify=$(tool notify) || skip "no notify"
+	"$notify" "$TEST_DIR/socket" >"$TEST_DIR/got" &
+	local listener=$!
+	wait_until test -S "$TEST_DIR/socket"
+	assert_eq "$(timeout 10 "$BRIG_OCI" --version >/dev/null; run_sh 'mkdir /tmp/d 2>&1 | grep -o "No message of desired type"' \
+		"$(seccomp_filter '{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_NOTIFY"}' \
+			"\"listenerPath\":\"$TEST_DIR/socket\",\"listenerMetadata\":\"some data\"")")" "No message of desired type"
+	kill "$listener"
+	wait "$listener" || :
+	assert_eq "$(jq -r .metadata "$TEST_DIR/got")" "some data"
+	assert_eq "$(jq -r '.fds[0]' "$TEST_DIR/got")" seccompFd
+	assert_matches "$(jq -r .state.status "$TEST_DIR/got")" '^creat(ing|ed)$'
+}
+
+test_listener_that_is_not_there() {
+	next_container
+	bundle_sh "$BUNDLE" true "$(seccomp_filter '{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}' "\"listenerPath\":\"$TEST_DIR/none\"")"
+	expect_failure timeout 10 "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" "$TEST_DIR/none"
+	assert_nothing_left
+}
+
+test_notify_without_a_listener_path_is_refused() {
+	expect_failure run_sh true "$(seccomp_filter '{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}')"
+	assert_contains "$ERROR" listenerPath
+}

@@ -1,0 +1,90 @@
+#!/bin/bash
+# Real boots of the distribution's kernel in brig-vmm: agent, exit codes, streams, devices, file system.
+# where: vm
+# time-limit: 300
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/test.sh"
+
+: "${MICROVM_KERNEL:=${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz}"
+: "${MICROVM_MODULES:=/lib/modules/$(uname -r)}"
+
+# microvm OPTION... -- COMMAND...: boots, runs COMMAND in the guest, ends with its status
+microvm() {
+	local programs=$BRIG_BUILD/runtime/microvm
+	"$BRIG_BUILD/tests/microvm/microvm-run" -k "$MICROVM_KERNEL" -m "$MICROVM_MODULES" \
+		-g "$programs/brig-guest" -v "$programs/brig-vmm" -F "$programs/brig-fsd" \
+		-c "$TEST_DIR" -b "$(command -v busybox)" "$@"
+}
+
+jail='"jail":{"uid":64000,"gid":64000}'
+
+test_streams_and_exit_status() {
+	run microvm -j "{$jail}" -- busybox sh -c 'busybox cat; echo to-stderr >&2; exit 42' <<<'through stdin'
+	assert_eq "$status" 42
+	assert_eq "$output" 'through stdin'
+	assert_contains "$errors" to-stderr
+	assert_matches "$errors" 'VMM overhead ([0-9]+) KiB'
+	[ "${BASH_REMATCH[1]}" -le 3072 ] || fail "the VMM takes ${BASH_REMATCH[1]} KiB beyond the guest's memory"
+	assert_matches "$errors" 'exits ([0-9]+)'
+	[ "${BASH_REMATCH[1]}" -le 1000 ] || fail "${BASH_REMATCH[1]} exits until the agent was ready"
+}
+
+test_signal_status_and_terminal() {
+	run microvm -t -j "{$jail}" -- busybox sh -c 'busybox tty; busybox stty size; kill -TERM $$'
+	assert_eq "$status" 143
+	assert_contains "$output" /dev/pts/
+	assert_contains "$output" '24 80'
+}
+
+test_missing_program_is_an_error() {
+	run microvm -j "{$jail}" -- /no/such/program
+	assert_eq "$status" 125
+	assert_contains "$errors" 'No such file'
+}
+
+test_devices() {
+	head -c 8M /dev/zero >disk
+	head -c 4M /dev/urandom >pmem
+	exec 10<>disk 11<pmem 12>hvc
+	run microvm -C 2 -f 10 -f 11 -f 12 -j "{$jail,\"balloon\":true,\"console\":{\"in\":-1,\"out\":12},
+		\"blocks\":[{\"fd\":10,\"serial\":\"disk-1\"}],\"pmems\":[{\"fd\":11,\"readOnly\":true}]}" -- \
+		busybox sh -c 'cat() { busybox cat "$@"; }
+			cat /sys/block/vda/serial; echo
+			busybox md5sum /dev/pmem0
+			echo to-disk | busybox dd of=/dev/vda bs=512 seek=3 conv=fsync 2>/dev/null && echo flushed
+			(echo x >/dev/pmem0) 2>/dev/null && busybox sync
+			echo console-line >/dev/hvc0
+			busybox dd if=/dev/hwrng bs=64 count=1 2>/dev/null | busybox wc -c
+			busybox nproc'
+	assert_eq "$status" 0
+	assert_contains "$output" disk-1
+	assert_contains "$output" "$(md5sum <pmem | cut -d ' ' -f 1)"
+	assert_contains "$output" flushed
+	assert_eq "$(tail -n 2 <<<"$output" | tr '\n' ' ')" '64 2 '
+	assert_contains "$(cat hvc)" console-line
+	assert_eq "$(dd if=disk bs=512 skip=3 count=1 status=none | tr -d '\0')" to-disk
+}
+
+test_file_system() {
+	mkdir share share/many
+	echo from-host >share/file
+	ln -s /etc/passwd share/link
+	for i in $(seq 300); do : >"share/many/f$i"; done
+	head -c 3M /dev/urandom >share/big
+	run microvm -d share -j "{$jail}" -- busybox sh -c 'busybox mkdir /mnt
+		busybox mount -t virtiofs dir0 /mnt && cd /mnt || exit 9
+		busybox cat file; busybox ls many | busybox wc -l; busybox readlink link
+		busybox cat link 2>/dev/null && echo followed
+		echo hello >new; busybox chmod 640 new; busybox chown 1000:1001 new
+		busybox mv new many/renamed; busybox ln many/renamed hard; echo more >>hard
+		busybox rm file many/f1; busybox dd if=big of=copy bs=1M 2>/dev/null
+		(busybox mknod dev c 1 3) 2>/dev/null && echo made-a-device
+		cd / && busybox umount /mnt'
+	assert_eq "$status" 0
+	assert_eq "$(tr '\n' ' ' <<<"$output")" 'from-host 300 /etc/passwd '
+	assert_eq "$(stat -c '%a %u %g %h' share/hard)" '640 1000 1001 2'
+	assert_eq "$(tr '\n' ' ' <share/many/renamed)" 'hello more '
+	assert_no_file share/file
+	assert_no_file share/many/f1
+	cmp share/big share/copy
+}

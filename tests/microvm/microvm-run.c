@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Boots a VM and runs one command in it: the microVM's parts put together for tests, without
+ * anything of containers.
+ *
+ * usage: microvm-run [OPTION...] -- COMMAND [ARG...]
+ *   -k FILE  kernel        -m DIR  its modules (with modules.dep)   -g FILE  brig-guest
+ *   -v FILE  brig-vmm      -c DIR  cache for the initramfs          -b FILE  a program, to /bin
+ *   -M MIB   memory        -C N    vCPUs                            -j JSON  merged into the plan
+ *   -f N     a descriptor that the JSON names                       -s      serial console on
+ * stderr -t       with a terminal -r N     run the command N times exit: the command's status, 128
+ * + signal; 125 when something else failed
+ */
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/sys.h"
+#include "runtime/microvm/boot/initramfs.h"
+#include "runtime/microvm/host/launch.h"
+#include "runtime/microvm/host/link.h"
+#include "runtime/microvm/vmm/control.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { FDS_MAX = 32, FILES_MAX = 8, READY_TIMEOUT_MS = 280000 };
+
+struct options {
+	const char *kernel, *modules, *guest, *vmm, *cache, *merge, *fsd, *folder;
+	struct initramfs_file files[FILES_MAX];
+	size_t file_count;
+	int memory, vcpus, repeat;
+	bool serial, terminal;
+	int fds[FDS_MAX];
+	size_t fd_count;
+	char **command;
+};
+
+struct vm {
+	struct link link;
+	int control, pidfd;
+	pid_t pid;
+	char folder[64];
+};
+
+static int keep(struct options *o, int fd)
+{
+	if (o->fd_count == FDS_MAX)
+		return -EMFILE;
+	o->fds[o->fd_count++] = fd;
+	return fd;
+}
+
+static int open_initramfs(const struct options *o, struct err *err)
+{
+	struct initramfs_options options = {
+		.modules = sys_openat(AT_FDCWD, o->modules, O_RDONLY | O_DIRECTORY, 0),
+		.agent = sys_openat(AT_FDCWD, o->guest, O_RDONLY, 0),
+		.files = o->files,
+		.file_count = o->file_count,
+	};
+	int cache = sys_openat(AT_FDCWD, o->cache, O_RDONLY | O_DIRECTORY, 0);
+
+	return initramfs_open(&options, cache, err);
+}
+
+static int listen_at(struct vm *vm)
+{
+	int fd = sys_socket_unix(SOCK_STREAM), r;
+
+	strcpy(vm->folder, "/tmp/microvm-run.XXXXXX");
+	if (!mkdtemp(vm->folder))
+		return -errno;
+	vm->link.dirfd = sys_openat(AT_FDCWD, vm->folder, O_RDONLY | O_DIRECTORY, 0);
+	vm->link.listener = "vsock";
+	r = sys_bind_unix(fd, vm->link.dirfd, vm->link.listener);
+	if (r == 0)
+		r = sys_listen(fd, 64);
+	return r < 0 ? r : fd;
+}
+
+static int share_folder(struct options *o, json_t *plan, struct err *err)
+{
+	int root = sys_openat(AT_FDCWD, o->folder, O_PATH | O_DIRECTORY, 0), sockets[2], pidfd, r;
+
+	if (root < 0 || sys_socketpair(SOCK_SEQPACKET, sockets) < 0)
+		return err_sys(err, -errno, "%s", o->folder);
+	r = launch_fsd(o->fsd, root, sockets[1], false, 2, &pidfd, err);
+	close(root);
+	close(sockets[1]);
+	if (r < 0)
+		return r;
+	return json_object_set_new(plan, "filesystems",
+		json_pack("[{s:s,s:i}]", "tag", "dir0", "socket", keep(o, sockets[0])));
+}
+
+static int start(struct options *o, struct vm *vm, struct err *err)
+{
+	int agent[2], control[2], kernel, initramfs, listener, r;
+	autojson json_t *plan = NULL, *more = NULL;
+
+	if (sys_socketpair(SOCK_STREAM, agent) < 0 || sys_socketpair(SOCK_SEQPACKET, control) < 0)
+		return err_sys(err, -errno, "socketpair");
+	kernel = keep(o, sys_openat(AT_FDCWD, o->kernel, O_RDONLY, 0));
+	initramfs = open_initramfs(o, err);
+	if (kernel < 0 || initramfs < 0)
+		return err->code ? err->code : err_sys(err, kernel, "%s", o->kernel);
+	keep(o, initramfs);
+	listener = keep(o, listen_at(vm));
+	keep(o, agent[1]);
+	keep(o, control[1]);
+	plan = json_pack("{s:i,s:i,s:i,s:i,s:i,s:s,s:b,s:{s:i,s:i,s:[{s:i,s:i}]}}", "vcpus",
+		o->vcpus, "memoryMiB", o->memory, "kernel", kernel, "initramfs", initramfs,
+		"control", control[1], "commandLine",
+		o->serial ? "console=ttyS0 reboot=k panic=-1 random.trust_cpu=on"
+			  : "quiet reboot=k panic=-1 random.trust_cpu=on",
+		"rng", 1, "vsock", "cid", 3, "listener", listener, "ports", "port",
+		PROTO_CONTROL_PORT, "fd", agent[1]);
+	if (o->serial)
+		json_object_set_new(plan, "serial", json_integer(keep(o, sys_dup(2))));
+	if (o->folder && share_folder(o, plan, err) < 0)
+		return err->code;
+	more = json_loads(o->merge, 0, NULL);
+	if (!more || json_object_update(plan, more) < 0)
+		return err_set(err, -EINVAL, "-j: not a JSON object");
+	const struct launch_options launch = {
+		.vmm = o->vmm, .plan = plan, .fds = o->fds, .fd_count = o->fd_count, .log = 2};
+	r = launch_vmm(&launch, &vm->pidfd, err);
+	vm->pid = r;
+	vm->link.control = agent[0];
+	vm->control = control[0];
+	for (size_t i = 0; i < o->fd_count; i++)
+		close(o->fds[i]);
+	return r < 0 ? r : 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What the VMM's own memory comes to: everything that is not the guest's. */
+static long overhead_kib(pid_t pid)
+{
+	char path[64], line[256];
+	long sum = 0, n;
+	bool guest = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, "-") && strstr(line, " ") && !strstr(line, "kB"))
+			guest = strstr(line, "memfd:guest");
+		if (!guest && sscanf(line, "Rss: %ld kB", &n) == 1)
+			sum += n;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static int ask(struct vm *vm, uint32_t op, uint64_t value, struct control_reply *ret)
+{
+	struct control_request request = {.op = op, .value = value};
+
+	if (sys_write(vm->control, &request, sizeof(request)) != sizeof(request) ||
+		sys_read(vm->control, ret, sizeof(*ret)) != sizeof(*ret))
+		return -EIO;
+	return ret->result;
+}
+
+/* Moves FROM to TO until its end; false then. */
+static bool pass(int from, int to)
+{
+	char buf[65536];
+	ssize_t n = sys_read(from, buf, sizeof(buf));
+
+	return n > 0 && fd_write_all(to, buf, (size_t)n) == 0;
+}
+
+static int run_command(
+	struct vm *vm, const struct options *o, uint32_t id, int *ret, struct err *err)
+{
+	static const char *const envp[] = {"PATH=/bin", "HOME=/", "TERM=dumb", NULL};
+	struct link_process process = {
+		.id = id,
+		.streams = o->terminal ? PROTO_TERMINAL : PROTO_STDIN | PROTO_STDOUT | PROTO_STDERR,
+		.cwd = "/",
+		.argv = (const char *const *)o->command,
+		.envp = envp,
+		.rows = 24,
+		.columns = 80,
+	};
+	struct link_event event = {};
+	int fds[4], r = link_start(&vm->link, &process, fds, err);
+	bool exited = false;
+
+	if (r < 0)
+		return r;
+	int out = o->terminal ? fds[3] : fds[1], in = o->terminal ? fds[3] : fds[0],
+	    errors = fds[2];
+	bool reading = true;
+
+	while (!exited || out >= 0 || errors >= 0) {
+		struct pollfd p[4] = {{exited ? -1 : vm->link.control, POLLIN, 0}, {out, POLLIN, 0},
+			{errors, POLLIN, 0}, {reading ? 0 : -1, POLLIN, 0}};
+
+		sys_poll(p, 4, -1);
+		if (p[1].revents && !pass(out, 1))
+			out = -1;
+		if (p[2].revents && !pass(errors, 2))
+			errors = -1;
+		if (p[3].revents && !pass(0, in)) {
+			reading = false;
+			if (!o->terminal)
+				shutdown(in, SHUT_WR);
+		}
+		if (!p[0].revents)
+			continue;
+		r = link_next(&vm->link, &event, err);
+		if (r < 0)
+			return r;
+		if (event.type == PROTO_FAILED)
+			return err_sys(err, event.failed.error, "%s", event.failed.step);
+		exited = event.type == PROTO_EXITED;
+	}
+	for (int i = 0; i < 4; i++)
+		cleanup_close(fds + i);
+	*ret = WIFEXITED(event.exited.status) ? WEXITSTATUS(event.exited.status)
+					      : 128 + WTERMSIG(event.exited.status);
+	return 0;
+}
+
+static int run(struct options *o, struct vm *vm, int *ret, struct err *err)
+{
+	struct control_reply reply = {};
+	struct proto_ready ready;
+	int64_t begin = now_ms();
+	int status, r = start(o, vm, err);
+
+	if (r == 0)
+		r = link_wait_ready(&vm->link, READY_TIMEOUT_MS, &ready, err);
+	if (r < 0)
+		return r;
+	ask(vm, CONTROL_STATS, 0, &reply);
+	fprintf(stderr,
+		"microvm-run: ready after %lld ms (guest %llu ms), %u modules, exits %llu "
+		"(port %llu, mmio %llu, all %llu), VMM overhead %ld KiB\n",
+		(long long)(now_ms() - begin), (unsigned long long)ready.boot_ns / 1000000,
+		ready.modules, (unsigned long long)reply.stats.exits,
+		(unsigned long long)reply.stats.exits_io,
+		(unsigned long long)reply.stats.exits_mmio,
+		(unsigned long long)reply.stats.exits_all, overhead_kib(vm->pid));
+	for (int i = 0; i < o->repeat && r == 0; i++)
+		r = run_command(vm, o, (uint32_t)i + 1, ret, err);
+	if (r < 0)
+		return r;
+	r = link_power_off(&vm->link, err);
+	sys_waitpid(vm->pid, &status, 0);
+	if (status != 0)
+		return err_set(err, -EIO, "brig-vmm ended with status %#x", status);
+	vm->pid = 0;
+	return r;
+}
+
+static void clean_up(struct vm *vm)
+{
+	if (vm->pid > 0) {
+		sys_kill(vm->pid, SIGKILL);
+		sys_waitpid(vm->pid, NULL, 0);
+	}
+	if (vm->folder[0]) {
+		sys_unlinkat(vm->link.dirfd, vm->link.listener, 0);
+		rmdir(vm->folder);
+	}
+}
+
+static int add_file(struct options *o, const char *path)
+{
+	char *name;
+
+	if (o->file_count == FILES_MAX || asprintf(&name, "bin/%s", strrchr(path, '/') + 1) < 0)
+		return -ENOMEM;
+	o->files[o->file_count++] = (struct initramfs_file){
+		.path = name, .fd = sys_openat(AT_FDCWD, path, O_RDONLY, 0), .mode = 0755};
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.memory = 256, .vcpus = 1, .repeat = 1, .merge = "{}", .cache = "/tmp"};
+	struct vm vm = {.control = -1, .pidfd = -1};
+	struct err err = {};
+	int option, r, status = 125;
+
+	while ((option = getopt(argc, argv, "k:m:g:v:c:b:M:C:j:f:str:F:d:")) != -1) {
+		switch (option) {
+		case 'k':
+			o.kernel = optarg;
+			break;
+		case 'm':
+			o.modules = optarg;
+			break;
+		case 'g':
+			o.guest = optarg;
+			break;
+		case 'v':
+			o.vmm = optarg;
+			break;
+		case 'c':
+			o.cache = optarg;
+			break;
+		case 'b':
+			add_file(&o, optarg);
+			break;
+		case 'M':
+			o.memory = atoi(optarg);
+			break;
+		case 'C':
+			o.vcpus = atoi(optarg);
+			break;
+		case 'j':
+			o.merge = optarg;
+			break;
+		case 'f':
+			keep(&o, atoi(optarg));
+			break;
+		case 'F':
+			o.fsd = optarg;
+			break;
+		case 'd':
+			o.folder = optarg;
+			break;
+		case 's':
+			o.serial = true;
+			break;
+		case 't':
+			o.terminal = true;
+			break;
+		case 'r':
+			o.repeat = atoi(optarg);
+			break;
+		default:
+			return 125;
+		}
+	}
+	o.command = argv + optind;
+	signal(SIGPIPE, SIG_IGN);
+	r = run(&o, &vm, &status, &err);
+	if (r < 0) {
+		fprintf(stderr, "microvm-run: %s\n", err.text);
+		status = 125;
+	}
+	clean_up(&vm);
+	return status;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file server under a raw FUSE client that keeps to no rule. */
+#include "runtime/microvm/fsd/fsd.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/sys.h"
+#include "tests/unit/microvm/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static struct {
+	char folder[64], outside[64];
+	int dir, above; /* the shared folder, and the one that it is in */
+	struct fsd fsd;
+	uint8_t in[65536], out[65536];
+} t;
+
+static int setup(void **state)
+{
+	struct err err = {};
+
+	(void)state;
+	strcpy(t.outside, "/tmp/test-fsd.XXXXXX");
+	if (!mkdtemp(t.outside))
+		return -1;
+	snprintf(t.folder, sizeof(t.folder), "%s/shared", t.outside);
+	mkdir(t.folder, 0755);
+	t.dir = sys_openat(AT_FDCWD, t.folder, O_RDONLY | O_DIRECTORY, 0);
+	t.above = sys_openat(AT_FDCWD, t.outside, O_RDONLY | O_DIRECTORY, 0);
+	fd_replace_file(t.dir, "file", "content", 7, 0644);
+	fd_replace_file(t.above, "secret", "secret", 6, 0644);
+	sys_symlinkat("../secret", t.dir, "link");
+	sys_mkdirat(t.dir, "sub", 0755);
+	return fsd_open(&t.fsd, sys_openat(AT_FDCWD, t.folder, O_PATH | O_DIRECTORY, 0),
+		sys_openat(AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY, 0), false, &err);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	cleanup_close(&t.fsd.proc);
+	fsd_close(&t.fsd);
+	cleanup_close(&t.dir);
+	cleanup_close(&t.above);
+	return path_remove_tree(AT_FDCWD, t.outside);
+}
+
+/* Sends OP for NODE with BODY; the error, and in RET (of SIZE) what came behind the header. */
+static int call(uint32_t op, uint64_t node, const void *body, size_t len, void *ret, size_t size)
+{
+	struct fuse_in_header in = {.len = (uint32_t)(sizeof(in) + len),
+		.opcode = op,
+		.unique = 7,
+		.nodeid = node,
+		.uid = geteuid(),
+		.gid = getegid()};
+	struct fuse_out_header out;
+	struct virtq_chain chain = {.readable = 1,
+		.writable = 1,
+		.read_len = (uint32_t)(sizeof(in) + len),
+		.write_len = (uint32_t)(sizeof(out) + size)};
+	int64_t n;
+
+	memcpy(t.in, &in, sizeof(in));
+	if (len)
+		memcpy(t.in + sizeof(in), body, len);
+	chain.iov[0] = (struct iovec){t.in, chain.read_len};
+	chain.iov[1] = (struct iovec){t.out, chain.write_len};
+	n = fsd_handle(&t.fsd, &chain);
+	assert_true(n >= (int64_t)sizeof(out) && n <= chain.write_len);
+	memcpy(&out, t.out, sizeof(out));
+	assert_int_equal(out.len, n);
+	assert_int_equal(out.unique, 7);
+	if (size && out.error == 0)
+		memcpy(ret, t.out + sizeof(out), (size_t)n - sizeof(out));
+	return out.error;
+}
+
+static int lookup(uint64_t parent, const char *name, uint64_t *ret)
+{
+	struct fuse_entry_out entry = {};
+	int r = call(FUSE_LOOKUP, parent, name, strlen(name) + 1, &entry, sizeof(entry));
+
+	if (r == 0)
+		*ret = entry.nodeid;
+	return r;
+}
+
+static uint64_t find(const char *name)
+{
+	uint64_t node = 0;
+
+	assert_int_equal(lookup(1, name, &node), 0);
+	return node;
+}
+
+static int open_node(uint64_t node, uint32_t flags, uint64_t *ret)
+{
+	struct fuse_open_in in = {.flags = flags};
+	struct fuse_open_out out = {};
+	int r = call(FUSE_OPEN, node, &in, sizeof(in), &out, sizeof(out));
+
+	*ret = out.fh;
+	return r;
+}
+
+static void test_names(void **state)
+{
+	static const char *const bad[] = {"", ".", "..", "../secret", "sub/../file", "/", "/etc"};
+	struct {
+		struct fuse_rename_in in;
+		char names[32];
+	} rename = {.in.newdir = 1, .names = "file\0../stolen"};
+	char unterminated[] = {'f', 'i', 'l', 'e'};
+	uint64_t node;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(lookup(1, bad[i], &node), -EINVAL);
+		assert_int_equal(
+			call(FUSE_UNLINK, 1, bad[i], strlen(bad[i]) + 1, NULL, 0), -EINVAL);
+		assert_int_equal(call(FUSE_RMDIR, 1, bad[i], strlen(bad[i]) + 1, NULL, 0), -EINVAL);
+	}
+	assert_int_equal(call(FUSE_LOOKUP, 1, unterminated, 4, NULL, 0), -EINVAL);
+	assert_int_equal(call(FUSE_LOOKUP, 1, "", 0, NULL, 0), -EINVAL);
+	assert_int_equal(call(FUSE_RENAME, 1, &rename, sizeof(rename), NULL, 0), -EINVAL);
+	assert_int_equal(lookup(1, "nothing", &node), -ENOENT);
+	assert_int_equal(lookup(999, "file", &node), -EINVAL); /* no such node */
+	assert_int_equal(lookup(0, "file", &node), -EINVAL);
+	assert_int_equal(lookup(UINT64_MAX, "file", &node), -EINVAL);
+	assert_int_equal(lookup(find("file"), "x", &node), -ENOTDIR);
+}
+
+/* A link is what the guest may read, never what we follow. */
+static void test_links(void **state)
+{
+	uint64_t link = find("link"), node, handle;
+	struct fuse_setattr_in size = {.valid = FATTR_SIZE};
+	struct {
+		struct fuse_create_in in;
+		char name[8];
+	} create = {.in = {.flags = O_WRONLY | O_TRUNC, .mode = 0644}, .name = "link"};
+	char target[64] = {}, secret[16] = {};
+
+	(void)state;
+	assert_int_equal(call(FUSE_READLINK, link, NULL, 0, target, sizeof(target)), 0);
+	assert_string_equal(target, "../secret");
+	assert_int_equal(open_node(link, O_RDONLY, &handle), -ELOOP);
+	assert_int_equal(call(FUSE_SETATTR, link, &size, sizeof(size), NULL, 0), -ELOOP);
+	assert_int_equal(lookup(link, "secret", &node), -ENOTDIR);
+	assert_int_equal(call(FUSE_CREATE, 1, &create, sizeof(create), NULL, 0), -ELOOP);
+	assert_int_equal(fd_read_line(t.above, "secret", secret, sizeof(secret)), 6);
+}
+
+static void test_files(void **state)
+{
+	struct fuse_read_in in = {.size = 4096};
+	struct {
+		struct fuse_write_in in;
+		char data[8];
+	} write = {.in = {.offset = 3, .size = 4}, .data = "WXYZ"};
+	struct fuse_write_out written;
+	struct fuse_release_in release = {};
+	char data[4096] = {};
+	uint64_t node = find("file");
+
+	(void)state;
+	assert_int_equal(open_node(node, O_RDWR, &in.fh), 0);
+	assert_int_equal(call(FUSE_READ, node, &in, sizeof(in), data, sizeof(data)), 0);
+	assert_string_equal(data, "content");
+	in.offset = UINT64_MAX;
+	assert_int_equal(call(FUSE_READ, node, &in, sizeof(in), data, sizeof(data)), -EINVAL);
+	write.in.fh = in.fh;
+	assert_int_equal(call(FUSE_WRITE, node, &write, sizeof(write.in) + 4, &written, 8), 0);
+	assert_int_equal(written.size, 4);
+	write.in.size = 5; /* more than was sent */
+	assert_int_equal(
+		call(FUSE_WRITE, node, &write, sizeof(write.in) + 4, &written, 8), -EINVAL);
+	write.in.size = UINT32_MAX;
+	assert_int_equal(
+		call(FUSE_WRITE, node, &write, sizeof(write.in) + 4, &written, 8), -EINVAL);
+	assert_int_equal(fd_read_line(t.dir, "file", data, sizeof(data)), 7);
+	assert_string_equal(data, "conWXYZ");
+	release.fh = in.fh;
+	assert_int_equal(call(FUSE_RELEASE, node, &release, sizeof(release), NULL, 0), 0);
+	in.offset = 0;
+	assert_int_equal(call(FUSE_READ, node, &in, sizeof(in), data, sizeof(data)), -EBADF);
+	in.fh = UINT64_MAX;
+	assert_int_equal(call(FUSE_READ, node, &in, sizeof(in), data, sizeof(data)), -EBADF);
+}
+
+static void test_special(void **state)
+{
+	struct {
+		struct fuse_mknod_in in;
+		char name[8];
+	} mknod = {.in = {.mode = S_IFCHR | 0666, .rdev = 0x103}, .name = "null"};
+	struct fuse_entry_out entry;
+	uint64_t handle;
+
+	(void)state;
+	assert_int_equal(call(FUSE_MKNOD, 1, &mknod, sizeof(mknod), &entry, sizeof(entry)), -EPERM);
+	mknod.in.mode = S_IFIFO | 0666;
+	assert_int_equal(call(FUSE_MKNOD, 1, &mknod, sizeof(mknod), &entry, sizeof(entry)), 0);
+	assert_int_equal(open_node(entry.nodeid, O_RDONLY, &handle), -ENXIO);
+}
+
+static void test_listing(void **state)
+{
+	struct fuse_open_out open = {};
+	struct fuse_read_in in = {.size = 128};
+	int found = 0;
+
+	(void)state;
+	assert_int_equal(call(FUSE_OPENDIR, 1, "\0\0\0\0\0\0\0", 8, &open, sizeof(open)), 0);
+	in.fh = open.fh;
+	for (int turns = 0; turns < 100; turns++) { /* a few entries at a time */
+		uint8_t data[128] = {};
+		const struct fuse_dirent *d = (void *)data;
+
+		assert_int_equal(call(FUSE_READDIR, 1, &in, sizeof(in), data, sizeof(data)), 0);
+		if (!d->namelen)
+			break;
+		for (size_t at = 0; at + FUSE_NAME_OFFSET < sizeof(data);) {
+			d = (const void *)(data + at);
+			if (!d->namelen)
+				break;
+			found += d->namelen == 4 &&
+				 (!memcmp(d->name, "file", 4) || !memcmp(d->name, "link", 4));
+			in.offset = d->off;
+			at += FUSE_DIRENT_SIZE(d);
+		}
+	}
+	assert_int_equal(found, 2);
+}
+
+/* A node lives as long as the guest remembers it; forgetting more than that frees it once. */
+static void test_forget(void **state)
+{
+	struct fuse_forget_in in = {.nlookup = 1};
+	uint64_t a = find("file"), b = find("file"), c;
+	struct virtq_chain chain = {.readable = 1, .read_len = 48};
+	struct fuse_in_header header = {.opcode = FUSE_FORGET, .nodeid = a};
+
+	(void)state;
+	assert_int_equal(a, b);
+	chain.iov[0] = (struct iovec){t.in, 48};
+	for (int i = 0; i < 3; i++) {
+		in.nlookup = i == 1 ? UINT64_MAX : 1;
+		memcpy(t.in, &header, sizeof(header));
+		memcpy(t.in + sizeof(header), &in, sizeof(in));
+		assert_int_equal(fsd_handle(&t.fsd, &chain), 0);
+	}
+	assert_int_equal(call(FUSE_GETATTR, a, NULL, 0, NULL, 0), -EINVAL);
+	header.nodeid = 1; /* the root stays */
+	memcpy(t.in, &header, sizeof(header));
+	assert_int_equal(fsd_handle(&t.fsd, &chain), 0);
+	assert_int_equal(lookup(1, "file", &c), 0);
+}
+
+static void test_read_only(void **state)
+{
+	uint64_t node = find("file"), handle;
+	struct fuse_setattr_in size = {.valid = FATTR_SIZE};
+
+	(void)state;
+	t.fsd.read_only = true;
+	assert_int_equal(open_node(node, O_RDWR, &handle), -EROFS);
+	assert_int_equal(open_node(node, O_RDONLY | O_TRUNC, &handle), -EROFS);
+	assert_int_equal(call(FUSE_UNLINK, 1, "file", 5, NULL, 0), -EROFS);
+	assert_int_equal(call(FUSE_SETATTR, node, &size, sizeof(size), NULL, 0), -EROFS);
+	assert_int_equal(open_node(node, O_RDONLY, &handle), 0);
+	t.fsd.read_only = false;
+}
+
+static void test_fuzz(void **state)
+{
+	uint64_t seed = 9;
+	char secret[16] = {};
+
+	(void)state;
+	for (int i = 0; i < 50000; i++) {
+		uint8_t body[200], back[600];
+		size_t len = random_next(&seed) % sizeof(body);
+
+		for (size_t n = 0; n < len; n++)
+			body[n] = random_next(&seed) % 3 ? 0 : (uint8_t)random_next(&seed) % 64;
+		if (random_next(&seed) % 2 && len > 70)
+			strcpy((char *)body + random_next(&seed) % 64, "sub");
+		/* FORGET gets no answer; all others do. */
+		(void)call(FUSE_GETATTR + random_next(&seed) % 39, random_next(&seed) % 6, body,
+			len, back, random_next(&seed) % sizeof(back));
+	}
+	assert_int_equal(fd_read_line(t.above, "secret", secret, sizeof(secret)), 6);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_special, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forget, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fuzz, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/microvm/devices/vsock.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "tests/unit/microvm/guest.h"
+
+#include <errno.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { RX, TX, CID = 5, GUEST_PORT = 700, HOST_PORT = 1, RX_LEN = 4096, HEADER = 44 };
+enum { RX_GPA = DATA_GPA, TX_GPA = DATA_GPA + 0x10000 };
+
+struct world {
+	struct guest g;
+	struct vsock v;
+	int host; /* our end of HOST_PORT */
+	int listener;
+	struct sockaddr_un address;
+	unsigned int posted; /* receive buffers */
+};
+
+static void world_init(struct world *w)
+{
+	struct vsock_port port = {.port = HOST_PORT};
+	struct vsock_options options = {.cid = CID, .ports = &port, .port_count = 1};
+	struct err err = {};
+	int fds[2];
+	socklen_t len = sizeof(w->address);
+
+	*w = (struct world){.address.sun_family = AF_UNIX};
+	guest_init(&w->g);
+	assert_int_equal(sys_socketpair(SOCK_STREAM, fds), 0);
+	w->host = fds[0];
+	port.fd = fds[1];
+	options.listener = sys_socket_unix(SOCK_STREAM);
+	/* autobind: an abstract name that nobody else has */
+	assert_int_equal(bind(options.listener, (void *)&w->address, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(options.listener, 200), 0);
+	assert_int_equal(getsockname(options.listener, (void *)&w->address, &len), 0);
+	w->listener = (int)len;
+	assert_int_equal(vsock_open(&w->v, &options, &w->g.memory, &w->g.loop, &err), 0);
+	guest_attach(&w->g, &w->v.device);
+	guest_start(&w->g, 0);
+}
+
+static void world_free(struct world *w)
+{
+	cleanup_close(&w->host);
+	vsock_close(&w->v);
+	guest_free(&w->g);
+}
+
+static struct virtio_vsock_hdr packet(uint16_t op)
+{
+	return (struct virtio_vsock_hdr){
+		.src_cid = CID,
+		.dst_cid = VMADDR_CID_HOST,
+		.src_port = GUEST_PORT,
+		.dst_port = HOST_PORT,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = op,
+		.buf_alloc = 100000,
+	};
+}
+
+static void send_packet(struct world *w, struct virtio_vsock_hdr h, const void *data)
+{
+	struct buffer buffers[2] = {{TX_GPA, HEADER, false}, {TX_GPA + HEADER, h.len, false}};
+
+	memcpy(guest_at(&w->g, TX_GPA), &h, HEADER);
+	if (h.len && data)
+		memcpy(guest_at(&w->g, TX_GPA + HEADER), data, h.len);
+	guest_send(&w->g, TX, buffers, h.len ? 2 : 1);
+	assert_int_equal(guest_used(&w->g, TX), 0);
+}
+
+static void post_rx(struct world *w)
+{
+	struct buffer b = {RX_GPA + (w->posted++ % 4) * RX_LEN, RX_LEN, true};
+
+	guest_send(&w->g, RX, &b, 1);
+}
+
+/* The next packet to the guest: its header, with the payload in *RET_DATA. */
+static struct virtio_vsock_hdr receive_packet(struct world *w, const uint8_t **ret_data)
+{
+	struct virtio_vsock_hdr h = {};
+	uint8_t *at;
+	int64_t len;
+
+	if (w->posted == w->g.seen_used[RX]) /* else one is still waiting */
+		post_rx(w);
+	at = guest_at(&w->g, RX_GPA + (uint64_t)(w->g.seen_used[RX] % 4) * RX_LEN);
+	len = guest_used(&w->g, RX);
+	if (len < 0)
+		return h;
+	memcpy(&h, at, HEADER);
+	assert_int_equal(len, HEADER + (h.op == VIRTIO_VSOCK_OP_RW ? h.len : 0));
+	if (ret_data)
+		*ret_data = at + HEADER;
+	return h;
+}
+
+static void connect_guest(struct world *w)
+{
+	struct virtio_vsock_hdr h;
+
+	send_packet(w, packet(VIRTIO_VSOCK_OP_REQUEST), NULL);
+	h = receive_packet(w, NULL);
+	assert_int_equal(h.op, VIRTIO_VSOCK_OP_RESPONSE);
+	assert_int_equal(h.dst_port, GUEST_PORT);
+	assert_int_equal(h.buf_alloc, VSOCK_BUFFER);
+}
+
+static void test_guest_connects(void **state)
+{
+	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_RW);
+	const uint8_t *data = NULL;
+	struct world w;
+	char text[16] = {};
+
+	(void)state;
+	world_init(&w);
+	connect_guest(&w);
+	h.len = 5;
+	send_packet(&w, h, "hello");
+	assert_int_equal(read(w.host, text, sizeof(text)), 5);
+	assert_string_equal(text, "hello");
+
+	assert_int_equal(write(w.host, "world!", 6), 6);
+	guest_settle(&w.g);
+	h = receive_packet(&w, &data);
+	assert_int_equal(h.op, VIRTIO_VSOCK_OP_RW);
+	assert_int_equal(h.len, 6);
+	assert_memory_equal(data, "world!", 6);
+
+	cleanup_close(&w.host); /* the host ends: the guest hears it, closes, and gets the RST */
+	guest_settle(&w.g);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_SHUTDOWN);
+	h = packet(VIRTIO_VSOCK_OP_SHUTDOWN);
+	h.flags = 3;
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+	assert_int_equal(w.v.connections[0].phase, VSOCK_FREE);
+	world_free(&w);
+}
+
+static void test_refused(void **state)
+{
+	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_REQUEST);
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	h.dst_port = 99; /* no such port */
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+	connect_guest(&w);
+	h = packet(VIRTIO_VSOCK_OP_REQUEST);
+	h.src_port++; /* the port is taken */
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+	h = packet(VIRTIO_VSOCK_OP_RW);
+	h.src_port += 2; /* no such connection */
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+	h = packet(VIRTIO_VSOCK_OP_RST); /* a RST gets no answer */
+	h.src_port += 3;
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_INVALID);
+	world_free(&w);
+}
+
+static int dial(struct world *w, uint32_t port)
+{
+	struct vsock_hello hello = {.port = port};
+	int fd = sys_socket_unix(SOCK_STREAM);
+
+	assert_int_equal(connect(fd, (void *)&w->address, (socklen_t)w->listener), 0);
+	assert_int_equal(write(fd, &hello, 2), 2); /* in two pieces */
+	guest_settle(&w->g);
+	assert_int_equal(write(fd, (char *)&hello + 2, 2), 2);
+	guest_settle(&w->g);
+	return fd;
+}
+
+static void test_host_connects(void **state)
+{
+	struct virtio_vsock_hdr h;
+	const uint8_t *data = NULL;
+	struct world w;
+	int fd;
+
+	(void)state;
+	world_init(&w);
+	fd = dial(&w, 22);
+	assert_int_equal(write(fd, "early", 5), 5); /* before the guest has answered */
+	h = receive_packet(&w, NULL);
+	assert_int_equal(h.op, VIRTIO_VSOCK_OP_REQUEST);
+	assert_int_equal(h.dst_port, 22);
+	assert_int_equal(receive_packet(&w, NULL).op, 0);
+
+	h = (struct virtio_vsock_hdr){.src_cid = CID,
+		.dst_cid = VMADDR_CID_HOST,
+		.src_port = 22,
+		.dst_port = h.src_port,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = VIRTIO_VSOCK_OP_RESPONSE,
+		.buf_alloc = 3}; /* little credit */
+	send_packet(&w, h, NULL);
+	h = receive_packet(&w, &data);
+	assert_int_equal(h.len, 3);
+	assert_memory_equal(data, "ear", 3);
+	assert_int_equal(receive_packet(&w, NULL).op, 0); /* no credit is left */
+	close(fd);
+	world_free(&w);
+}
+
+static void test_nobody_listens(void **state)
+{
+	struct virtio_vsock_hdr h;
+	struct world w;
+	char byte;
+	int fd;
+
+	(void)state;
+	world_init(&w);
+	fd = dial(&w, 23);
+	h = receive_packet(&w, NULL);
+	h = (struct virtio_vsock_hdr){.src_cid = CID,
+		.dst_cid = VMADDR_CID_HOST,
+		.src_port = 23,
+		.dst_port = h.src_port,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = VIRTIO_VSOCK_OP_RST};
+	send_packet(&w, h, NULL);
+	assert_int_equal(read(fd, &byte, 1), 0);
+	close(fd);
+	world_free(&w);
+}
+
+/* A host that does not read: the buffer takes what was promised, and no byte more. */
+static void test_credit(void **state)
+{
+	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_RW);
+	static uint8_t data[32768], back[32768];
+	size_t sent = 0, got = 0;
+	uint32_t fwd = 0;
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	connect_guest(&w);
+	h.len = sizeof(data);
+	for (;;) { /* as a driver that keeps to its credit */
+		struct virtio_vsock_hdr answer;
+
+		if (sent - fwd + h.len > VSOCK_BUFFER)
+			break;
+		for (size_t i = 0; i < sizeof(data); i++)
+			data[i] = (uint8_t)((sent + i) * 7 >> 3);
+		send_packet(&w, h, data);
+		sent += h.len;
+		answer = receive_packet(&w, NULL);
+		if (answer.op == VIRTIO_VSOCK_OP_CREDIT_UPDATE)
+			fwd = answer.fwd_cnt;
+	}
+	assert_true(w.v.connections[0].len > 0);
+	while (got < sent) { /* all comes out again, in order */
+		ssize_t n = read(w.host, back, sizeof(back));
+
+		assert_true(n > 0);
+		for (ssize_t i = 0; i < n; i++)
+			assert_int_equal(back[i], (uint8_t)((got + (size_t)i) * 7 >> 3));
+		got += (size_t)n;
+		guest_settle(&w.g);
+	}
+	assert_int_equal(w.v.connections[0].len, 0);
+	world_free(&w);
+}
+
+static void test_beyond_credit(void **state)
+{
+	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_RW);
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	connect_guest(&w);
+	h.len = 32768;
+	for (int i = 0; i < 100 && !(w.v.connections[0].owes & 1 << VIRTIO_VSOCK_OP_RST); i++)
+		send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+	assert_false(guest_needs_reset(&w.g)); /* only that connection is lost */
+	world_free(&w);
+}
+
+static void test_malformed(void **state)
+{
+	struct world w;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_RW);
+		struct buffer b = {TX_GPA, HEADER, false};
+
+		world_init(&w);
+		if (i == 0)
+			h.len = 1; /* longer than the chain */
+		if (i == 1)
+			h.len = UINT32_MAX;
+		if (i == 2)
+			h.src_cid = CID + 1; /* somebody else's */
+		if (i == 3)
+			b.len = HEADER - 1;
+		if (i == 4)
+			h.op = VIRTIO_VSOCK_OP_SHUTDOWN, h.len = 4, b.len += 4;
+		memcpy(guest_at(&w.g, TX_GPA), &h, HEADER);
+		guest_send(&w.g, TX, &b, 1);
+		assert_true(guest_needs_reset(&w.g));
+		world_free(&w);
+	}
+}
+
+/* A reset in the middle of everything frees all connections; the host sees their end. */
+static void test_reset(void **state)
+{
+	struct world w;
+	char byte;
+
+	(void)state;
+	world_init(&w);
+	connect_guest(&w);
+	reg_write(&w.g, VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(read(w.host, &byte, 1), 0);
+	assert_int_equal(w.v.connections[0].phase, VSOCK_FREE);
+	guest_settle(&w.g);
+	world_free(&w);
+}
+
+/* More connections than there is room for are closed, not queued. */
+static void test_full(void **state)
+{
+	int fds[VSOCK_CONNECTIONS_MAX + 1];
+	struct pollfd p = {.events = POLLIN};
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	for (int i = 0; i <= VSOCK_CONNECTIONS_MAX; i++) {
+		fds[i] = sys_socket_unix(SOCK_STREAM);
+		assert_int_equal(connect(fds[i], (void *)&w.address, (socklen_t)w.listener), 0);
+		guest_settle(&w.g);
+	}
+	p.fd = fds[VSOCK_CONNECTIONS_MAX];
+	assert_int_equal(poll(&p, 1, 0), 1);
+	p.fd = fds[0];
+	assert_int_equal(poll(&p, 1, 0), 0);
+	for (int i = 0; i <= VSOCK_CONNECTIONS_MAX; i++)
+		close(fds[i]);
+	guest_settle(&w.g);
+	world_free(&w);
+}
+
+/* Packets of random fields, near the valid ones. */
+static void test_fuzz(void **state)
+{
+	struct world w;
+	uint64_t seed = 3;
+	char buf[4096];
+
+	(void)state;
+	world_init(&w);
+	for (int i = 0; i < 20000; i++) {
+		struct virtio_vsock_hdr h = packet((uint16_t)(random_next(&seed) % 9));
+		struct buffer b = {TX_GPA, HEADER, false};
+
+		h.src_port += random_next(&seed) % 3;
+		h.dst_port = random_next(&seed) % 3 ? HOST_PORT : VSOCK_FIRST_HOST_PORT;
+		h.flags = random_next(&seed) % 5;
+		h.buf_alloc = random_next(&seed);
+		h.fwd_cnt = random_next(&seed);
+		if (h.op == VIRTIO_VSOCK_OP_RW)
+			h.len = random_next(&seed) % 5000;
+		b.len += h.len;
+		memcpy(guest_at(&w.g, TX_GPA), &h, HEADER);
+		guest_send(&w.g, TX, &b, 1);
+		if (i % 4 == 0)
+			post_rx(&w);
+		if (i % 64 == 0)
+			(void)!recv(w.host, buf, sizeof(buf), MSG_DONTWAIT);
+		if (i % 500 == 0 && !guest_needs_reset(&w.g))
+			close(dial(&w, 5));
+		if (guest_needs_reset(&w.g) || i % 1000 == 999) {
+			memset(ring_avail(&w.g, RX), 0, 64);
+			memset(ring_avail(&w.g, TX), 0, 64);
+			guest_start(&w.g, 0);
+		}
+	}
+	world_free(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_guest_connects),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_host_connects),
+		cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_credit),
+		cmocka_unit_test(test_beyond_credit),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_fuzz),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
