@@ -205,6 +205,8 @@ int oci_exec(const struct invocation *inv, struct err *err)
 	int r = self_protect(inv->argv, err);
 
 	if (r == 0)
+		r = oci_check_preserved(values->preserve_fds, err);
+	if (r == 0)
 		r = oci_open_runtime(inv, &rt, err);
 	if (r == 0)
 		r = container_open(&rt, options.id, false, &c, err);
