@@ -91,11 +91,23 @@ int host_parse_own(const char *text, char *own, size_t size, unsigned int *ret_v
 	return found ? 0 : -ENOENT;
 }
 
-static bool is_cgroup2(int fd)
+/* 1 with a descriptor when PATH is the top of a v2 tree, 0 when it is not there or something else.
+ * Anything else is an error: taken for "not there", a cgroup would be left behind. */
+static int open_cgroup2(const char *path, int *ret_fd)
 {
+	autoclose int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	struct statfs fs;
+	int r;
 
-	return fd >= 0 && sys_fstatfs(fd, &fs) >= 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+	r = sys_fstatfs(fd, &fs);
+	if (r < 0)
+		return r;
+	if (fs.f_type != CGROUP2_SUPER_MAGIC)
+		return 0;
+	*ret_fd = take_fd(&fd);
+	return 1;
 }
 
 int cgroup_host_probe(int procfd, struct cgroup_host *ret, struct err *err)
@@ -104,14 +116,15 @@ int cgroup_host_probe(int procfd, struct cgroup_host *ret, struct err *err)
 	struct cgroup_host host = {.rootfd = -1, .helper = CGROUP_HELPER};
 	autoclose int fd = -1;
 	autobuf struct buf text = {};
-	int r;
+	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(mounts) && !is_cgroup2(fd); i++) {
-		cleanup_close(&fd);
-		fd = sys_openat(AT_FDCWD, mounts[i], O_RDONLY | O_DIRECTORY, 0);
+	for (size_t i = 0; i < ARRAY_LEN(mounts) && r == 0; i++) {
 		host.mount = mounts[i];
+		r = open_cgroup2(mounts[i], &fd);
 	}
-	if (!is_cgroup2(fd))
+	if (r < 0)
+		return err_sys(err, r, "open %s", host.mount);
+	if (r == 0)
 		return err_set(err, -ENOENT,
 			"no cgroup v2 tree is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified; "
 			"mount one, or use the cgroup manager \"disabled\"");
