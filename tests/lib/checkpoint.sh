@@ -24,7 +24,7 @@ counts_beyond() {
 start_counter() {
 	need_criu
 	start_sh "$COUNTER" "$@"
-	wait_for 30 counts_beyond 3
+	wait_until counts_beyond 3
 }
 
 # checkpoint [OPTION…] and restore [OPTION…]: of the container of the test; IMAGES is where
@@ -49,5 +49,5 @@ goes_on_from() {
 	local now
 	now=$(count)
 	[ "$now" -ge "$1" ] || fail "counts from $now, and was at $1"
-	wait_for 30 counts_beyond "$((now + 3))"
+	wait_until counts_beyond "$((now + 3))"
 }
