@@ -39,7 +39,6 @@ static int step_look(struct checkpointing *c, struct err *err)
 {
 	const struct checkpoint_options *o = c->options;
 	struct plan_request request = {.id = o->id};
-	struct plan_host host;
 	int r = container_open(c->rt, o->id, true, &c->container, err);
 
 	if (r < 0)
@@ -50,12 +49,10 @@ static int step_look(struct checkpointing *c, struct err *err)
 			o->id, container_status_name(c->status));
 	request.bundle = c->container.bundle;
 	r = container_config(&c->container, &c->config, err);
-	if (r == 0)
-		r = plan_probe_host(&host, err);
-	if (r == 0 && !host.privileged)
+	if (r == 0 && !c->rt->host.privileged)
 		return err_set(err, -EPERM, "checkpoint needs root: criu does");
 	if (r == 0)
-		r = plan_make(c->config, &request, &host, &c->arena, &c->plan, err);
+		r = plan_make(c->config, &request, &c->rt->host, &c->arena, &c->plan, err);
 	return r < 0 ? r : checkpoint_check_namespaces(&c->plan, err);
 }
 
@@ -302,7 +299,7 @@ static int step_cgroup(struct checkpointing *c, struct err *err)
 
 	if (c->container.cgroup.driver == CGROUP_DISABLED)
 		return 0;
-	r = cgroup_host_probe(c->rt->procfd, &host, err);
+	r = cgroup_host_probe(&host, err);
 	if (r == 0)
 		r = cgroup_open(&c->container.cgroup, &host, &c->cgroup, err);
 	if (r == 0)

@@ -5,7 +5,6 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/sys.h"
-#include "runtime/plan.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -31,7 +30,7 @@ static char *default_root(const struct plan_host *host)
 		return asprintf(&root, "%s/brig-oci", dir) < 0 ? NULL : root;
 	if (host->uid == 0)
 		return strdup("/run/brig-oci");
-	return asprintf(&root, "/tmp/brig-oci-%u", geteuid()) < 0 ? NULL : root;
+	return asprintf(&root, "/tmp/brig-oci-%u", host->uid) < 0 ? NULL : root;
 }
 
 static int make_root(const char *path)
@@ -42,7 +41,7 @@ static int make_root(const char *path)
 }
 
 /* Opens PATH as our directory. One that others may write to is not ours: /tmp is everybody's. */
-static int open_root(const char *path, struct err *err)
+static int open_root(const char *path, uid_t user, struct err *err)
 {
 	autoclose int fd = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
 	struct stat st;
@@ -55,7 +54,7 @@ static int open_root(const char *path, struct err *err)
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return err_sys(err, r, "--root: %s", path);
-	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 0022))
+	if ((st.st_uid != user && st.st_uid != 0) || (st.st_mode & 0022))
 		return err_set(err, -EPERM,
 			"--root: %s belongs to uid %u with mode %04o; it must be yours, and "
 			"writable by "
@@ -91,28 +90,27 @@ int runtime_open_procfs(struct err *err)
 
 int runtime_open(const struct runtime_options *options, struct runtime *ret, struct err *err)
 {
-	struct plan_host host = {};
 	struct runtime rt = {
 		.rootfd = -1,
 		.procfd = -1,
-		.rootless = geteuid() != 0,
 		.cgroup_driver = options->cgroup_driver,
 	};
-	int r = plan_probe_host(&host, err);
+	int r = plan_probe_host(&rt.host, err);
 
 	if (r < 0)
 		return r;
+	rt.rootless = rt.host.uid != 0;
 	if (options->root && options->root[0] != '/') {
 		autofree char *cwd = getcwd(NULL, 0);
 
 		if (!cwd || asprintf(&rt.root, "%s/%s", cwd, options->root) < 0)
 			rt.root = NULL;
 	} else {
-		rt.root = options->root ? strdup(options->root) : default_root(&host);
+		rt.root = options->root ? strdup(options->root) : default_root(&rt.host);
 	}
 	if (!rt.root)
 		return err_sys(err, -ENOMEM, "--root");
-	r = rt.rootfd = open_root(rt.root, err);
+	r = rt.rootfd = open_root(rt.root, rt.host.uid, err);
 	if (r >= 0)
 		r = rt.procfd = runtime_open_procfs(err);
 	if (r < 0) {
@@ -354,7 +352,7 @@ int container_cgroup(const struct container *c, struct cgroup **ret, struct err 
 	int r = 0;
 
 	if (c->cgroup.driver != CGROUP_DISABLED)
-		r = cgroup_host_probe(c->rt->procfd, &host, err);
+		r = cgroup_host_probe(&host, err);
 	if (r == 0)
 		r = cgroup_open(&c->cgroup, &host, ret, err);
 	return r < 0 ? err_add(err, "container \"%s\"", c->id) : 0;

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cgroups/cgroup.h"
+#include "runtime/plan.h"
 #include "spec/config.h"
 
 #include <stdbool.h>
@@ -27,7 +28,8 @@ struct runtime {
 	char *root; /* absolute path of the directory of containers */
 	int rootfd; /* that directory */
 	int procfd; /* a procfs that only we see */
-	bool rootless;
+	struct plan_host host;
+	bool rootless; /* host.uid is not 0 */
 	enum cgroup_driver cgroup_driver;
 	const struct cancel *cancel; /* what ends making a container, or NULL */
 };

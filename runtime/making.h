@@ -30,7 +30,6 @@ struct making {
 	struct buf config_text;
 	struct spec_config *config;
 	struct arena arena;
-	struct plan_host host;
 	struct plan plan;
 	struct container container;
 	bool has_container;

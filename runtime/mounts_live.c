@@ -215,13 +215,11 @@ static int prepare_add(struct live *l, const struct spec_mounts *list, struct er
 		.id = l->container.id,
 		.bundle = l->container.bundle,
 	};
-	struct plan_host host;
-	int r = plan_probe_host(&host, err);
+	int r;
 
 	l->asked = *l->config;
 	l->asked.mounts = *list;
-	if (r == 0)
-		r = plan_make(&l->asked, &request, &host, &l->arena, &l->plan, err);
+	r = plan_make(&l->asked, &request, &l->rt->host, &l->arena, &l->plan, err);
 	return r < 0 ? r : open_sources(l, err);
 }
 

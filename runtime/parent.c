@@ -46,6 +46,16 @@ void making_begin(struct making *m, const struct runtime *rt, const struct creat
 	};
 }
 
+static int parse_config(struct making *m, struct err *err)
+{
+	int r = spec_config_parse(
+		"config.json", m->config_text.data, m->config_text.len, &m->config, err);
+
+	if (r == 0 && !m->config->process)
+		return err_set(err, -EINVAL, "config.json: process: is missing");
+	return r;
+}
+
 int making_read(struct making *m, struct err *err)
 {
 	const struct create_options *o = m->options;
@@ -54,6 +64,11 @@ int making_read(struct making *m, struct err *err)
 
 	if (!realpath(o->bundle, m->bundle))
 		return err_sys(err, -errno, "bundle %s", o->bundle);
+	if (o->config_text) {
+		buf_puts(&m->config_text, o->config_text);
+		return m->config_text.failed ? err_sys(err, -ENOMEM, "configuration")
+					     : parse_config(m, err);
+	}
 	if (o->config)
 		r = snprintf(path, sizeof(path), "%s", o->config);
 	else
@@ -61,13 +76,7 @@ int making_read(struct making *m, struct err *err)
 	if (r >= (int)sizeof(path))
 		return err_sys(err, -ENAMETOOLONG, "bundle %s", o->bundle);
 	r = fd_read_file(AT_FDCWD, path, CONFIG_MAX, &m->config_text);
-	if (r < 0)
-		return err_sys(err, r, "read %s", path);
-	r = spec_config_parse(
-		"config.json", m->config_text.data, m->config_text.len, &m->config, err);
-	if (r == 0 && !m->config->process)
-		return err_set(err, -EINVAL, "config.json: process: is missing");
-	return r;
+	return r < 0 ? err_sys(err, r, "read %s", path) : parse_config(m, err);
 }
 
 int making_plan(struct making *m, struct err *err)
@@ -78,18 +87,20 @@ int making_plan(struct making *m, struct err *err)
 		.no_pivot = m->options->no_pivot,
 		.no_new_keyring = m->options->no_new_keyring,
 		.notify_socket = m->options->activation.notify_socket,
+		.rootfs = m->options->rootfs,
 	};
-	struct cgroup_facts facts = {};
-	int r = plan_probe_host(&m->host, err);
+	struct cgroup_facts facts = {.rootless = !m->rt->host.privileged};
+	char own[PATH_MAX];
+	int r = plan_make(m->config, &request, &m->rt->host, &m->arena, &m->plan, err);
 
-	if (r == 0)
-		r = plan_make(m->config, &request, &m->host, &m->arena, &m->plan, err);
 	if (r == 0 && m->rt->cgroup_driver != CGROUP_DISABLED)
-		r = cgroup_host_probe(m->rt->procfd, &m->cgroup_host, err);
+		r = cgroup_host_probe(&m->cgroup_host, err);
+	if (r == 0 && m->cgroup_host.mount && facts.rootless) {
+		r = cgroup_host_own(m->rt->procfd, own, sizeof(own), err);
+		facts.own = own;
+	}
 	if (r < 0)
 		return r;
-	facts.rootless = !m->host.privileged;
-	facts.own = m->cgroup_host.own;
 	return cgroup_plan_make(m->config, m->options->id, m->rt->cgroup_driver, &facts, &m->arena,
 		&m->cgroup_plan, err);
 }
@@ -113,7 +124,7 @@ int making_record(struct making *m, unsigned long long start_time, struct err *e
 {
 	char owner[16];
 
-	snprintf(owner, sizeof(owner), m->host.uid ? "%u" : "root", m->host.uid);
+	snprintf(owner, sizeof(owner), m->rt->host.uid ? "%u" : "root", m->rt->host.uid);
 	return container_record(&m->container,
 		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*}", "bundle", m->bundle,
 			"rootfs", m->plan.rootfs, "created", m->created, "owner", owner, "pid",
@@ -145,7 +156,7 @@ int making_apply_cgroup(struct making *m, struct err *err)
 	const struct spec_resources *resources = m->config->linux_.resources;
 	int r = resources ? cgroup_apply_devices(m->cgroup, resources, true, err) : 0;
 
-	if (r == -EPERM && !m->host.privileged) {
+	if (r == -EPERM && !m->rt->host.privileged) {
 		log_debug("%s", err->text);
 		err_clear(err);
 		r = 0;
@@ -163,7 +174,7 @@ int making_cgroup(struct making *m, struct err *err)
 	int r = cgroup_create(&m->cgroup_plan, &m->cgroup_host, &m->cgroup, err);
 
 	/* A user without a delegated subtree still gets containers, but no limits. */
-	if ((r == -EACCES || r == -ENOTCONN) && !m->host.privileged &&
+	if ((r == -EACCES || r == -ENOTCONN) && !m->rt->host.privileged &&
 		!m->config->linux_.cgroups_path) {
 		log_warning("%s: limits are not enforced", err->text);
 		err_clear(err);

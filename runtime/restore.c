@@ -76,7 +76,7 @@ static int step_check(struct restoring *s, struct err *err)
 	const struct restore_options *o = s->options;
 	bool terminal = s->making.config->process->terminal;
 
-	if (!s->making.host.privileged)
+	if (!s->making.rt->host.privileged)
 		return err_set(err, -EPERM, "restore needs root: criu does");
 	if (o->create.console_socket && !terminal)
 		return err_set(err, -EINVAL,
@@ -312,12 +312,13 @@ static int on_terminal(struct restoring *s, int *fd, struct err *err)
 /* criu started in the container's cgroup; limits are for the container alone. */
 static void move_criu_out(struct restoring *s)
 {
-	const struct cgroup_host *host = &s->making.cgroup_host;
-	char path[sizeof(host->own) + 64], pid[16];
+	struct err ignored = {};
+	char own[PATH_MAX], path[sizeof(own) + 64], pid[16];
 
-	if (s->making.cgroup->driver == CGROUP_DISABLED)
+	if (s->making.cgroup->driver == CGROUP_DISABLED ||
+		cgroup_host_own(s->making.rt->procfd, own, sizeof(own), &ignored) < 0)
 		return;
-	snprintf(path, sizeof(path), "%s%s/cgroup.procs", host->mount, host->own);
+	snprintf(path, sizeof(path), "%s%s/cgroup.procs", s->making.cgroup_host.mount, own);
 	snprintf(pid, sizeof(pid), "%d", s->criu.pid);
 	/* Where that is not allowed, it shares the limits for the moment it still lives. */
 	(void)!fd_write_file(AT_FDCWD, path, pid);
