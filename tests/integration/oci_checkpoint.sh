@@ -149,6 +149,18 @@ test_streams_are_those_of_restore() {
 	assert_nothing_left
 }
 
+# criu compares files, and cannot be told not to.
+test_a_stream_that_was_a_file() {
+	start_sh "echo words >&2; $COUNTER"
+	need_criu
+	wait_for 30 counts_beyond 3
+	checkpoint
+	oci delete "$ID"
+	expect_failure oci restore --detach --bundle "$BUNDLE" --image-path "$IMAGES" "$ID"
+	assert_contains "$ERROR" "standard error was a file of 6 bytes"
+	assert_nothing_left
+}
+
 test_leave_running() {
 	local at
 	start_counter
@@ -203,6 +215,85 @@ test_pre_dump_and_parent() {
 
 # Both ends of a connection are in the container. Without the option criu refuses, and then the
 # container has to go on as if nothing had been.
+test_tcp_established() {
+	need_criu
+	start_piped 'sleep 10000 | nc -l -p 5000 | while read n; do echo $n >/tmp/m; mv /tmp/m /tmp/n; done &
+		i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done |
+		while ! nc 127.0.0.1 5000; do sleep 0.1; done'
+	wait_for 60 counts_beyond 3
+	expect_failure checkpoint
+	assert_contains "$ERROR" criu
+	assert_contains "$ERROR" onnect
+	assert_contains "$ERROR" dump.log
+	assert_eq "$(status_of "$ID")" running
+	goes_on_from "$(count)"
+	rm -r "$IMAGES"
+	checkpoint --tcp-established
+	local at
+	at=$(count)
+	oci delete "$ID"
+	restore --tcp-established
+	goes_on_from "$at"
+	assert_eq "$(nsenter --target "$PID" --net nft list tables)" ""
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
+test_user_namespace() {
+	local at before
+	chmod 711 "$TEST_DIR"
+	need_criu
+	next_container
+	bundle_sh "$BUNDLE" "$COUNTER" "$(namespace_filter user)" \
+		'.linux.uidMappings=[{"containerID":0,"hostID":100000,"size":65536}] | .linux.gidMappings=.linux.uidMappings'
+	chown -R 100000:100000 "$BUNDLE/rootfs"
+	oci run --detach --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
+	wait_for 30 counts_beyond 3
+	checkpoint
+	oci delete "$ID"
+	at=$(count)
+	before=$(stat -c '%n %a %u:%g' "$IMAGES" "$IMAGES"/*.img)
+	restore
+	goes_on_from "$at"
+	assert_eq "$(awk '{print $2}' "/proc/$PID/uid_map")" 100000
+	assert_eq "$(oci exec "$ID" sh -c 'test -e /sys/fs/cgroup/cgroup.procs && id -u')" 0
+	# The images were the container's root's to read only meanwhile.
+	assert_eq "$(stat -c '%n %a %u:%g' "$IMAGES" "$IMAGES"/*.img)" "$before"
+	expect_failure oci checkpoint --pre-dump --image-path "$TEST_DIR/pre" "$ID"
+	assert_contains "$ERROR" "user namespace"
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
+test_command_lines_of_engines() {
+	local at
+	need_criu
+	start_piped "$COUNTER"
+	wait_for 30 counts_beyond 3
+	# podman, then conmon
+	"$BRIG_OCI" --root "$TEST_DIR/state" checkpoint --image-path "$IMAGES" --work-path "$BUNDLE" --leave-running "$ID"
+	oci delete --force "$ID"
+	at=$(count)
+	"$BRIG_OCI" --root "$TEST_DIR/state" restore --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" --detach --image-path "$IMAGES" \
+		--work-path "$BUNDLE" --tcp-established --file-locks "$ID" </dev/null > >(cat >/dev/null) 2>&1
+	assert_file "$BUNDLE/restore.log"
+	wait_for 30 counts_beyond 3
+	# containerd
+	rm -r "$IMAGES" && mkdir "$IMAGES"
+	"$BRIG_OCI" --root "$TEST_DIR/state" --log "$TEST_DIR/log" --log-format json checkpoint --image-path "$IMAGES" \
+		--work-path "$TEST_DIR/work" --tcp-established --ext-unix-sk --file-locks "$ID"
+	oci delete "$ID"
+	at=$(count)
+	"$BRIG_OCI" --root "$TEST_DIR/state" --log "$TEST_DIR/log" --log-format json restore --image-path "$IMAGES" --work-path "$TEST_DIR/work" \
+		--tcp-established --ext-unix-sk --file-locks --detach --pid-file "$BUNDLE/init.pid" -no-subreaper \
+		--bundle "$BUNDLE" "$ID" </dev/null > >(cat >/dev/null) 2>&1
+	goes_on_from "$at"
+	assert_matches "$(cat "$BUNDLE/init.pid")" '^[0-9]+$'
+	[ ! -s "$TEST_DIR/log" ] || fail "logged: $(cat "$TEST_DIR/log")"
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
 test_network_namespace_of_somebody_else() {
 	local at
 	unshare --net sleep 1000 &

@@ -66,6 +66,8 @@ test_unknown_names() {
 	refused CAP_SYS_ADMIN, '.process.capabilities.effective=["CAP_SYS_ADMIN,"]'
 	refused RLIMIT_NOSUCH '.process.rlimits=[{"type":"RLIMIT_NOSUCH","soft":1,"hard":1}]'
 	refused nosuchns '.linux.namespaces += [{"type":"nosuchns"}]'
+	refused org.brig.landlok.ro '.annotations={"org.brig.landlok.ro":"/usr"}'
+	refused org.brig.isolation '.annotations={"org.brig.isolation":"vn"}'
 	refused SCHED_NOSUCH '.process.scheduler={"policy":"SCHED_NOSUCH"}'
 	refused IOPRIO_NOSUCH '.process.ioPriority={"class":"IOPRIO_NOSUCH","priority":1}'
 	refused nosuchpropagation '.linux.rootfsPropagation="nosuchpropagation"'

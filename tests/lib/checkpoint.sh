@@ -27,6 +27,17 @@ start_counter() {
 	wait_until counts_beyond 3
 }
 
+# start_piped SCRIPT [FILTER…]: as start_sh, with pipes for output, as engines have it
+start_piped() {
+	local script=$1
+	shift
+	next_container
+	bundle_sh "$BUNDLE" "$script" "$@"
+	oci create --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" "$ID" </dev/null > >(cat >/dev/null) 2>&1
+	PID=$(cat "$BUNDLE/pid")
+	oci start "$ID"
+}
+
 # checkpoint [OPTION…] and restore [OPTION…]: of the container of the test; IMAGES is where
 IMAGES=$TEST_DIR/images
 checkpoint() {
