@@ -144,6 +144,18 @@ int sys_fstat(int fd, struct stat *ret)
 	return RESULT(fstat(fd, ret));
 }
 
+int sys_mount_id(int fd, uint64_t *ret)
+{
+	struct statx stx;
+	int r = RESULT(statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx));
+
+	if (r == 0 && !(stx.stx_mask & STATX_MNT_ID))
+		r = -EOPNOTSUPP;
+	if (r == 0)
+		*ret = stx.stx_mnt_id;
+	return r;
+}
+
 int sys_fstatfs(int fd, struct statfs *ret)
 {
 	return RESULT(fstatfs(fd, ret));

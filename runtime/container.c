@@ -235,6 +235,8 @@ static int read_members(struct container *c, struct err *err)
 	c->created = text_of(j, "created");
 	c->owner = text_of(j, "owner");
 	c->intel_rdt = text_of(j, "intelRdt");
+	c->mount_namespace = text_of(j, "mountNamespace");
+	c->rootfs_mount = (uint64_t)json_integer_value(json_object_get(j, "rootfsMount"));
 	c->cgroup = (struct cgroup_saved){
 		.driver = (enum cgroup_driver)json_integer_value(json_object_get(cgroup, "driver")),
 		.path = text_of(cgroup, "path"),

@@ -71,6 +71,9 @@ struct container {
 	unsigned long long start_time;
 	struct cgroup_saved cgroup;
 	const char *intel_rdt; /* directory to remove with the container, or NULL */
+	/* The mount namespace that it joined, or NULL, and the number there of its root's mount. */
+	const char *mount_namespace;
+	uint64_t rootfs_mount;
 	bool terminal;
 	int pidfd; /* of the init, −1 when it has ended */
 };

@@ -88,6 +88,32 @@ int stage_container_namespaces(const struct container *container, const struct s
 	return 0;
 }
 
+int stage_enter_container(
+	const struct container *container, unsigned int namespaces, struct err *err)
+{
+	autoclose int root = -1;
+	char name[32];
+	int r = 0;
+
+	if (container->mount_namespace) {
+		snprintf(name, sizeof(name), "%d/root", container->pid);
+		r = root = sys_openat(container->rt->procfd, name, O_PATH | O_DIRECTORY, 0);
+		if (r < 0)
+			return err_sys(err, r, "open the container's root");
+	}
+	/* One call for all, by pidfd (B2): no path is asked, nobody meets us half inside. */
+	r = namespaces ? sys_setns(container->pidfd, (int)namespaces) : 0;
+	if (r < 0)
+		return err_sys(err, r, "join the container's namespaces");
+	/* In a mount namespace of its own the container's root is the namespace's. */
+	if (root >= 0) {
+		r = sys_fchdir(root);
+		if (r == 0)
+			r = sys_chroot(".");
+	}
+	return r < 0 ? err_sys(err, r, "enter the container's root") : 0;
+}
+
 static bool setgroups_denied(const struct joining *j)
 {
 	char name[32], text[16];
@@ -185,11 +211,9 @@ static int enter(const struct joining *j, struct err *err)
 	r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r < 0)
 		return err_sys(err, r, "prctl(PR_SET_DUMPABLE)");
-	/* One call for all, by pidfd (B2): no path is asked, nobody meets us half inside. That of
-	 * the pids is for our children only. */
-	r = j->namespaces ? sys_setns(j->container.pidfd, (int)j->namespaces) : 0;
+	r = stage_enter_container(&j->container, j->namespaces, err);
 	if (r < 0)
-		return err_sys(err, r, "join the container's namespaces");
+		return r;
 	if (spec_find_namespace(j->config, CLONE_NEWUSER)) {
 		r = stage_become_root(j->user.setgroups_denied, err);
 		if (r == -EINVAL) { /* root is not mapped: credentials take us further */

@@ -126,6 +126,8 @@ void container_run_poststart(const struct container *c, const struct spec_config
 void container_run_poststop(const struct container *c, const struct spec_config *config);
 /* Removes the group in resctrl that was made for it, if any. */
 int container_leave_rdt(const struct container *c, struct err *err);
+/* Takes its mounts out of the mount namespace that it joined, if any. */
+int container_leave_mounts(const struct container *c, struct err *err);
 /* Removes what a container has outside of its directory, CGROUP (NULL: there is none any more)
  * among that, and the directory. Locked, stopped. CONFIG may be NULL: it could not be read. */
 int container_destroy(struct container *c, struct cgroup *cgroup, const struct spec_config *config,

@@ -183,18 +183,24 @@ int mounts_enter_rootfs(struct mounts_context *ctx, struct err *err)
 	autolate int place = -1;
 	int r;
 
-	/* First of all: nothing that we mount may reach the host. */
-	r = sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, 0, 0, MS_PRIVATE, -1);
+	/* First of all: nothing that we mount may reach the host. A namespace that others made
+	 * stays as they made it. */
+	r = plan->mount_namespace
+		    ? 0
+		    : sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, 0, 0, MS_PRIVATE, -1);
 	if (r < 0)
 		return err_sys(err, r, "make the mount namespace private");
 	r = sys_mount_setattr(
 		ctx->sources->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, 0, 0, propagation, -1);
 	if (r < 0)
 		return err_sys(err, r, "make the rootfs private");
-	/* At its own path, because createContainer hooks look for it there. */
+	/* At its own path, because createContainer hooks look for it there, and whoever joins a
+	 * namespace. */
 	place = sys_openat(AT_FDCWD, plan->rootfs, O_PATH | O_DIRECTORY, 0);
 	if (place < 0)
-		return err_sys(err, place, "root.path: open %s", plan->rootfs);
+		return err_sys(err, place, "root.path: open %s%s%s", plan->rootfs,
+			plan->mount_namespace ? " in the mount namespace " : "",
+			plan->mount_namespace ?: "");
 	r = mounts_attach(ctx->sources->rootfs, place);
 	if (r < 0)
 		return err_sys(err, r, "root.path: mount %s", plan->rootfs);
@@ -219,7 +225,9 @@ int mounts_pivot(struct mounts_context *ctx, struct err *err)
 {
 	int r = sys_fchdir(ctx->rootfd);
 
-	if (r == 0 && ctx->plan->request.no_pivot) {
+	if (r == 0 && ctx->plan->mount_namespace) {
+		r = sys_chroot(".");
+	} else if (r == 0 && ctx->plan->request.no_pivot) {
 		/* For a host whose root cannot be pivoted away from (initramfs). */
 		r = sys_move_mount(ctx->rootfd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 		if (r == 0)

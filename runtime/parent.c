@@ -122,15 +122,22 @@ static json_t *cgroup_json(const struct making *m)
 
 int making_record(struct making *m, unsigned long long start_time, struct err *err)
 {
+	uint64_t rootfs_mount = 0;
 	char owner[16];
+	int r = 0;
 
 	snprintf(owner, sizeof(owner), m->rt->host.uid ? "%u" : "root", m->rt->host.uid);
+	if (m->plan.mount_namespace)
+		r = sys_mount_id(m->sources.rootfs, &rootfs_mount);
+	if (r < 0)
+		return err_sys(err, r, "root.path: look at its mount");
 	return container_record(&m->container,
-		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*}", "bundle", m->bundle,
-			"rootfs", m->plan.rootfs, "created", m->created, "owner", owner, "pid",
-			(int)m->pid, "startTime", (json_int_t)start_time, "terminal",
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*, s:s*, s:I}", "bundle",
+			m->bundle, "rootfs", m->plan.rootfs, "created", m->created, "owner", owner,
+			"pid", (int)m->pid, "startTime", (json_int_t)start_time, "terminal",
 			(int)m->config->process->terminal, "cgroup", cgroup_json(m), "intelRdt",
-			m->rdt_path),
+			m->rdt_path, "mountNamespace", m->plan.mount_namespace, "rootfsMount",
+			(json_int_t)rootfs_mount),
 		err);
 }
 
@@ -530,6 +537,8 @@ void making_roll_back(struct making *m)
 	if (m->cgroup && cgroup_destroy(m->cgroup, DESTROY_MS, &err) < 0)
 		log_warning("%s", err.text);
 	if (container_leave_rdt(&m->container, &err) < 0)
+		log_warning("%s", err.text);
+	if (container_leave_mounts(&m->container, &err) < 0)
 		log_warning("%s", err.text);
 	if (m->pid) {
 		cleanup_close(&m->container.pidfd);

@@ -76,12 +76,14 @@ static const int join_order[] = {
 	CLONE_NEWUSER,
 };
 
+_Static_assert(ARRAY_LEN(join_order) <= PLAN_JOINS_MAX, "PLAN_JOINS_MAX");
+
 static int plan_namespaces(struct plan *plan, struct arena *arena, struct err *err)
 {
 	const struct spec_config *config = plan->config;
 	bool user_by_path = false;
 
-	plan->joins = arena_array(arena, ARRAY_LEN(join_order), struct plan_join);
+	plan->joins = arena_array(arena, PLAN_JOINS_MAX, struct plan_join);
 	if (!plan->joins)
 		return err_sys(err, -ENOMEM, "planning namespaces");
 	for (size_t i = 0; i < ARRAY_LEN(join_order); i++) {
@@ -98,11 +100,20 @@ static int plan_namespaces(struct plan *plan, struct arena *arena, struct err *e
 			plan->new_namespaces |= (unsigned int)ns->type;
 		}
 	}
-	if (!(plan->new_namespaces & CLONE_NEWNS))
+	for (size_t i = 0; i < plan->njoins; i++)
+		if (plan->joins[i].type == CLONE_NEWNS)
+			plan->mount_namespace = plan->joins[i].path;
+	if (!(plan->new_namespaces & CLONE_NEWNS) && !plan->mount_namespace)
 		return err_set(err, -EINVAL,
-			"linux.namespaces: a new \"mount\" namespace is needed: brig never changes "
+			"linux.namespaces: a \"mount\" namespace is needed: the runtime's own is "
 			"the "
-			"mounts of a namespace that others use");
+			"host's");
+	/* Mounts are for root of the user namespace that the mount namespace belongs to. */
+	if (plan->mount_namespace && (plan->new_namespaces & CLONE_NEWUSER))
+		return err_set(err, -EINVAL,
+			"linux.namespaces: a new user namespace can mount nothing in the \"mount\" "
+			"namespace %s; join its user namespace as well, or none",
+			plan->mount_namespace);
 	/*
 	 * The init process is cloned straight into new namespaces, and can join the others itself
 	 * but for: a pid or time namespace, which only children enter; any namespace when it begins
@@ -150,6 +161,10 @@ static int plan_ids(
 		return err_set(err, -EPERM,
 			"linux.namespaces: somebody who is not root needs a user namespace for the "
 			"container; see brig-oci spec --rootless");
+	if (plan->mount_namespace && !host->privileged)
+		return err_set(err, -EPERM,
+			"linux.namespaces: only root may join the \"mount\" namespace %s",
+			plan->mount_namespace);
 	if (!(plan->new_namespaces & CLONE_NEWUSER))
 		return 0;
 	if (!linux_->uid_mappings.count || !linux_->gid_mappings.count)

@@ -53,6 +53,8 @@ enum plan_id_map {
 	PLAN_ID_MAP_HELPER, /* by newuidmap(1) and newgidmap(1), which look at /etc/subuid */
 };
 
+enum { PLAN_JOINS_MAX = 8 };
+
 struct plan_join {
 	int type; /* CLONE_NEW… */
 	const char *path;
@@ -100,6 +102,10 @@ struct plan {
 	bool new_cgroup_namespace;   /* made by the init process itself, once it is in its cgroup */
 	struct plan_join *joins;     /* in the order in which they are joined */
 	size_t njoins;
+	/* The mount namespace that is joined, or NULL: then it is a new one. What is mounted in a
+	 * joined one others see as well: its root stays what it is, the container changes to its
+	 * own by chroot(2), and the mounts are taken away with the container. */
+	const char *mount_namespace;
 	/* A process of its own between parent and init is needed: it joins or makes what must be
 	 * settled before the init process may be cloned, and leaves. */
 	bool relay;

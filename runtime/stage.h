@@ -109,8 +109,15 @@ int console_control(struct err *err);
  * one's own user namespace would be an error. Parent. */
 int stage_container_namespaces(const struct container *container, const struct spec_config *config,
 	unsigned int *ret, struct err *err);
+/* Opens the joins of the plan, before the first of them changes what a path means: RET_FDS has one
+ * for each. On failure none is open. */
+int stage_open_joins(const struct plan *plan, int ret_fds[PLAN_JOINS_MAX], struct err *err);
 /* Enters the joins of the plan that this stage can; see plan.c for the order. */
 int stage_join(const struct plan *plan, struct err *err);
+/* Enters NAMESPACES (of stage_container_namespaces()) of a container that runs, and its root. The
+ * pid namespace is entered for children only. Joiner. */
+int stage_enter_container(
+	const struct container *container, unsigned int namespaces, struct err *err);
 /* The caller's pid in the host's pid namespace, as the procfs of that one tells it. */
 int stage_host_pid(int procfd, pid_t *ret, struct err *err);
 /* Becomes root of the user namespace that this process is in. */
