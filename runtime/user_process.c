@@ -373,7 +373,7 @@ int user_process_exec(const struct user_process *user, struct err *err)
 	if (r < 0)
 		return r;
 
-	if (user->activation &&
+	if (user->activation && (user->activation->fds || user->activation->notify_socket) &&
 		activation_env(user->activation, getpid(), &process->env, &arena, &env) < 0)
 		return err_sys(err, -ENOMEM, "process");
 	nenv = env.count;
