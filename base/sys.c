@@ -360,6 +360,15 @@ pid_t sys_clone3(struct clone_args *args)
 	return (pid_t)RESULT(syscall(SYS_clone3, args, sizeof(*args)));
 }
 
+pid_t sys_clone(unsigned long flags, pid_t *ret_pid)
+{
+#ifdef __s390x__
+	return (pid_t)RESULT(syscall(SYS_clone, NULL, flags, ret_pid, NULL, 0));
+#else
+	return (pid_t)RESULT(syscall(SYS_clone, flags, NULL, ret_pid, NULL, 0));
+#endif
+}
+
 pid_t sys_fork(void)
 {
 	return RESULT(fork());

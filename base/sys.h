@@ -103,6 +103,8 @@ int sys_pivot_root(const char *new_root, const char *put_old);
 struct clone_args; /* linux/sched.h */
 /* clone3(2) without shared memory: returns twice, like fork(2). */
 pid_t sys_clone3(struct clone_args *args);
+/* clone(2) likewise, for filters that know nothing newer; RET_PID: for CLONE_PARENT_SETTID. */
+pid_t sys_clone(unsigned long flags, pid_t *ret_pid);
 pid_t sys_fork(void);
 int sys_unshare(int flags);
 int sys_setns(int fd, int flags);

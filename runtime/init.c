@@ -152,7 +152,9 @@ static int make_console(struct launch *l, struct mounts_context *ctx, struct err
 		r = mounts_bind_console(ctx, peer, err);
 	if (r == 0)
 		r = console_send(l->console_socket, master, err);
-	return r < 0 ? r : console_attach(peer, err);
+	if (r == 0)
+		r = console_attach(peer, err);
+	return r < 0 ? r : console_control(err);
 }
 
 static int build_root(struct launch *l, struct err *err)

@@ -129,11 +129,25 @@ int mounts_open_source(const struct plan_mount *mount, int procfd, int *ret, str
 	return 0;
 }
 
+static int open_rootfs(const struct plan *plan, struct err *err)
+{
+	const struct plan_rootfs *given = &plan->request.rootfs;
+	char path[PATH_MAX];
+	int fd;
+
+	if (given->open)
+		return given->open(given->context, err);
+	/* The slash: nothing but a directory. */
+	fd = snprintf(path, sizeof(path), "%s/", plan->rootfs) < (int)sizeof(path)
+		     ? mounts_clone(AT_FDCWD, path, true, false)
+		     : -ENAMETOOLONG;
+	return fd < 0 ? err_sys(err, fd, "root.path: open %s", plan->rootfs) : fd;
+}
+
 int mounts_open_sources(
 	const struct plan *plan, int procfd, struct mount_sources *ret, struct err *err)
 {
 	struct mount_sources s = {.rootfs = -1, .count = plan->nmounts};
-	char rootfs[PATH_MAX];
 	int r;
 
 	s.fds = calloc(plan->nmounts + 1, sizeof(*s.fds));
@@ -141,15 +155,9 @@ int mounts_open_sources(
 		return err_sys(err, -ENOMEM, "open mount sources");
 	for (size_t i = 0; i < s.count; i++)
 		s.fds[i] = -1;
-	/* The slash: nothing but a directory. */
-	r = snprintf(rootfs, sizeof(rootfs), "%s/", plan->rootfs) < (int)sizeof(rootfs)
-		    ? mounts_clone(AT_FDCWD, rootfs, true, false)
-		    : -ENAMETOOLONG;
-	s.rootfs = r;
-	if (r < 0) {
-		err_sys(err, r, "root.path: open %s", plan->rootfs);
+	r = s.rootfs = open_rootfs(plan, err);
+	if (r < 0)
 		goto fail;
-	}
 	for (size_t i = 0; i < s.count; i++) {
 		if (plan->mounts[i].kind != PLAN_MOUNT_BIND)
 			continue;
@@ -405,7 +413,8 @@ static int make_tmpfs(const struct plan_mount *mount, int dest, int *ret, struct
 	return copyup(from, *ret, err);
 }
 
-/* A namespace that we do not own shows its file system only as a bind of the host's. */
+/* A namespace that we do not own shows its file system only as a bind of the host's; E1: which is
+ * never to be written to. */
 static int make_bound(const struct plan_mount *mount, const char *path, int *ret, struct err *err)
 {
 	autolate int fd = mounts_clone(AT_FDCWD, path, true, false);
@@ -416,6 +425,9 @@ static int make_bound(const struct plan_mount *mount, const char *path, int *ret
 	r = mounts_set_attributes(fd, &mount->spec->options, true, MS_PRIVATE, err);
 	if (r < 0)
 		return r;
+	r = sys_mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0, -1);
+	if (r < 0)
+		return err_sys(err, r, "make %s read-only", path);
 	*ret = take_fd(&fd);
 	return 0;
 }
@@ -428,14 +440,7 @@ static int make_cgroup(
 
 	if (own_namespace || !ctx->cgroup_path)
 		r = make_fs("cgroup2", mount, NULL, false, ret, err);
-	if (r != -EPERM || !ctx->cgroup_path)
-		return r;
-	/* E1: the host's own tree, so never to be written to. */
-	r = make_bound(mount, ctx->cgroup_path, ret, err);
-	if (r < 0)
-		return r;
-	r = sys_mount_setattr(*ret, "", AT_EMPTY_PATH | AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0, -1);
-	return r < 0 ? err_sys(err, r, "make it read-only") : 0;
+	return r == -EPERM && ctx->cgroup_path ? make_bound(mount, ctx->cgroup_path, ret, err) : r;
 }
 
 static int make_mount(const struct mounts_context *ctx, const struct plan_mount *mount, int dest,
@@ -450,7 +455,8 @@ static int make_mount(const struct mounts_context *ctx, const struct plan_mount 
 		return make_fs("proc", mount, NULL, false, ret, err);
 	case PLAN_MOUNT_SYSFS:
 		r = make_fs("sysfs", mount, NULL, false, ret, err);
-		return r == -EPERM ? make_bound(mount, "/sys", ret, err) : r;
+		return r == -EPERM && ctx->plan->sysfs_by_bind ? make_bound(mount, "/sys", ret, err)
+							       : r;
 	case PLAN_MOUNT_DEVPTS:
 		r = make_fs("devpts", mount, NULL, false, ret, err);
 		/* Group tty need not be mapped into a user namespace. */

@@ -46,6 +46,16 @@ void making_begin(struct making *m, const struct runtime *rt, const struct creat
 	};
 }
 
+static int parse_config(struct making *m, struct err *err)
+{
+	int r = spec_config_parse(
+		"config.json", m->config_text.data, m->config_text.len, &m->config, err);
+
+	if (r == 0 && !m->config->process)
+		return err_set(err, -EINVAL, "config.json: process: is missing");
+	return r;
+}
+
 int making_read(struct making *m, struct err *err)
 {
 	const struct create_options *o = m->options;
@@ -62,16 +72,17 @@ int making_read(struct making *m, struct err *err)
 	m->bundle[n] = '\0';
 	if (m->bundle[0] != '/') /* mounted nowhere */
 		return err_sys(err, -ENOENT, "bundle %s", o->bundle);
+	if (o->config_text) {
+		buf_puts(&m->config_text, o->config_text);
+		return m->config_text.failed ? err_sys(err, -ENOMEM, "configuration")
+					     : parse_config(m, err);
+	}
 	r = o->config ? fd_read_file(AT_FDCWD, o->config, CONFIG_MAX, &m->config_text)
 		      : fd_read_file(dirfd, "config.json", CONFIG_MAX, &m->config_text);
 	if (r < 0)
 		return err_sys(err, r, "read %s%s", o->config ? o->config : m->bundle,
 			o->config ? "" : "/config.json");
-	r = spec_config_parse(
-		"config.json", m->config_text.data, m->config_text.len, &m->config, err);
-	if (r == 0 && !m->config->process)
-		return err_set(err, -EINVAL, "config.json: process: is missing");
-	return r;
+	return parse_config(m, err);
 }
 
 int making_plan(struct making *m, struct err *err)
@@ -82,6 +93,7 @@ int making_plan(struct making *m, struct err *err)
 		.no_pivot = m->options->no_pivot,
 		.no_new_keyring = m->options->no_new_keyring,
 		.notify_socket = m->options->activation.notify_socket,
+		.rootfs = m->options->rootfs,
 	};
 	struct cgroup_facts facts = {.rootless = !m->rt->host.privileged};
 	char own[PATH_MAX];

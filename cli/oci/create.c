@@ -2,11 +2,12 @@
 /* create, start, run. */
 #include "cli/foreground.h"
 #include "cli/oci/oci.h"
-#include "cli/oci/self.h"
+#include "cli/self.h"
 
 #include "base/log.h"
 #include "base/sys.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -51,6 +52,18 @@ const struct option oci_run_options[] = {
 	{NULL},
 };
 
+int oci_check_preserved(uint32_t count, struct err *err)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		int flags = fcntl(3 + (int)i, F_GETFD);
+
+		if (flags < 0 || (flags & FD_CLOEXEC))
+			return err_set(err, -EBADF,
+				"--preserve-fds: there is no descriptor %u to be left open", 3 + i);
+	}
+	return 0;
+}
+
 static int creation_of(const struct invocation *inv, struct create_options *ret, struct err *err)
 {
 	const struct oci_create_values *values = inv->options;
@@ -64,7 +77,7 @@ static int creation_of(const struct invocation *inv, struct create_options *ret,
 	if (ret->preserve_fds > INT32_MAX - ret->activation.fds)
 		return err_set(err, -ERANGE, "--preserve-fds: out of range");
 	ret->preserve_fds += ret->activation.fds;
-	return 0;
+	return oci_check_preserved(ret->preserve_fds, err);
 }
 
 int oci_create(const struct invocation *inv, struct err *err)

@@ -2,10 +2,10 @@
 /*
  * The program's first instructions, in place of libc's _start, on which they end.
  *
- * A command that enters a container runs from a protected image of the program (self.h), which is
- * one more execve(2). Here that happens before libc has set itself up, in four system calls and not
- * seventeen. It is a short cut and no protection: whatever is in the way, the program goes on as if
- * this were not there, and self_protect() decides, in both images.
+ * A command that enters a container runs from a protected image of the program (cli/self.h), which
+ * is one more execve(2). Here that happens before libc has set itself up, in four system calls and
+ * not seventeen. It is a short cut and no protection: whatever is in the way, the program goes on
+ * as if this were not there, and self_protect() decides, in both images.
  *
  * Nothing is relocated yet and there is no thread: no libc, no table of pointers, no stack
  * protector. x86-64 alone; other machines begin at _start.

@@ -140,6 +140,7 @@ test_unified() {
 	create_sh 'sleep 60' '.linux.resources.unified={"memory.high":"10485760","cgroup.max.descendants":"7"}'
 	file_is memory.high 10485760
 	file_is cgroup.max.descendants 7
+	oci delete --force "$ID"
 	local key
 	for key in ../memory.max memory.nosuch cgroup.procs cgroup.kill /etc/passwd memory/x; do
 		next_container

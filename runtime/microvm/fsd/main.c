@@ -58,8 +58,11 @@ static int clone_folder(int folder, bool read_only, struct err *err)
 /* Every file that the guest knows is a descriptor here. */
 static int raise_limit(void)
 {
-	struct rlimit limit;
+	struct rlimit limit = {FSD_INODES_MAX + FSD_HANDLES_MAX, FSD_INODES_MAX + FSD_HANDLES_MAX};
 
+	/* More than the hard limit needs CAP_SYS_RESOURCE, and the kernel's fs.nr_open. */
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return 0;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
 	limit.rlim_cur = limit.rlim_max;
