@@ -211,6 +211,11 @@ int sys_close_range(unsigned int first, unsigned int last, unsigned int flags)
 	return RESULT(close_range(first, last, (int)flags));
 }
 
+int sys_bpf(int cmd, union bpf_attr *attr, unsigned int size)
+{
+	return (int)RESULT(syscall(SYS_bpf, cmd, attr, size));
+}
+
 ssize_t sys_read(int fd, void *buf, size_t size)
 {
 	return RETRY(read(fd, buf, size));

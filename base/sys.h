@@ -84,6 +84,9 @@ ssize_t sys_recvmsg(
 	int sock, struct msghdr *msg, int flags); /* MSG_CMSG_CLOEXEC; repeated on EINTR */
 int sys_getpeercred(int sock, struct ucred *ret);
 
+union bpf_attr;
+int sys_bpf(int cmd, union bpf_attr *attr, unsigned int size); /* descriptors close-on-exec */
+
 int sys_open_tree(int dirfd, const char *path, unsigned int flags);
 int sys_move_mount(int fromfd, const char *from, int tofd, const char *to, unsigned int flags);
 int sys_fsopen(const char *type);

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { FREEZE_MS = 10000, DESTROY_MS = 10000, STOP_MS = 10000 };
@@ -84,7 +85,9 @@ int container_go(struct created *created, struct err *err)
 		return r;
 	}
 	container_run_poststart(c, config);
-	cleanup_close(&c->dirfd); /* and with it the lock */
+	/* Others may have it now; the directory stays open for container_finish(). */
+	if (sys_flock(c->dirfd, LOCK_UN) < 0)
+		cleanup_close(&c->dirfd);
 	return 0;
 }
 
