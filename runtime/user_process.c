@@ -104,7 +104,7 @@ static int exec_error(const char *name, int r, struct err *err)
 		{-ENOENT, "no such file or directory"},
 		{-EACCES, "permission denied"},
 		{-EPERM, "operation not permitted"},
-		{-EISDIR, "is a directory"},
+		{-EISDIR, "is a directory: permission denied"}, /* dockerd knows only the second */
 		{-ENOTDIR, "not a directory"},
 		{-ENOEXEC, "exec format error"},
 	};
