@@ -43,8 +43,39 @@ static const struct option global_options[] = {
 
 /* ---- all verbs; those with a group are shown by name only in the first help ---- */
 
+/* The option table of a verb, and the struct that it fills in. */
+#define TAKES(table, values) \
+	.options = brig_##table##_options, .options_size = sizeof(struct brig_##values##_values)
+#define ONE_OR_MORE .min_args = 1, .max_args = COMMAND_ANY_ARGS
+#define ANY         .max_args = COMMAND_ANY_ARGS
+
 static const struct command commands[] = {
 	/* containers */
+	{"run", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Run a command in a new container",
+		TAKES(run, run), ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_run},
+	{"create", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Make a container, to be started later",
+		.group = "Containers", TAKES(create, run), ONE_OR_MORE,
+		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_create},
+	{"start", "[OPTIONS] CONTAINER...", "Start containers that do not run", TAKES(start, start),
+		ONE_OR_MORE, .run = brig_start},
+	{"stop", "[OPTIONS] CONTAINER...", "Stop running containers", TAKES(stop, stop), ANY,
+		.run = brig_stop},
+	{"restart", "[OPTIONS] CONTAINER...", "Stop containers and start them again",
+		.group = "Containers", TAKES(stop, stop), ANY, .run = brig_restart},
+	{"kill", "[OPTIONS] CONTAINER...", "Send a signal to containers", .group = "Containers",
+		TAKES(kill, kill), ANY, .run = brig_kill},
+	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
+	{"pause", "[OPTIONS] CONTAINER...", "Freeze all processes of containers",
+		.group = "Containers", TAKES(pause, pause), ANY, .run = brig_pause},
+	{"unpause", "[OPTIONS] CONTAINER...", "Let paused containers go on", .group = "Containers",
+		TAKES(pause, pause), ANY, .run = brig_unpause},
+	{"attach", "[OPTIONS] CONTAINER", "Connect to a running container's input and output",
+		.group = "Containers", TAKES(attach, attach), .min_args = 1, .max_args = 1,
+		.run = brig_attach},
+	{"wait", "CONTAINER...", "Wait for the end of containers and print their exit codes",
+		.group = "Containers", ONE_OR_MORE, .run = brig_wait},
+	{"rename", "CONTAINER NAME", "Give a container another name", .group = "Containers",
+		.min_args = 2, .max_args = 2, .run = brig_rename},
 
 	/* images */
 
