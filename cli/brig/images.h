@@ -19,16 +19,16 @@ struct remote_flags {
 	const char *authfile, *cert_dir, *creds;
 };
 /* The rows of an option table for a member .remote of STRUCT_. */
-#define REMOTE_OPTIONS(struct_)                                                                  \
-	{"tls-verify", 0, OPTION_OPT_FLAG, OPTION_AT(struct_, remote.tls_verify),                \
-		.help = "require https and a trusted certificate; =false for neither"},          \
-		{"authfile", 0, OPTION_TEXT, OPTION_AT(struct_, remote.authfile),                \
-			.argument = "FILE", .help = "take credentials from FILE"},               \
-		{"creds", 0, OPTION_TEXT, OPTION_AT(struct_, remote.creds),                      \
-			.argument = "USER[:PASSWORD]", .help = "use these credentials"},         \
-	{                                                                                        \
-		"cert-dir", 0, OPTION_TEXT, OPTION_AT(struct_, remote.cert_dir),                 \
-			.argument = "DIR", .help = "trust the authorities in DIR (*.crt) too"    \
+#define REMOTE_OPTIONS(struct_)                                                               \
+	{"tls-verify", 0, OPTION_OPT_FLAG, OPTION_AT(struct_, remote.tls_verify),             \
+		.help = "require https and a trusted certificate; =false for neither"},       \
+		{"authfile", 0, OPTION_TEXT, OPTION_AT(struct_, remote.authfile),             \
+			.argument = "FILE", .help = "take credentials from FILE"},            \
+		{"creds", 0, OPTION_TEXT, OPTION_AT(struct_, remote.creds),                   \
+			.argument = "USER[:PASSWORD]", .help = "use these credentials"},      \
+	{                                                                                     \
+		"cert-dir", 0, OPTION_TEXT, OPTION_AT(struct_, remote.cert_dir),              \
+			.argument = "DIR", .help = "trust the authorities in DIR (*.crt) too" \
 	}
 
 /* The request OP about REFERENCE (with a registry). ALL: its mirrors too, in order; else only the
@@ -89,9 +89,9 @@ struct names_flags { /* --format, --filter, -q and no more */
 	bool quiet, no_heading;
 };
 
-#define IMAGES_VERB(name)                                                  \
-	extern const struct option name##_options[];                       \
-	extern const size_t name##_options_size;                           \
+#define IMAGES_VERB(name)                            \
+	extern const struct option name##_options[]; \
+	extern const size_t name##_options_size;     \
 	int name##_run(const struct invocation *inv, struct err *err)
 
 IMAGES_VERB(image_pull);

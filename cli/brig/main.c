@@ -89,6 +89,8 @@ static const struct command commands[] = {
 		.min_args = 1, .max_args = 1, .run = brig_logs},
 	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
 		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
+	{"port", "CONTAINER [PORT[/PROTO]]", "Show where a container's ports are reached",
+		.group = "Containers", .min_args = 1, .max_args = 2, .run = brig_port},
 	{"top", "CONTAINER [PS OPTIONS]", "List a container's processes", .group = "Containers",
 		ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_top},
 	{"stats", "[OPTIONS] [CONTAINER...]", "Show what containers use, again and again",
