@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "runtime/activation.h"
 #include "runtime/container.h"
+#include "runtime/plan.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +31,8 @@
 struct create_options {
 	const char *id, *bundle;    /* bundle: any path, "." by default */
 	const char *config;         /* in place of BUNDLE/config.json */
+	const char *config_text;    /* the configuration itself, in place of a file; or NULL */
+	struct plan_rootfs rootfs;  /* in place of what root.path has; .open NULL: none */
 	const char *console_socket; /* NULL: none */
 	const char *pid_file;       /* NULL: none */
 	const char *pidfd_socket;   /* gets the init's pidfd; NULL: none */

@@ -125,6 +125,17 @@ int mounts_open_source(const struct plan_mount *mount, int procfd, int *ret, str
 	return 0;
 }
 
+static int open_rootfs(const struct plan *plan, struct err *err)
+{
+	const struct plan_rootfs *given = &plan->request.rootfs;
+	int fd;
+
+	if (given->open)
+		return given->open(given->context, err);
+	fd = mounts_clone(AT_FDCWD, plan->rootfs, true, false);
+	return fd < 0 ? err_sys(err, fd, "root.path: open %s", plan->rootfs) : fd;
+}
+
 int mounts_open_sources(
 	const struct plan *plan, int procfd, struct mount_sources *ret, struct err *err)
 {
@@ -136,11 +147,9 @@ int mounts_open_sources(
 		return err_sys(err, -ENOMEM, "open mount sources");
 	for (size_t i = 0; i < s.count; i++)
 		s.fds[i] = -1;
-	r = s.rootfs = mounts_clone(AT_FDCWD, plan->rootfs, true, false);
-	if (r < 0) {
-		err_sys(err, r, "root.path: open %s", plan->rootfs);
+	r = s.rootfs = open_rootfs(plan, err);
+	if (r < 0)
 		goto fail;
-	}
 	for (size_t i = 0; i < s.count; i++) {
 		if (plan->mounts[i].kind != PLAN_MOUNT_BIND)
 			continue;

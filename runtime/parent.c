@@ -46,6 +46,16 @@ void making_begin(struct making *m, const struct runtime *rt, const struct creat
 	};
 }
 
+static int parse_config(struct making *m, struct err *err)
+{
+	int r = spec_config_parse(
+		"config.json", m->config_text.data, m->config_text.len, &m->config, err);
+
+	if (r == 0 && !m->config->process)
+		return err_set(err, -EINVAL, "config.json: process: is missing");
+	return r;
+}
+
 int making_read(struct making *m, struct err *err)
 {
 	const struct create_options *o = m->options;
@@ -54,6 +64,11 @@ int making_read(struct making *m, struct err *err)
 
 	if (!realpath(o->bundle, m->bundle))
 		return err_sys(err, -errno, "bundle %s", o->bundle);
+	if (o->config_text) {
+		buf_puts(&m->config_text, o->config_text);
+		return m->config_text.failed ? err_sys(err, -ENOMEM, "configuration")
+					     : parse_config(m, err);
+	}
 	if (o->config)
 		r = snprintf(path, sizeof(path), "%s", o->config);
 	else
@@ -61,13 +76,7 @@ int making_read(struct making *m, struct err *err)
 	if (r >= (int)sizeof(path))
 		return err_sys(err, -ENAMETOOLONG, "bundle %s", o->bundle);
 	r = fd_read_file(AT_FDCWD, path, CONFIG_MAX, &m->config_text);
-	if (r < 0)
-		return err_sys(err, r, "read %s", path);
-	r = spec_config_parse(
-		"config.json", m->config_text.data, m->config_text.len, &m->config, err);
-	if (r == 0 && !m->config->process)
-		return err_set(err, -EINVAL, "config.json: process: is missing");
-	return r;
+	return r < 0 ? err_sys(err, r, "read %s", path) : parse_config(m, err);
 }
 
 int making_plan(struct making *m, struct err *err)
@@ -78,6 +87,7 @@ int making_plan(struct making *m, struct err *err)
 		.no_pivot = m->options->no_pivot,
 		.no_new_keyring = m->options->no_new_keyring,
 		.notify_socket = m->options->activation.notify_socket,
+		.rootfs = m->options->rootfs,
 	};
 	struct cgroup_facts facts = {};
 	int r = plan_probe_host(&m->host, err);

@@ -27,11 +27,23 @@ struct plan_host {
 	bool privileged;
 };
 
+/*
+ * A root file system that is mounted nowhere on the host: .open gives it as a detached mount, which
+ * is attached at root.path in the container's mount namespace alone and ends with it. Called once,
+ * by the process that opens the sources of mounts: the parent, or the init in its user namespace
+ * when that is not root (plan.sources_by_init). NULL: root.path itself.
+ */
+struct plan_rootfs {
+	int (*open)(void *context, struct err *err);
+	void *context;
+};
+
 /* What the command line asked for. Paths are absolute. */
 struct plan_request {
 	const char *id, *bundle;
 	bool no_pivot, no_new_keyring;
 	const char *notify_socket; /* bound to ACTIVATION_SOCKET; NULL: none */
+	struct plan_rootfs rootfs;
 };
 
 /* How the id maps of a new user namespace are written; user_namespaces(7). */

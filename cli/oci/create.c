@@ -2,7 +2,7 @@
 /* create, start, run. */
 #include "cli/foreground.h"
 #include "cli/oci/oci.h"
-#include "cli/oci/self.h"
+#include "cli/self.h"
 
 #include "base/log.h"
 #include "base/sys.h"

@@ -2,7 +2,7 @@
 /* exec. */
 #include "cli/foreground.h"
 #include "cli/oci/oci.h"
-#include "cli/oci/self.h"
+#include "cli/self.h"
 
 #include "base/fd.h"
 #include "base/parse.h"

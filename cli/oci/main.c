@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/dump.h"
 #include "cli/oci/oci.h"
-#include "cli/oci/self.h"
+#include "cli/self.h"
 
 #include "base/log.h"
 #include "version.h"

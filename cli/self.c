@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/oci/self.h"
+#include "cli/self.h"
 
 #include "base/cleanup.h"
 #include "base/sys.h"
@@ -48,7 +48,7 @@ static int open_readonly_mount(void)
 static int open_sealed_copy(void)
 {
 	autoclose int exe = sys_openat(AT_FDCWD, self, O_RDONLY, 0);
-	autoclose int copy = sys_memfd_create("brig-oci", MFD_ALLOW_SEALING);
+	autoclose int copy = sys_memfd_create("brig", MFD_ALLOW_SEALING);
 	struct stat st;
 	off_t left;
 	int r = exe < 0 ? exe : copy;
