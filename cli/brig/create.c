@@ -6,13 +6,13 @@
 #include "cli/containers/logfile.h"
 #include "cli/containers/options_rows.h"
 #include "cli/containers/settle.h"
+#include "cli/containers/start_network.h"
 #include "cli/containers/volumes.h"
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/path.h"
-#include "base/process.h"
 #include "base/sys.h"
 #include "images/image.h"
 #include "images/snapshot.h"
@@ -81,25 +81,8 @@ struct creating {
 
 static int pull(struct creating *c, const char *name, struct err *err)
 {
-	char program[PATH_MAX + 32];
-	const char *argv[] = {"brig-registry", "pull", "--root", c->b->dirs.data, "--quiet", name,
-		"--platform", c->values->run.platform, NULL};
-	const struct process_options options = {
-		.path = program,
-		.argv = argv,
-		.envp = (const char *const *)environ,
-		.stdout_fd = -1,
-		.stderr_fd = STDERR_FILENO,
-	};
-	int status, r;
-
-	if (!c->values->run.platform)
-		argv[6] = NULL;
-	snprintf(program, sizeof(program), "%s/brig-registry", c->b->dirs.libexec);
-	r = process_run(&options, &status, err);
-	if (r < 0)
-		return err_add(err, "pull %s", name);
-	return status ? err_set(err, -ENOENT, "%s: pulling the image failed", name) : 0;
+	(void)c;
+	return err_set(err, -ENOENT, "%s: there is no such image here: pull it first", name);
 }
 
 static int find_image(struct creating *c, struct err *err)
@@ -137,7 +120,7 @@ static int read_lines(const char *option, const struct strings *files, struct ar
 	return r;
 }
 
-static int check_restart(const struct run_options *o, struct err *err)
+int brig_check_restart(const struct run_options *o, struct err *err)
 {
 	static const char *const plain[] = {"no", "always", "unless-stopped", "on-failure", ""};
 	const char *policy = o->restart;
@@ -167,7 +150,12 @@ static int check_options(struct creating *c, struct err *err)
 	};
 	autojson json_t *config = NULL;
 	struct logfile_options log;
-	int r = check_restart(&c->record.options, err);
+	struct network_wants wants;
+	struct ports ports;
+	int r = brig_check_restart(&c->record.options, err);
+
+	if (r == 0)
+		r = box_network_parse(&c->record, c->b->rootless, c->b->arena, &wants, &ports, err);
 
 	if (r == 0)
 		r = logfile_options_parse(&c->record.options, &log, err);
@@ -404,7 +392,7 @@ int brig_make_container(struct brig *b, const struct brig_run_values *values, ch
 		box_close(&c.others[--c.other_count]);
 	free(c.others);
 	image_free(&c.image);
-	record_free(&c.record);
+	box_record_free(&c.record);
 	return r;
 }
 

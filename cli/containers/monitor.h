@@ -29,6 +29,7 @@ struct monitor_report {
 	int code;      /* 0, or a negative errno and .text */
 	int exit_code; /* for the shell, when it failed */
 	pid_t pid;
+	uint32_t held; /* descriptors that follow, in messages of their own */
 	char text[ERR_TEXT_MAX];
 };
 

@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cli/containers/assemble.h"
+#include "cli/containers/start_network.h"
 #include "cli/containers/volumes.h"
 #include "images/snapshot.h"
 #include "runtime/lifecycle.h"
@@ -13,6 +14,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +28,7 @@ struct starting {
 	struct arena arena;
 	struct assemble_facts facts;
 	struct snapshot snapshot;
+	struct box_network network;
 	int rootfs; /* the detached mount, −1 once the runtime has it */
 	struct buf profile, config;
 };
@@ -77,12 +80,26 @@ static int find_namespace(struct starting *s, const char *option, const char *va
 
 static int find_network(struct starting *s, struct err *err)
 {
-	const struct strings *list = &s->box->record.options.network;
-	const char *value = list->count ? list->items[list->count - 1] : NULL;
+	int r = box_network_reserve(s->ctx, s->box, &s->arena, &s->network, err);
 
-	if (value && strcmp(value, "none") == 0)
-		return 0;
-	return find_namespace(s, "network", value, "net", &s->facts.net, err);
+	if (r < 0)
+		return r;
+	switch ((enum network_mode)s->network.wants.mode) {
+	case NETWORK_MODE_HOST:
+		s->facts.net.host = true;
+		break;
+	case NETWORK_MODE_CONTAINER:
+		return join_container(
+			s, "network", s->network.wants.name, "net", &s->facts.net, err);
+	case NETWORK_MODE_PATH:
+		s->facts.net.path = s->network.wants.name;
+		break;
+	case NETWORK_MODE_NETWORKS:
+	case NETWORK_MODE_NONE:
+	case NETWORK_MODE_PASTA:
+		break;
+	}
+	return 0;
 }
 
 static int find_namespaces(struct starting *s, struct err *err)
@@ -250,10 +267,28 @@ static int read_profile(struct starting *s, struct err *err)
 
 /* ---- all of it ---- */
 
+/* hosts and resolv.conf, with what is known of the network. */
+static int write_etc(struct starting *s, struct err *err)
+{
+	const struct attachment *a = &s->network.attachment;
+	char address[ADDRESS_TEXT_MAX] = "", gateway[ADDRESS_TEXT_MAX] = "";
+	struct start_names names = {.servers = s->network.attached ? &a->servers : NULL};
+
+	if (s->network.attached && a->links.count) {
+		address_format(&a->links.items[0].ip, address);
+		if (!*address)
+			address_format(&a->links.items[0].ip6, address);
+	}
+	if (s->network.attached)
+		address_format(&a->host_gateway, gateway);
+	names.address = *address ? address : NULL;
+	names.host_gateway = *gateway ? gateway : NULL;
+	return start_write_etc(s->box, &names, &s->arena, &s->facts, err);
+}
+
 static int gather(struct starting *s, struct err *err)
 {
 	const struct record *record = &s->box->record;
-	const struct start_names names = {};
 	int r = find_namespaces(s, err);
 
 	s->facts.rootless = s->ctx->rootless;
@@ -277,7 +312,7 @@ static int gather(struct starting *s, struct err *err)
 	if (r == 0)
 		r = start_find_devices(&record->options, &s->arena, &s->facts, err);
 	if (r == 0)
-		r = start_write_etc(s->box, &names, &s->arena, &s->facts, err);
+		r = write_etc(s, err);
 	return r < 0 ? r : read_profile(s, err);
 }
 
@@ -290,6 +325,27 @@ static int configure(struct starting *s, struct err *err)
 		return r;
 	r = json_write(config, JSON_COMPACT, &s->config);
 	return r < 0 ? err_sys(err, r, "configuration") : 0;
+}
+
+/* Before its program runs. What only the network's drivers know goes into the files now. */
+static int connect_network(struct starting *s, pid_t pid, struct err *err)
+{
+	int r;
+
+	if (!s->network.attached)
+		return 0;
+	r = box_network_apply(s->ctx, s->box, pid, &s->arena, &s->network, err);
+	return r < 0 ? r : write_etc(s, err);
+}
+
+/* The monitor keeps what holds the ports. */
+static void keep_held(struct starting *s, struct started *ret)
+{
+	struct attach_held *held = &s->network.held;
+
+	for (size_t i = 0; i < held->count && i < START_HELD_MAX; i++)
+		ret->held[ret->held_count++] = held->fds[i];
+	held->count = 0;
 }
 
 static int create_and_go(struct starting *s, struct started *ret, struct err *err)
@@ -308,7 +364,16 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	r = container_create_for_run(s->ctx->rt, &options, &created, err);
 	if (r < 0)
 		return r;
-	r = container_go(&created, err);
+	r = connect_network(s, created.container.pid, err);
+	if (r < 0) {
+		struct err ignored = {};
+
+		sys_pidfd_send_signal(created.pidfd, SIGKILL);
+		sys_waitpid(created.container.pid, NULL, 0);
+		container_destroy(&created.container, created.cgroup, created.config, &ignored);
+	} else {
+		r = container_go(&created, err);
+	}
 	if (r == 0) {
 		ret->pid = created.container.pid;
 		ret->master = take_fd(&created.master);
@@ -332,6 +397,14 @@ int box_start(
 		r = configure(&s, err);
 	if (r == 0)
 		r = create_and_go(&s, ret, err);
+	if (r == 0) {
+		keep_held(&s, ret);
+	} else if (s.network.attached) {
+		struct err ignored = {};
+
+		attach_release(&s.network.held);
+		box_network_remove(ctx, box->id, &ignored);
+	}
 	cleanup_close(&s.rootfs);
 	snapshot_free(&s.snapshot);
 	buf_free(&s.profile);
@@ -361,8 +434,11 @@ static bool was_oom(const struct start_context *ctx, const char *id)
 
 int box_end(const struct start_context *ctx, const char *id, bool *ret_oom, struct err *err)
 {
+	int r;
+
 	*ret_oom = was_oom(ctx, id);
-	return container_delete(ctx->rt, id, true, err);
+	r = container_delete(ctx->rt, id, true, err);
+	return r < 0 ? r : box_network_remove(ctx, id, err);
 }
 
 static int remove_volumes(

@@ -13,7 +13,7 @@
 #include "cli/containers/box.h"
 #include "images/store.h"
 
-enum { START_HELD_MAX = 250 };
+enum { START_HELD_MAX = 256 };
 
 /* What both need; borrowed. */
 struct start_context {
