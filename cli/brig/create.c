@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* create: from a command line to a container that is not started yet. */
 #include "cli/brig/brig.h"
+#include "cli/brig/images.h"
 #include "cli/containers/assemble.h"
 #include "cli/containers/events.h"
 #include "cli/containers/logfile.h"
@@ -81,25 +82,11 @@ struct creating {
 
 static int pull(struct creating *c, const char *name, struct err *err)
 {
-	char program[PATH_MAX + 32];
-	const char *argv[] = {"brig-registry", "pull", "--root", c->b->dirs.data, "--quiet", name,
-		"--platform", c->values->run.platform, NULL};
-	const struct process_options options = {
-		.path = program,
-		.argv = argv,
-		.envp = (const char *const *)environ,
-		.stdout_fd = -1,
-		.stderr_fd = STDERR_FILENO,
-	};
-	int status, r;
+	const struct pull_flags flags = {
+		.platform = c->values->run.platform, .quiet = c->values->quiet};
+	struct pulled pulled;
 
-	if (!c->values->run.platform)
-		argv[6] = NULL;
-	snprintf(program, sizeof(program), "%s/brig-registry", c->b->dirs.libexec);
-	r = process_run(&options, &status, err);
-	if (r < 0)
-		return err_add(err, "pull %s", name);
-	return status ? err_set(err, -ENOENT, "%s: pulling the image failed", name) : 0;
+	return images_pull(c->b, name, &flags, &pulled, err);
 }
 
 static int find_image(struct creating *c, struct err *err)
