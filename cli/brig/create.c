@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* create: from a command line to a container that is not started yet. */
 #include "cli/brig/brig.h"
+#include "cli/brig/images.h"
 #include "cli/containers/assemble.h"
 #include "cli/containers/events.h"
 #include "cli/containers/logfile.h"
@@ -81,8 +82,11 @@ struct creating {
 
 static int pull(struct creating *c, const char *name, struct err *err)
 {
-	(void)c;
-	return err_set(err, -ENOENT, "%s: there is no such image here: pull it first", name);
+	const struct pull_flags flags = {
+		.platform = c->values->run.platform, .quiet = c->values->quiet};
+	struct pulled pulled;
+
+	return images_pull(c->b, name, &flags, &pulled, err);
 }
 
 static int find_image(struct creating *c, struct err *err)
