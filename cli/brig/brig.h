@@ -157,6 +157,68 @@ int brig_unpause(const struct invocation *inv, struct err *err);
 int brig_wait(const struct invocation *inv, struct err *err);
 int brig_rename(const struct invocation *inv, struct err *err);
 
+/* ---- ps.c, inspect.c ---- */
+struct brig_ps_values {
+	bool all, latest, no_trunc, quiet, size;
+	struct strings filter;
+	const char *format;
+	struct opt_i64 last;
+};
+struct brig_inspect_values {
+	const char *format;
+	bool size;
+};
+struct brig_logs_values {
+	bool follow, timestamps;
+	const char *since, *until, *tail;
+};
+extern const struct brig_ps_values brig_ps_defaults;
+extern const struct option brig_ps_options[], brig_inspect_options[], brig_logs_options[];
+int brig_ps(const struct invocation *inv, struct err *err);
+int brig_inspect(const struct invocation *inv, struct err *err);
+int brig_logs(const struct invocation *inv, struct err *err);
+
+/* ---- exec.c ---- */
+struct brig_exec_values {
+	struct strings env, env_file;
+	const char *workdir, *user, *detach_keys;
+	bool detach, interactive, privileged, tty;
+};
+extern const struct option brig_exec_options[];
+int brig_exec(const struct invocation *inv, struct err *err);
+
+/* ---- top.c, update.c, events.c, copy.c ---- */
+struct brig_stats_values {
+	bool all, no_stream, no_trunc;
+	const char *format;
+};
+struct brig_events_values {
+	struct strings filter;
+	const char *format, *since, *until;
+	bool no_stream;
+};
+struct brig_prune_values {
+	bool force;
+	struct strings filter;
+};
+struct brig_cp_values {
+	bool archive, follow, quiet;
+};
+struct brig_diff_values {
+	const char *format;
+};
+extern const struct option brig_stats_options[], brig_update_options[], brig_events_options[],
+	brig_prune_options[], brig_cp_options[], brig_diff_options[];
+int brig_top(const struct invocation *inv, struct err *err);
+int brig_stats(const struct invocation *inv, struct err *err);
+int brig_update(const struct invocation *inv, struct err *err);
+int brig_events(const struct invocation *inv, struct err *err);
+int brig_container_prune(const struct invocation *inv, struct err *err);
+int brig_cp(const struct invocation *inv, struct err *err);
+int brig_diff(const struct invocation *inv, struct err *err);
+/* −EINVAL when --restart is not a policy. */
+int brig_check_restart(const struct run_options *options, struct err *err);
+
 /* ---- system.c ---- */
 struct brig_format_values { /* any verb that has --format and nothing else */
 	const char *format;

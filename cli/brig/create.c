@@ -124,7 +124,7 @@ static int read_lines(const char *option, const struct strings *files, struct ar
 	return r;
 }
 
-static int check_restart(const struct run_options *o, struct err *err)
+int brig_check_restart(const struct run_options *o, struct err *err)
 {
 	static const char *const plain[] = {"no", "always", "unless-stopped", "on-failure", ""};
 	const char *policy = o->restart;
@@ -154,7 +154,7 @@ static int check_options(struct creating *c, struct err *err)
 	};
 	autojson json_t *config = NULL;
 	struct logfile_options log;
-	int r = check_restart(&c->record.options, err);
+	int r = brig_check_restart(&c->record.options, err);
 
 	if (r == 0)
 		r = logfile_options_parse(&c->record.options, &log, err);

@@ -2,6 +2,8 @@
 /* stop, kill, restart, rm, pause, unpause, wait, rename, container prune. */
 #include "cli/brig/brig.h"
 #include "cli/containers/events.h"
+#include "cli/output/filter.h"
+#include "cli/output/human.h"
 #include "cli/self.h"
 
 #include "base/fd.h"
@@ -15,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { STEP_MS = 20, KILL_MS = 10000 };
 
@@ -484,4 +487,77 @@ int brig_rename(const struct invocation *inv, struct err *err)
 		events_note(b.runfd, "container", "rename", box.id, "name", inv->args[1], "oldName",
 			inv->args[0], NULL);
 	return r;
+}
+
+/* ---- container prune ---- */
+
+#define PRUNE(member) OPTION_AT(brig_prune_values, member)
+
+const struct option brig_prune_options[] = {
+	{"filter", 0, OPTION_TEXTS, PRUNE(filter), .argument = "KEY=VALUE",
+		.help = "only those: until (24h, or a time), label"},
+	{"force", 'f', OPTION_FLAG, PRUNE(force), .help = "do not ask"},
+	{NULL},
+};
+
+struct pruning {
+	struct brig *b;
+	struct filters filters;
+	int64_t until;
+	struct strings ids;
+};
+
+static int add_prunable(struct box *box, void *arg)
+{
+	struct pruning *p = arg;
+	int64_t created = 0;
+
+	if (is_alive(box_state(box)) || !filters_accept_labels(&p->filters, "label",
+						json_object_get(box->record.json, "labels")))
+		return 0;
+	if (human_parse_time(box->record.created, &created, NULL) == 0 && created > p->until)
+		return 0;
+	return strings_add(&p->ids, arena_strdup(p->b->arena, box->id), p->b->arena);
+}
+
+static bool confirmed(const struct brig_prune_values *values)
+{
+	char answer[8] = "";
+
+	if (values->force || !isatty(STDIN_FILENO))
+		return true;
+	fprintf(stderr, "All containers that do not run will be removed. Go on? [y/N] ");
+	return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
+}
+
+int brig_container_prune(const struct invocation *inv, struct err *err)
+{
+	static const char *const keys[] = {"until", "label", NULL};
+	const struct brig_prune_values *values = inv->options;
+	autobrig struct brig b = BRIG_NONE;
+	struct pruning p = {.b = &b, .until = INT64_MAX};
+	const struct boxes *boxes;
+	int code = 0, r = brig_open(inv, &b, err);
+
+	if (r == 0)
+		r = brig_boxes(&b, &boxes, err);
+	if (r == 0)
+		r = filters_parse(&values->filter, keys, b.arena, &p.filters, err);
+	if (r == 0 && filters_have(&p.filters, "until"))
+		r = human_parse_moment(
+			filters_value(&p.filters, "until"), human_now(), &p.until, err);
+	if (r < 0 || !confirmed(values))
+		return r;
+	r = boxes_each(boxes, add_prunable, &p, err);
+	for (size_t i = 0; r == 0 && i < p.ids.count; i++) {
+		struct err one = {};
+
+		if (brig_remove_box(&b, p.ids.items[i], false, true, &one) < 0) {
+			log_failure("brig", &one);
+			code = 1;
+		} else {
+			printf("%s\n", p.ids.items[i]);
+		}
+	}
+	return r < 0 ? r : code;
 }

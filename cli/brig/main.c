@@ -34,7 +34,26 @@ static const struct option global_options[] = {
 	{NULL},
 };
 
+/* The option table of a verb, and the struct that it fills in. */
+#define TAKES(table, values) \
+	.options = brig_##table##_options, .options_size = sizeof(struct brig_##values##_values)
+#define ONE_OR_MORE .min_args = 1, .max_args = COMMAND_ANY_ARGS
+#define ANY         .max_args = COMMAND_ANY_ARGS
+
 /* ---- containers ---- */
+
+static const struct command container_commands[] = {
+	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
+		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
+	{"ls", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.run = brig_ps},
+	{"list", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.hidden = true, .run = brig_ps},
+	{"prune", "[OPTIONS]", "Remove all containers that do not run", TAKES(prune, prune),
+		.run = brig_container_prune},
+	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
+	{NULL},
+};
 
 /* ---- images ---- */
 
@@ -44,13 +63,9 @@ static const struct option global_options[] = {
 
 /* ---- all verbs; those with a group are shown by name only in the first help ---- */
 
-/* The option table of a verb, and the struct that it fills in. */
-#define TAKES(table, values) \
-	.options = brig_##table##_options, .options_size = sizeof(struct brig_##values##_values)
-#define ONE_OR_MORE .min_args = 1, .max_args = COMMAND_ANY_ARGS
-#define ANY         .max_args = COMMAND_ANY_ARGS
-
 static const struct command commands[] = {
+	{"container", NULL, "Verbs about containers", .group = "Containers",
+		.commands = container_commands},
 	/* containers */
 	{"run", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Run a command in a new container",
 		TAKES(run, run), ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_run},
@@ -66,6 +81,30 @@ static const struct command commands[] = {
 	{"kill", "[OPTIONS] CONTAINER...", "Send a signal to containers", .group = "Containers",
 		TAKES(kill, kill), ANY, .run = brig_kill},
 	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
+	{"exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Run one more command in a container",
+		TAKES(exec, exec), .min_args = 2, .max_args = COMMAND_ANY_ARGS,
+		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_exec},
+	{"ps", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.run = brig_ps},
+	{"logs", "[OPTIONS] CONTAINER", "Show a container's output", TAKES(logs, logs),
+		.min_args = 1, .max_args = 1, .run = brig_logs},
+	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
+		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
+	{"top", "CONTAINER [PS OPTIONS]", "List a container's processes", .group = "Containers",
+		ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_top},
+	{"stats", "[OPTIONS] [CONTAINER...]", "Show what containers use, again and again",
+		.group = "Containers", TAKES(stats, stats), ANY, .run = brig_stats},
+	{"update", "[OPTIONS] CONTAINER...", "Change the limits of containers",
+		.group = "Containers", .options = brig_update_options,
+		.options_size = sizeof(struct run_options), ONE_OR_MORE, .run = brig_update},
+	{"cp", "[OPTIONS] CONTAINER:PATH DIR|-  or  FILE CONTAINER:PATH",
+		"Copy files between a container and here", TAKES(cp, cp), .min_args = 2,
+		.max_args = 2, .run = brig_cp},
+	{"diff", "[OPTIONS] CONTAINER", "Show what a container has changed in its files",
+		.group = "Containers", TAKES(diff, diff), .min_args = 1, .max_args = 1,
+		.run = brig_diff},
+	{"events", "[OPTIONS]", "Show what happens", .group = "System", TAKES(events, events),
+		.run = brig_events},
 	{"pause", "[OPTIONS] CONTAINER...", "Freeze all processes of containers",
 		.group = "Containers", TAKES(pause, pause), ANY, .run = brig_pause},
 	{"unpause", "[OPTIONS] CONTAINER...", "Let paused containers go on", .group = "Containers",
