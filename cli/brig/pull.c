@@ -19,9 +19,11 @@ const struct option image_pull_options[] = {
 		.help = "pull every tag of the repository"},
 	{"quiet", 'q', OPTION_FLAG, OPTION_AT(pull_flags, quiet),
 		.help = "print only the id, and show no progress"},
-	{"platform", 0, OPTION_TEXT, OPTION_AT(pull_flags, platform), .argument = "OS/ARCH[/VARIANT]",
+	{"platform", 0, OPTION_TEXT, OPTION_AT(pull_flags, platform),
+		.argument = "OS/ARCH[/VARIANT]",
 		.help = "choose the image for this platform, not for this machine"},
-	{"os", 0, OPTION_TEXT, OPTION_AT(pull_flags, os), .argument = "OS", .help = "as --platform"},
+	{"os", 0, OPTION_TEXT, OPTION_AT(pull_flags, os), .argument = "OS",
+		.help = "as --platform"},
 	{"arch", 0, OPTION_TEXT, OPTION_AT(pull_flags, arch), .argument = "ARCH",
 		.help = "as --platform"},
 	{"variant", 0, OPTION_TEXT, OPTION_AT(pull_flags, variant), .argument = "VARIANT",
@@ -180,7 +182,8 @@ static int pull_all_tags(
 	int r = reference_parse(text, &reference, err);
 
 	if (r == 0 && (*reference.tag || *reference.digest))
-		r = err_set(err, -EINVAL, "%s: with --all-tags a name has no tag and no digest", text);
+		r = err_set(
+			err, -EINVAL, "%s: with --all-tags a name has no tag and no digest", text);
 	if (r == 0)
 		r = reference_normalise(&reference, err);
 	if (r == 0 && !*reference.registry)
@@ -255,8 +258,7 @@ static int push_one(struct brig *b, const char *source, const struct reference *
 		r = remote_request(b, "push", target, &flags->remote, false, &request, err);
 	if (r == 0)
 		r = remote_add_store(b, request, err);
-	if (r == 0 &&
-		json_object_set_new(request, "image", json_string(image.manifest_digest)) < 0)
+	if (r == 0 && json_object_set_new(request, "image", json_string(image.manifest_digest)) < 0)
 		r = err_sys(err, -ENOMEM, "push");
 	if (r < 0)
 		return r;
@@ -277,8 +279,8 @@ static int push_one(struct brig *b, const char *source, const struct reference *
 	return r < 0 ? err_sys(err, r, "%s", flags->digest_file) : 0;
 }
 
-static int push_all_tags(
-	struct brig *b, const struct reference *target, const struct push_flags *flags, struct err *err)
+static int push_all_tags(struct brig *b, const struct reference *target,
+	const struct push_flags *flags, struct err *err)
 {
 	autonames struct store_names names = {};
 	struct store *store;
@@ -376,8 +378,8 @@ static int parse_term(
 	return 0;
 }
 
-static int search(struct brig *b, const char *text, const struct search_flags *flags,
-	json_t *rows, struct err *err)
+static int search(struct brig *b, const char *text, const struct search_flags *flags, json_t *rows,
+	struct err *err)
 {
 	const char *term = "";
 	struct reference reference;
@@ -408,10 +410,10 @@ static int search(struct brig *b, const char *text, const struct search_flags *f
 		if (!flags->list_tags && !strstr(found.items[i], term))
 			continue;
 		shown++;
-		if (!name || json_array_append_new(rows,
-				     json_pack("{s:s, s:s, s:s}", "Name", name, "Tag",
-					     flags->list_tags ? found.items[i] : "", "Index",
-					     reference.registry)) < 0)
+		if (!name || json_array_append_new(
+				     rows, json_pack("{s:s, s:s, s:s}", "Name", name, "Tag",
+						   flags->list_tags ? found.items[i] : "", "Index",
+						   reference.registry)) < 0)
 			r = err_sys(err, -ENOMEM, "search");
 	}
 	return r;

@@ -52,8 +52,7 @@ static char *find_ca(const char *dir, const char *host, struct arena *arena)
 	return count ? arena_printf(arena, "%s/%s", path, names[0]) : NULL;
 }
 
-static char *registry_ca(
-	struct brig *b, const struct remote_flags *flags, const char *host)
+static char *registry_ca(struct brig *b, const struct remote_flags *flags, const char *host)
 {
 	static const char *const dirs[] = {"/etc/containers/certs.d", "/etc/docker/certs.d"};
 	const char *home = getenv("HOME");
@@ -101,16 +100,16 @@ static int add_endpoint(struct brig *b, const struct pull_endpoint *e,
 	if (r < 0)
 		return r;
 	reference_format(&e->reference, &name);
-	item = json_pack("{s:s, s:b, s:b, s:s*}", "reference", buf_str(&name), "insecure",
-		insecure, "byDigestOnly", e->by_digest_only, "ca",
+	item = json_pack("{s:s, s:b, s:b, s:s*}", "reference", buf_str(&name), "insecure", insecure,
+		"byDigestOnly", e->by_digest_only, "ca",
 		registry_ca(b, flags, e->reference.registry));
 	if (item && credentials.set &&
 		(json_object_set_new(item, "username", json_string(credentials.username)) ||
 			json_object_set_new(item, "secret", json_string(credentials.secret)) ||
 			json_object_set_new(
 				item, "identityToken", json_boolean(credentials.identity_token)))) {
-		r = err_set(err, -EINVAL, "the credentials for %s are no text",
-			e->reference.registry);
+		r = err_set(
+			err, -EINVAL, "the credentials for %s are no text", e->reference.registry);
 		json_decref(item);
 	} else if (json_array_append_new(list, item) < 0) {
 		r = err_sys(err, -ENOMEM, "request");
@@ -138,7 +137,8 @@ int remote_request(struct brig *b, const char *op, const struct reference *refer
 	if (r < 0)
 		return r;
 	reference_format(reference, &name);
-	request = json_pack("{s:s, s:s, s:O}", "op", op, "reference", buf_str(&name), "endpoints", list);
+	request = json_pack(
+		"{s:s, s:s, s:O}", "op", op, "reference", buf_str(&name), "endpoints", list);
 	if (!request)
 		return err_sys(err, -ENOMEM, "request");
 	*ret = take_ptr(request);
@@ -150,10 +150,10 @@ static json_t *ranges_json(const struct store_id_range *ranges, size_t count)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list,
-			json_pack("{s:I, s:I, s:I}", "inside", (json_int_t)ranges[i].inside,
-				"outside", (json_int_t)ranges[i].outside, "count",
-				(json_int_t)ranges[i].count));
+		json_array_append_new(
+			list, json_pack("{s:I, s:I, s:I}", "inside", (json_int_t)ranges[i].inside,
+				      "outside", (json_int_t)ranges[i].outside, "count",
+				      (json_int_t)ranges[i].count));
 	return list;
 }
 
@@ -228,7 +228,8 @@ static int request_file(const json_t *request, struct err *err)
 	return r < 0 ? err_sys(err, r, "request") : take_fd(&fd);
 }
 
-static int start(struct brig *b, const json_t *request, pid_t *ret_pid, int *ret_out, struct err *err)
+static int start(
+	struct brig *b, const json_t *request, pid_t *ret_pid, int *ret_out, struct err *err)
 {
 	const char *path = arena_printf(b->arena, "%s/brig-registry", b->dirs.libexec);
 	char **env = make_environment(b->arena);
