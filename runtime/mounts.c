@@ -416,9 +416,8 @@ static int make_mount(const struct mounts_context *ctx, const struct plan_mount 
 		return make_fs("proc", mount, NULL, false, ret, err);
 	case PLAN_MOUNT_SYSFS:
 		r = make_fs("sysfs", mount, NULL, false, ret, err);
-		return r == -EPERM && ctx->plan->sysfs_by_bind
-			       ? make_bound(mount, "/sys", ret, err)
-			       : r;
+		return r == -EPERM && ctx->plan->sysfs_by_bind ? make_bound(mount, "/sys", ret, err)
+							       : r;
 	case PLAN_MOUNT_DEVPTS:
 		r = make_fs("devpts", mount, NULL, false, ret, err);
 		/* Group tty need not be mapped into a user namespace. */
