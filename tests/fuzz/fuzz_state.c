@@ -13,11 +13,12 @@ static void check(const struct container *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
-	autocontainer struct container again = {.dirfd = -1, .pidfd = -1};
+	autocontainer struct container c = {.dirfd = -1, .pidfd = -1, .id = strdup("box")};
+	autocontainer struct container again = {.dirfd = -1, .pidfd = -1, .id = strdup("box")};
 	autobuf struct buf text = {};
 	struct err err = {};
 
+	REQUIRE(c.id && again.id);
 	if (container_parse_record(&c, (const char *)data, size, &err) < 0) {
 		REQUIRE(err.code < 0 && err.text[0]);
 		return 0;
