@@ -90,6 +90,10 @@ void container_close(struct container *c);
 /* Takes the lock, opening the directory when it is not. −ENOENT when it was deleted. */
 int container_lock(struct container *c, struct err *err);
 
+/* Reads TEXT, a record, into .json and the members that are borrowed from it. −EINVAL when it is
+ * damaged. Pure. */
+int container_parse_record(struct container *c, const char *text, size_t len, struct err *err);
+
 /* Writes RECORD (stolen) as the container's record and reads the members from it. */
 int container_record(struct container *c, json_t *record, struct err *err);
 
