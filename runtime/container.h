@@ -31,7 +31,7 @@ struct runtime {
 	struct plan_host host;
 	bool rootless; /* host.uid is not 0 */
 	enum cgroup_driver cgroup_driver;
-	const struct cancel *cancel; /* what ends making a container, or NULL */
+	struct cancel *cancel; /* what ends making, starting or exec, or NULL */
 };
 
 struct runtime_options {

@@ -99,7 +99,11 @@ void hooks_run_all(const struct spec_hook_list *list, const char *name, const ch
 	for (size_t i = 0; i < list->count; i++) {
 		struct err err = {};
 
-		if (run_hook(&list->items[i], state, output, cancel, &err) < 0)
+		int r = run_hook(&list->items[i], state, output, cancel, &err);
+
+		if (r < 0)
 			log_warning("%s hook %zu: %s", name, i, err.text);
+		if (r == -EINTR) /* whoever wants an end wants no more of them */
+			return;
 	}
 }
