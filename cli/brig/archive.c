@@ -285,11 +285,11 @@ int images_parse_changes(
 			r = *rest ? apply_change(patch, text, rest) : -EINVAL;
 		}
 		if (r == -ENOTSUP)
-			return err_set(err, -EINVAL, "--change: there is no instruction \"%s\"",
-				text);
+			return err_set(
+				err, -EINVAL, "--change: there is no instruction \"%s\"", text);
 		if (r == -EINVAL)
-			return err_set(err, r, "--change: \"%s\" is not understood",
-				changes->items[i]);
+			return err_set(
+				err, r, "--change: \"%s\" is not understood", changes->items[i]);
 		if (r < 0)
 			return err_sys(err, r, "--change");
 	}
@@ -323,7 +323,8 @@ int image_import_run(const struct invocation *inv, struct err *err)
 	int r = images_parse_changes(&v->changes, inv->arena, &patch, err);
 
 	if (r == 0)
-		r = local_reference(inv->arg_count > 1 ? inv->args[1] : "imported", &reference, err);
+		r = local_reference(
+			inv->arg_count > 1 ? inv->args[1] : "imported", &reference, err);
 	if (r == 0)
 		r = brig_open(inv, &b, err);
 	if (r == 0)
@@ -331,12 +332,14 @@ int image_import_run(const struct invocation *inv, struct err *err)
 	if (r < 0)
 		return r;
 	if (strstr(input, "://"))
-		return err_set(err, -EINVAL, "%s: brig fetches no URLs: curl it into a pipe", input);
+		return err_set(
+			err, -EINVAL, "%s: brig fetches no URLs: curl it into a pipe", input);
 	fd = strcmp(input, "-") == 0 ? sys_dup(STDIN_FILENO)
 				     : sys_openat(AT_FDCWD, input, O_RDONLY, 0);
 	if (fd < 0)
 		return err_sys(err, fd, "%s", input);
-	r = archive_import(store, fd, &reference, patch, v->message ? v->message : "", &manifest, err);
+	r = archive_import(
+		store, fd, &reference, patch, v->message ? v->message : "", &manifest, err);
 	if (r == 0)
 		r = image_open_digest(store, manifest.text, &image, err);
 	if (r < 0)
@@ -355,7 +358,8 @@ static void mount_id(const struct image *image, char ret[80])
 	snprintf(ret, 80, "image-%.40s", digest_hex(image_id(image)));
 }
 
-static int mount_point(struct brig *b, const struct image *image, char ret[PATH_MAX], struct err *err)
+static int mount_point(
+	struct brig *b, const struct image *image, char ret[PATH_MAX], struct err *err)
 {
 	char id[80];
 	int r;

@@ -12,6 +12,6 @@ int completion_run(const struct invocation *inv, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(shells); i++)
 		if (strcmp(inv->args[0], shells[i]) == 0)
 			return dump_tables(inv->program, shells[i], stdout, err);
-	return err_set(err, -EINVAL, "there is no completion for \"%s\": bash, zsh or fish",
-		inv->args[0]);
+	return err_set(
+		err, -EINVAL, "there is no completion for \"%s\": bash, zsh or fish", inv->args[0]);
 }

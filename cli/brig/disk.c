@@ -56,8 +56,8 @@ struct usage {
 
 static void count_use(json_t *uses, const char *name)
 {
-	json_object_set_new(uses, name,
-		json_integer(json_integer_value(json_object_get(uses, name)) + 1));
+	json_object_set_new(
+		uses, name, json_integer(json_integer_value(json_object_get(uses, name)) + 1));
 }
 
 static json_int_t uses_of(const json_t *uses, const char *name)
@@ -83,11 +83,11 @@ static int count_container(struct box *box, void *arg)
 	for (size_t i = 0; i < box->record.mounts.count; i++)
 		if (box->record.mounts.items[i].volume)
 			count_use(u->volume_uses, box->record.mounts.items[i].volume);
-	u->failed |= json_array_append_new(u->container_rows,
-			     json_pack("{s:s%, s:s, s:s, s:s, s:s}", "ID", box->id,
-				     (size_t)RECORD_SHORT, "Image", box->record.image, "Size", text,
-				     "Status", box_state_name(state), "Names",
-				     box->record.name)) < 0;
+	u->failed |=
+		json_array_append_new(u->container_rows,
+			json_pack("{s:s%, s:s, s:s, s:s, s:s}", "ID", box->id, (size_t)RECORD_SHORT,
+				"Image", box->record.image, "Size", text, "Status",
+				box_state_name(state), "Names", box->record.name)) < 0;
 	return 0;
 }
 
@@ -104,9 +104,9 @@ static int count_volume(const struct volume *volume, void *arg)
 	u->local_volumes.active += links > 0;
 	u->local_volumes.size += size;
 	u->local_volumes.reclaimable += links ? 0 : size;
-	u->failed |= json_array_append_new(u->volume_rows,
-			     json_pack("{s:s, s:I, s:s}", "Name", volume->name, "Links", links,
-				     "Size", text)) < 0;
+	u->failed |= json_array_append_new(
+			     u->volume_rows, json_pack("{s:s, s:I, s:s}", "Name", volume->name,
+						     "Links", links, "Size", text)) < 0;
 	return 0;
 }
 
@@ -151,9 +151,9 @@ static int count_image(struct usage *u, const struct store_name *name, const str
 	human_size(images_disk_size(u->store, image), 3, size);
 	images_short_name(&name->reference, false, &repository);
 	if (json_array_append_new(u->image_rows,
-		    json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "Repository",
-			    buf_str(&repository), "Tag", name->reference.tag, "ID", id,
-			    "CreatedSince", age, "Size", size, "Containers", links)) < 0)
+		    json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "Repository", buf_str(&repository),
+			    "Tag", name->reference.tag, "ID", id, "CreatedSince", age, "Size", size,
+			    "Containers", links)) < 0)
 		return -ENOMEM;
 	return count_layers(u, image, seen, links > 0);
 }
@@ -173,7 +173,7 @@ static int count_images(struct usage *u, struct err *err)
 		if (r == 0 && count_image(u, &names.items[i], &image, seen, ids) < 0)
 			r = err_sys(err, -ENOMEM, "df");
 	}
-	json_object_foreach(seen, chain, entry) {
+	json_object_foreach (seen, chain, entry) {
 		uint64_t size = (uint64_t)json_integer_value(json_object_get(entry, "size"));
 
 		u->images.size += size;
@@ -208,8 +208,8 @@ static int print_verbose(const struct usage *u, struct buf *out, struct err *err
 			"{{.Containers}}",
 			image_fields, u->image_rows},
 		{"Containers space usage:",
-			"{{.ID}}\t{{.Image}}\t{{.Size}}\t{{.Status}}\t{{.Names}}",
-			container_fields, u->container_rows},
+			"{{.ID}}\t{{.Image}}\t{{.Size}}\t{{.Status}}\t{{.Names}}", container_fields,
+			u->container_rows},
 		{"Local Volumes space usage:", "{{.Name}}\t{{.Links}}\t{{.Size}}", volume_fields,
 			u->volume_rows},
 	};
@@ -227,7 +227,8 @@ static int print_verbose(const struct usage *u, struct buf *out, struct err *err
 	return 0;
 }
 
-static int print_usage(const struct usage *u, const struct df_values *v, struct buf *out, struct err *err)
+static int print_usage(
+	const struct usage *u, const struct df_values *v, struct buf *out, struct err *err)
 {
 	const struct list_options options = {.fields = df_fields,
 		.columns = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",

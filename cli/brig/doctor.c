@@ -60,9 +60,9 @@ static void say(struct doctor *d, enum verdict verdict, const char *check, const
 	buf_vprintf(&text, fmt, ap);
 	va_end(ap);
 	d->broken |= verdict == BROKEN;
-	d->failed |= json_array_append_new(d->rows, json_pack("{s:s, s:s, s:s}", "Status",
-							    words[verdict], "Check", check, "Text",
-							    buf_str(&text))) < 0;
+	d->failed |= json_array_append_new(
+			     d->rows, json_pack("{s:s, s:s, s:s}", "Status", words[verdict],
+					      "Check", check, "Text", buf_str(&text))) < 0;
 }
 
 /* Whether CALL succeeds in a process of its own. */
@@ -191,7 +191,8 @@ static void check_kvm(struct doctor *d)
 		say(d, LACKING, "KVM", "/dev/kvm is not for this user: join the group kvm");
 	else
 		say(d, LACKING, "KVM",
-			"no /dev/kvm (%s): no containers in microVMs; switch virtualisation on in the "
+			"no /dev/kvm (%s): no containers in microVMs; switch virtualisation on in "
+			"the "
 			"firmware, or nested in the host above",
 			strerror(-fd));
 	cleanup_close(&fd);
@@ -199,8 +200,8 @@ static void check_kvm(struct doctor *d)
 
 static void check_foreign(struct doctor *d)
 {
-	autoclose int dir = sys_openat(
-		AT_FDCWD, "/proc/sys/fs/binfmt_misc", O_RDONLY | O_DIRECTORY, 0);
+	autoclose int dir =
+		sys_openat(AT_FDCWD, "/proc/sys/fs/binfmt_misc", O_RDONLY | O_DIRECTORY, 0);
 	static const char *const names[] = {"qemu-aarch64", "qemu-x86_64"};
 
 	for (size_t i = 0; dir >= 0 && i < ARRAY_LEN(names); i++)
@@ -306,10 +307,10 @@ static void check_subids(struct doctor *d, const char *file, const char *program
 		say(d, LACKING, file,
 			"%s is missing, so every file belongs to you: install the package uidmap",
 			program);
-	else if (userns_find_subids(
-			 file, user, geteuid(), &range, &err) < 0)
-		say(d, LACKING, file, "no range for this user: usermod --add-sub%cids "
-				      "100000-165535 %s",
+	else if (userns_find_subids(file, user, geteuid(), &range, &err) < 0)
+		say(d, LACKING, file,
+			"no range for this user: usermod --add-sub%cids "
+			"100000-165535 %s",
 			strstr(file, "uid") ? 'u' : 'g', user ? user : "USER");
 	else
 		say(d, FINE, file, "%u ids from %u on", range.count, range.outside);
@@ -347,7 +348,7 @@ static void add_lines(const struct doctor *d, struct buf *out)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(d->rows, i, row) {
+	json_array_foreach (d->rows, i, row) {
 		const char *status = json_string_value(json_object_get(row, "Status"));
 		enum terminal_style style = *status == 'o'   ? TERMINAL_GREEN
 					    : *status == 'm' ? TERMINAL_YELLOW

@@ -101,7 +101,7 @@ static int add_run(const struct record *record, const char *brig, struct buf *ou
 	add_word(out, "--sig-proxy=false");
 	buf_puts(out, " --name");
 	add_word(out, record->name);
-	json_object_foreach(options, key, value) {
+	json_object_foreach (options, key, value) {
 		bool skip = false;
 
 		for (size_t k = 0; k < ARRAY_LEN(left_out); k++)
@@ -109,7 +109,7 @@ static int add_run(const struct record *record, const char *brig, struct buf *ou
 		if (skip)
 			continue;
 		if (json_is_array(value)) {
-			json_array_foreach(value, i, item)
+			json_array_foreach (value, i, item)
 				add_option(out, key, item);
 		} else {
 			add_option(out, key, value);
@@ -130,8 +130,9 @@ static void add_units(struct buf *out, const char *key, const struct strings *un
 static int add_unit(const struct brig *b, const struct generate_values *v, const struct box *box,
 	struct buf *out, struct err *err)
 {
-	static const char *const words[] = {
-		[RESTART_NO] = "no", [RESTART_ON_FAILURE] = "on-failure", [RESTART_ALWAYS] = "always"};
+	static const char *const words[] = {[RESTART_NO] = "no",
+		[RESTART_ON_FAILURE] = "on-failure",
+		[RESTART_ALWAYS] = "always"};
 	const char *name = v->name || v->new ? box->record.name : box->id;
 	uint32_t time = v->time.set ? v->time.value : box->record.stop_timeout;
 	autobuf struct buf brig = {};
@@ -163,7 +164,8 @@ static int add_unit(const struct brig *b, const struct generate_values *v, const
 		buf_printf(out, "ExecStopPost=%s rm --force --ignore %s\n", self, name);
 	if (b->global->root || b->global->runroot)
 		return err_set(err, -EINVAL,
-			"generate systemd: not with --root or --runroot: the unit would not know them");
+			"generate systemd: not with --root or --runroot: the unit would not know "
+			"them");
 	buf_puts(out, "\n[Install]\nWantedBy=");
 	buf_puts(out, b->rootless ? "default.target\n" : "multi-user.target\n");
 	return r;

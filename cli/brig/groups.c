@@ -8,8 +8,10 @@
 
 const struct command image_commands[] = {
 	{"ls", "[OPTIONS] [NAME]", "List images", VERB(image_list), .max_args = 1},
-	{"list", "[OPTIONS] [NAME]", "List images", VERB(image_list), .max_args = 1, .hidden = true},
-	{"pull", "[OPTIONS] NAME...", "Fetch images from registries", VERB(image_pull), ONE_OR_MORE},
+	{"list", "[OPTIONS] [NAME]", "List images", VERB(image_list), .max_args = 1,
+		.hidden = true},
+	{"pull", "[OPTIONS] NAME...", "Fetch images from registries", VERB(image_pull),
+		ONE_OR_MORE},
 	{"push", "[OPTIONS] IMAGE [NAME]", "Send an image to a registry", VERB(image_push),
 		.min_args = 1, .max_args = 2},
 	{"inspect", "[OPTIONS] IMAGE...", "Show all about images as JSON", VERB(image_inspect),

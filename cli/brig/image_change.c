@@ -25,8 +25,7 @@ const struct option image_inspect_options[] = {
 VALUES_FIT(struct inspect_values);
 
 /* Names and digests under which the image is here. */
-static int add_names(
-	struct store *store, const struct image *image, json_t *ret, struct err *err)
+static int add_names(struct store *store, const struct image *image, json_t *ret, struct err *err)
 {
 	autonames struct store_names names = {};
 	json_t *tags = json_array(), *digests = json_array();
@@ -72,8 +71,8 @@ static int last_text(const struct image *image, json_t *ret, struct err *err)
 
 json_t *image_inspect_json(struct store *store, const struct image *image, struct err *err)
 {
-	autojson json_t *ret = json_pack("{s:s, s:s}", "Id", image_id(image), "Digest",
-		image->manifest_digest);
+	autojson json_t *ret =
+		json_pack("{s:s, s:s}", "Id", image_id(image), "Digest", image->manifest_digest);
 	json_t *config = json_object_get(image->config->json, "config"), *layers = json_array();
 	uint64_t size = images_disk_size(store, image);
 
@@ -86,8 +85,8 @@ json_t *image_inspect_json(struct store *store, const struct image *image, struc
 		json_object_set_new(ret, "VirtualSize", json_integer((json_int_t)size)) ||
 		json_object_set_new(ret, "RootFS",
 			json_pack("{s:s, s:o}", "Type", "layers", "Layers", layers)) ||
-		json_object_set_new(ret, "GraphDriver",
-			json_pack("{s:s, s:{}}", "Name", "overlay", "Data")) ||
+		json_object_set_new(
+			ret, "GraphDriver", json_pack("{s:s, s:{}}", "Name", "overlay", "Data")) ||
 		json_object_set_new(
 			ret, "ManifestType", json_string(image->manifest->media_type)) ||
 		json_object_set_new(ret, "History",
@@ -373,8 +372,7 @@ VALUES_FIT(struct prune_values);
 
 static const char *const prune_keys[] = {"label", "until", NULL};
 
-static bool may_prune(
-	const struct filters *filters, const struct image *image, int64_t until)
+static bool may_prune(const struct filters *filters, const struct image *image, int64_t until)
 {
 	json_t *config = json_object_get(image->config->json, "config");
 	int64_t created = 0;
@@ -406,8 +404,8 @@ static int prune_images(struct brig *b, struct store *store, const struct filter
 	return r;
 }
 
-int images_prune(struct brig *b, bool all, const struct strings *texts, uint64_t *ret_bytes,
-	struct err *err)
+int images_prune(
+	struct brig *b, bool all, const struct strings *texts, uint64_t *ret_bytes, struct err *err)
 {
 	struct store_collected freed = {};
 	struct filters filters = {};
@@ -443,9 +441,8 @@ int image_prune_run(const struct invocation *inv, struct err *err)
 	uint64_t bytes = 0;
 	int r;
 
-	if (!images_confirm(v->force,
-		    v->all ? "Remove every image that no container stands on?"
-			   : "Remove layers that no image needs?"))
+	if (!images_confirm(v->force, v->all ? "Remove every image that no container stands on?"
+					     : "Remove layers that no image needs?"))
 		return 0;
 	r = brig_open(inv, &b, err);
 	if (r == 0)

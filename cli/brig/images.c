@@ -195,9 +195,8 @@ static const char *const list_keys[] = {
 static const struct list_field list_fields[] = {{"ID", "IMAGE ID"}, {"Repository", "REPOSITORY"},
 	{"Tag", "TAG"}, {"Digest", "DIGEST"}, {"CreatedSince", "CREATED"},
 	{"CreatedAt", "CREATED AT"}, {"Size", "SIZE"}, {"VirtualSize", "SIZE"},
-	{"Containers", "CONTAINERS"}, {"SharedSize", "SHARED SIZE"},
-	{"UniqueSize", "UNIQUE SIZE"}, {"Platform", "PLATFORM"}, {"Labels", "LABELS"},
-	{"Label", NULL}, {NULL}};
+	{"Containers", "CONTAINERS"}, {"SharedSize", "SHARED SIZE"}, {"UniqueSize", "UNIQUE SIZE"},
+	{"Platform", "PLATFORM"}, {"Labels", "LABELS"}, {"Label", NULL}, {NULL}};
 
 struct listing {
 	struct store *store;
@@ -246,7 +245,7 @@ static void join_labels(const json_t *labels, struct buf *ret)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)labels, key, value)
+	json_object_foreach ((json_t *)labels, key, value)
 		buf_printf(ret, "%s%s=%s", ret->len ? "," : "", key, json_string_value(value));
 }
 
@@ -376,8 +375,7 @@ static int prepare(struct listing *l, const struct invocation *inv, struct err *
 	if (r == 0)
 		r = image_moment(l, "since", &l->since, err);
 	if (r == 0 && filters_have(&l->filters, "until"))
-		r = human_parse_moment(
-			filters_value(&l->filters, "until"), l->now, &l->until, err);
+		r = human_parse_moment(filters_value(&l->filters, "until"), l->now, &l->until, err);
 	return r;
 }
 
@@ -400,10 +398,10 @@ static int fill(struct listing *l, const char *pattern, struct err *err)
 static int print_rows(struct listing *l, struct err *err)
 {
 	const struct list_options options = {.fields = list_fields,
-		.columns = l->values->digests
-				   ? "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t"
-				     "{{.CreatedSince}}\t{{.Size}}"
-				   : "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
+		.columns = l->values->digests ? "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t"
+						"{{.CreatedSince}}\t{{.Size}}"
+					      : "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{."
+						"CreatedSince}}\t{{.Size}}",
 		.quiet = "{{.ID}}",
 		.format = l->values->format,
 		.is_quiet = l->values->quiet,
@@ -490,9 +488,11 @@ static json_t *history_row(const struct spec_image_history *h, const char *id, u
 		buf_puts(&command, "…");
 	}
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "ID", id, "CreatedSince",
-		!h->created ? "N/A" : human ? age : h->created, "CreatedAt",
-		h->created ? h->created : "", "CreatedBy", buf_str(&command), "Size", size_text,
-		"Comment", h->comment ? h->comment : "");
+		!h->created ? "N/A"
+		: human     ? age
+			    : h->created,
+		"CreatedAt", h->created ? h->created : "", "CreatedBy", buf_str(&command), "Size",
+		size_text, "Comment", h->comment ? h->comment : "");
 }
 
 static int history_rows(struct store *store, const struct image *image,

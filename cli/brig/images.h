@@ -54,8 +54,8 @@ int remote_call(struct brig *b, json_t *request, const struct remote_events *eve
 /* The name of UID in /etc/passwd, from ARENA, or NULL. */
 char *ids_user_name(uid_t uid, struct arena *arena);
 /* How ids in images are ids of this host, for a user without privilege: the own id as root and the
- * subordinate ones after it (subuid(5)), or the own one alone when there are none or newuidmap(1) is
- * missing. Strings and ranges are from ARENA. */
+ * subordinate ones after it (subuid(5)), or the own one alone when there are none or newuidmap(1)
+ * is missing. Strings and ranges are from ARENA. */
 int ids_of_user(struct arena *arena, struct store_ids *ret, struct err *err);
 
 /* ---- pull.c ---- */
@@ -94,13 +94,12 @@ void images_print_reclaimed(uint64_t bytes);
 
 /* ---- the verbs, with their option tables ---- */
 
-/* What the options of these verbs fill in is known to each verb's file alone; the tables of verbs give
- * every one of them as much room as this. */
+/* What the options of these verbs fill in is known to each verb's file alone; the tables of verbs
+ * give every one of them as much room as this. */
 enum { VALUES_MAX = 256 };
 #define VALUES_FIT(type) _Static_assert(sizeof(type) <= VALUES_MAX, "more room for " #type)
 /* Of the row of a table of verbs. */
-#define VERB(name) \
-	.options = name##_options, .options_size = VALUES_MAX, .run = name##_run
+#define VERB(name) .options = name##_options, .options_size = VALUES_MAX, .run = name##_run
 
 #define IMAGES_VERB(name)                            \
 	extern const struct option name##_options[]; \

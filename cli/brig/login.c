@@ -37,7 +37,8 @@ const struct option image_login_options[] = {
 VALUES_FIT(struct login_values);
 
 const struct option image_logout_options[] = {
-	{"all", 'a', OPTION_FLAG, OPTION_AT(login_values, all), .help = "log out of every registry"},
+	{"all", 'a', OPTION_FLAG, OPTION_AT(login_values, all),
+		.help = "log out of every registry"},
 	{"authfile", 0, OPTION_TEXT, OPTION_AT(login_values, remote.authfile), .argument = "FILE",
 		.help = "the credentials are in FILE"},
 	{NULL},
@@ -66,8 +67,8 @@ static int parse_server(const char *text, struct reference *ret, struct err *err
 		if (r < 0 || !*reference.registry)
 			return r < 0 ? r : err_set(err, -EINVAL, "%s: is no registry", text);
 	} else {
-		if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") !=
-			strlen(name))
+		if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:"
+				 "[]") != strlen(name))
 			return err_set(err, -EINVAL, "%s: is no registry", text);
 		snprintf(reference.registry, sizeof(reference.registry), "%s",
 			strcmp(name, "index.docker.io") == 0 ? "docker.io" : name);

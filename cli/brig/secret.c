@@ -142,11 +142,11 @@ static int add_row(const struct secret *secret, void *arg)
 	for (size_t i = 0; i < secret->labels.count; i++)
 		buf_printf(&joined, "%s%s=%s", i ? "," : "", secret->labels.items[i].key,
 			secret->labels.items[i].value);
-	g->failed |= json_array_append_new(g->rows,
-			     json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "ID", secret->id,
-				     "Name", secret->name, "Driver", "file", "CreatedAt", age,
-				     "UpdatedAt", age, "Labels", buf_str(&joined), "Label",
-				     labels)) < 0;
+	g->failed |=
+		json_array_append_new(g->rows,
+			json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "ID", secret->id, "Name",
+				secret->name, "Driver", "file", "CreatedAt", age, "UpdatedAt", age,
+				"Labels", buf_str(&joined), "Label", labels)) < 0;
 	return 0;
 }
 
@@ -200,11 +200,10 @@ static int inspect_one(int secrets, const char *text, bool show, json_t **ret, s
 	if (r < 0)
 		return r;
 	*ret = json_pack("{s:s, s:s, s:s, s:{s:s, s:{s:s, s:{}}, s:o}}", "ID", secret.id,
-		"CreatedAt", secret.created, "UpdatedAt", secret.created, "Spec", "Name", secret.name,
-		"Driver", "Name", "file", "Options", "Labels", labels_json(&secret));
+		"CreatedAt", secret.created, "UpdatedAt", secret.created, "Spec", "Name",
+		secret.name, "Driver", "Name", "file", "Options", "Labels", labels_json(&secret));
 	if (*ret && show &&
-		json_object_set_new(
-			*ret, "SecretData", json_stringn(buf_str(&data), data.len)) < 0)
+		json_object_set_new(*ret, "SecretData", json_stringn(buf_str(&data), data.len)) < 0)
 		return err_set(err, -EINVAL, "%s: the secret is no text", text);
 	return *ret ? 0 : err_sys(err, -ENOMEM, "%s", text);
 }

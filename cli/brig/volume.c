@@ -130,7 +130,8 @@ int volume_create_run(const struct invocation *inv, struct err *err)
 	int r = open_volumes(inv, &b, &volumes, err);
 
 	if (r == 0 && v->driver && strcmp(v->driver, "local") != 0)
-		r = err_set(err, -EINVAL, "there is no volume driver \"%s\", only local", v->driver);
+		r = err_set(
+			err, -EINVAL, "there is no volume driver \"%s\", only local", v->driver);
 	if (r == 0 && v->options.count)
 		r = err_set(err, -EINVAL, "--opt: the local driver has no option \"%s\"",
 			v->options.items[0]);
@@ -165,8 +166,7 @@ const struct option volume_list_options[] = {
 };
 VALUES_FIT(struct volume_values);
 
-static const char *const list_keys[] = {
-	"name", "label", "dangling", "driver", "anonymous", NULL};
+static const char *const list_keys[] = {"name", "label", "dangling", "driver", "anonymous", NULL};
 
 static const struct list_field list_fields[] = {{"Driver", "DRIVER"}, {"Name", "VOLUME NAME"},
 	{"Scope", "SCOPE"}, {"Mountpoint", "MOUNTPOINT"}, {"Labels", "LABELS"},
@@ -219,8 +219,9 @@ static int add_row(const struct volume *volume, void *arg)
 		g->failed |= !json;
 		return 0;
 	}
-	json_object_foreach(labels, key, value)
-		buf_printf(&joined, "%s%s=%s", joined.len ? "," : "", key, json_string_value(value));
+	json_object_foreach (labels, key, value)
+		buf_printf(
+			&joined, "%s%s=%s", joined.len ? "," : "", key, json_string_value(value));
 	json_object_set(json, "Label", labels);
 	json_object_set_new(json, "Labels", json_string(buf_str(&joined)));
 	g->failed |= json_array_append(g->rows, json) < 0;
@@ -428,8 +429,8 @@ const struct option volume_prune_options[] = {
 };
 VALUES_FIT(struct volume_values);
 
-int volumes_prune(struct brig *b, bool all, const struct strings *texts, uint64_t *ret_bytes,
-	struct err *err)
+int volumes_prune(
+	struct brig *b, bool all, const struct strings *texts, uint64_t *ret_bytes, struct err *err)
 {
 	static const char *const keys[] = {"label", "until", NULL};
 	struct filters filters = {};
@@ -454,7 +455,8 @@ int volumes_prune(struct brig *b, bool all, const struct strings *texts, uint64_
 	if (r == 0 && c.names.count)
 		printf("Deleted Volumes:\n");
 	for (size_t i = 0; r == 0 && i < c.names.count; i++) {
-		autoclose int dir = sys_openat(volumes, c.names.items[i], O_RDONLY | O_DIRECTORY, 0);
+		autoclose int dir =
+			sys_openat(volumes, c.names.items[i], O_RDONLY | O_DIRECTORY, 0);
 		uint64_t size = dir < 0 ? 0 : images_tree_size(dir);
 
 		r = volume_remove(volumes, c.names.items[i], err);
@@ -476,9 +478,9 @@ int volume_prune_run(const struct invocation *inv, struct err *err)
 	uint64_t bytes = 0;
 	int r;
 
-	if (!images_confirm(v->force,
-		    v->all ? "Remove every volume that no container has?"
-			   : "Remove every volume without a name that no container has?"))
+	if (!images_confirm(
+		    v->force, v->all ? "Remove every volume that no container has?"
+				     : "Remove every volume without a name that no container has?"))
 		return 0;
 	r = brig_open(inv, &b, err);
 	if (r == 0)
