@@ -292,6 +292,7 @@ static int gather(struct starting *s, struct err *err)
 	int r = find_namespaces(s, err);
 
 	s->facts.rootless = s->ctx->rootless;
+	s->facts.mqueue = sys_faccessat(AT_FDCWD, "/dev/mqueue", F_OK, 0) == 0;
 	s->facts.rootfs = arena_printf(
 		&s->arena, "%s/containers/%s/rootfs", s->box->boxes->data_path, s->box->id);
 	if (record->options.init)
