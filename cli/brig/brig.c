@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
 
+#include "cli/brig/images.h"
+
 #include "base/path.h"
 #include "base/sys.h"
 
@@ -149,13 +151,15 @@ void brig_close(struct brig *b)
 int brig_store(struct brig *b, struct store **ret, struct err *err)
 {
 	char root[PATH_MAX], helper[PATH_MAX];
-	const struct store_options options = {.root = root, .helper = helper};
+	struct store_options options = {.root = root, .helper = helper};
 	int r = 0;
 
 	if (!b->store) {
 		r = put(root, err, "%s/images", b->dirs.data);
 		if (r == 0)
 			r = put(helper, err, "%s/brig-unpack", b->dirs.libexec);
+		if (r == 0 && b->rootless)
+			r = ids_of_user(b->arena, &options.ids, err);
 		if (r == 0)
 			r = store_open(&options, &b->store, err);
 	}

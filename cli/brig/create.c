@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* create: from a command line to a container that is not started yet. */
 #include "cli/brig/brig.h"
+#include "cli/brig/images.h"
 #include "cli/containers/assemble.h"
 #include "cli/containers/events.h"
 #include "cli/containers/logfile.h"
@@ -14,6 +15,7 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "images/archive.h"
 #include "images/image.h"
 #include "images/snapshot.h"
 
@@ -81,8 +83,30 @@ struct creating {
 
 static int pull(struct creating *c, const char *name, struct err *err)
 {
-	(void)c;
-	return err_set(err, -ENOENT, "%s: there is no such image here: pull it first", name);
+	const struct pull_flags flags = {
+		.platform = c->values->run.platform, .quiet = c->values->quiet};
+	struct pulled pulled;
+
+	return images_pull(c->b, name, &flags, &pulled, err);
+}
+
+/* localhost/busybox comes with brig: loaded when it is asked for and nothing else has the name. */
+static int load_own(struct creating *c, const char *name, struct err *err)
+{
+	static const struct archive_load_options options = {};
+	autoclose int archive = -1;
+	struct reference reference;
+	char path[PATH_MAX + 16];
+	struct err ignored = {};
+
+	if (reference_parse(name, &reference, &ignored) < 0 ||
+		strcmp(reference.repository, "busybox") != 0 ||
+		(*reference.registry && strcmp(reference.registry, "localhost") != 0) ||
+		(*reference.tag && strcmp(reference.tag, "latest") != 0) || *reference.digest)
+		return -ENOENT;
+	snprintf(path, sizeof(path), "%s/busybox.tar", c->b->dirs.share);
+	archive = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+	return archive < 0 ? -ENOENT : archive_load(c->store, archive, &options, err);
 }
 
 static int find_image(struct creating *c, struct err *err)
@@ -94,6 +118,11 @@ static int find_image(struct creating *c, struct err *err)
 		r = pull(c, name, err);
 	if (r == 0)
 		r = image_open(c->store, name, &c->image, err);
+	if (r != -ENOENT)
+		return r;
+	r = load_own(c, name, err);
+	if (r == 0)
+		return image_open(c->store, name, &c->image, err);
 	if (r != -ENOENT || c->values->pull == RUN_PULL_NEVER)
 		return r;
 	err_clear(err);

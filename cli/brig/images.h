@@ -12,6 +12,8 @@
 #include "cli/output/list.h"
 #include "images/image.h"
 
+#include <unistd.h>
+
 /* ---- remote.c ---- */
 
 struct remote_flags {
@@ -46,6 +48,15 @@ struct remote_events {
 /* Runs brig-registry. *RET is its result, the caller's; may be NULL. */
 int remote_call(struct brig *b, json_t *request, const struct remote_events *events, json_t **ret,
 	struct err *err);
+
+/* ---- ids.c ---- */
+
+/* The name of UID in /etc/passwd, from ARENA, or NULL. */
+char *ids_user_name(uid_t uid, struct arena *arena);
+/* How ids in images are ids of this host, for a user without privilege: the own id as root and the
+ * subordinate ones after it (subuid(5)), or the own one alone when there are none or newuidmap(1)
+ * is missing. Strings and ranges are from ARENA. */
+int ids_of_user(struct arena *arena, struct store_ids *ret, struct err *err);
 
 /* ---- pull.c ---- */
 
@@ -83,15 +94,15 @@ void images_print_reclaimed(uint64_t bytes);
 
 /* ---- the verbs, with their option tables ---- */
 
-struct names_flags { /* --format, --filter, -q and no more */
-	const char *format;
-	struct strings filters;
-	bool quiet, no_heading;
-};
+/* What the options of these verbs fill in is known to each verb's file alone; the tables of verbs
+ * give every one of them as much room as this. */
+enum { VALUES_MAX = 256 };
+#define VALUES_FIT(type) _Static_assert(sizeof(type) <= VALUES_MAX, "more room for " #type)
+/* Of the row of a table of verbs. */
+#define VERB(name) .options = name##_options, .options_size = VALUES_MAX, .run = name##_run
 
 #define IMAGES_VERB(name)                            \
 	extern const struct option name##_options[]; \
-	extern const size_t name##_options_size;     \
 	int name##_run(const struct invocation *inv, struct err *err)
 
 IMAGES_VERB(image_pull);
@@ -130,12 +141,29 @@ IMAGES_VERB(system_df);
 IMAGES_VERB(system_prune);
 IMAGES_VERB(doctor);
 IMAGES_VERB(generate_systemd);
-IMAGES_VERB(generate_quadlet);
 int completion_run(const struct invocation *inv, struct err *err);
+
+/* --change of import and commit: instructions of a Dockerfile as members of an image's "config". */
+int images_parse_changes(
+	const struct strings *changes, struct arena *arena, json_t **ret, struct err *err);
+
+/* `volume prune`, likewise; without ALL only volumes that nobody named. */
+int volumes_prune(struct brig *b, bool all, const struct strings *filters, uint64_t *ret_bytes,
+	struct err *err);
+/* Texts "NAME=VALUE" as pairs from ARENA; a missing value is "". −EINVAL. */
+int pairs_from_texts(
+	const struct strings *texts, struct arena *arena, struct pairs *ret, struct err *err);
+/* The objects of the array *ROWS in the order of their "Name". −ENOMEM. */
+int json_sort_by_name(json_t **rows);
+
+/* `image prune`: FILTERS as given; adds what was freed to *RET_BYTES. */
+int images_prune(struct brig *b, bool all, const struct strings *filters, uint64_t *ret_bytes,
+	struct err *err);
 
 /* The JSON of `image inspect` for IMAGE. NULL without memory. */
 json_t *image_inspect_json(struct store *store, const struct image *image, struct err *err);
 
-/* The verbs beneath "image", "volume", "secret", "system" and "generate". */
+/* groups.c: the verbs beneath "image", "volume", "secret", "system" and "generate". */
 extern const struct command image_commands[], volume_commands[], secret_commands[],
 	system_commands[], generate_commands[];
+/* inspect.c: `inspect`, of containers, images, volumes and secrets, whichever has the name. */

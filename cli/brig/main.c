@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
+<<<<<<< HEAD
 #include "cli/brig/network.h"
+=======
+#include "cli/brig/images.h"
+>>>>>>> run
 #include "cli/dump.h"
 
 #include "base/log.h"
@@ -143,14 +147,45 @@ static const struct command commands[] = {
 		.min_args = 2, .max_args = 2, .run = brig_rename},
 
 	/* images */
+	{"pull", "[OPTIONS] NAME...", "Fetch images from registries", VERB(image_pull),
+		ONE_OR_MORE},
+	{"push", "[OPTIONS] IMAGE [NAME]", "Send an image to a registry", VERB(image_push),
+		.min_args = 1, .max_args = 2},
+	{"images", "[OPTIONS] [NAME]", "List images", VERB(image_list), .max_args = 1},
+	{"rmi", "[OPTIONS] IMAGE...", "Remove images", VERB(image_remove), ANY},
+	{"login", "[OPTIONS] [REGISTRY]", "Log in to a registry", .group = "Images",
+		VERB(image_login), .max_args = 1},
+	{"logout", "[OPTIONS] [REGISTRY]", "Forget the credentials for a registry",
+		.group = "Images", VERB(image_logout), .max_args = 1},
+	{"tag", "IMAGE NAME...", "Give an image further names", .group = "Images", .min_args = 2,
+		.max_args = COMMAND_ANY_ARGS, .run = image_tag_run},
+	{"history", "[OPTIONS] IMAGE", "Show what an image was made of", .group = "Images",
+		VERB(image_history), .min_args = 1, .max_args = 1},
+	{"save", "[OPTIONS] IMAGE...", "Write images to an archive", .group = "Images",
+		VERB(image_save), ONE_OR_MORE},
+	{"load", "[OPTIONS]", "Read images from an archive", .group = "Images", VERB(image_load)},
+	{"import", "[OPTIONS] FILE|- [NAME]", "Make an image from a root file system as tar",
+		.group = "Images", VERB(image_import), .min_args = 1, .max_args = 2},
+	{"search", "[OPTIONS] [REGISTRY/]TERM", "Look for repositories at a registry",
+		.group = "Images", VERB(image_search), .min_args = 1, .max_args = 1},
+	{"image", NULL, "All about images", .group = "Images", .commands = image_commands},
 
 	/* volumes */
+	{"volume", NULL, "All about volumes", .group = "Volumes", .commands = volume_commands},
+	{"secret", NULL, "All about secrets", .group = "Volumes", .commands = secret_commands},
 
 	/* networks */
 	{"network", NULL, "Verbs about networks", .group = "Networks",
 		.commands = network_commands},
 
 	/* the system */
+	{"system", NULL, "Look after the machine", .group = "System", .commands = system_commands},
+	{"doctor", "[OPTIONS]", "Show what this machine supports and what to do about the rest",
+		.group = "System", VERB(doctor)},
+	{"generate", NULL, "Write units for systemd", .group = "System",
+		.commands = generate_commands},
+	{"completion", "bash|zsh|fish", "Write the completions for a shell", .group = "System",
+		.min_args = 1, .max_args = 1, .run = completion_run},
 	{"version", "", "Show the version of brig", .group = "System", .run = brig_version},
 	{"info", "", "Show what brig found on this machine", .group = "System", .run = brig_info},
 	{NULL},

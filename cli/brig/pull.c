@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pull, push, search. */
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -30,11 +31,9 @@ const struct option image_pull_options[] = {
 	{"signature-policy", 0, OPTION_TEXT, OPTION_AT(pull_flags, policy), .argument = "FILE",
 		.help = "use this policy.json"},
 	REMOTE_OPTIONS(pull_flags),
-	{"disable-content-trust", 0, OPTION_FLAG, .offset = offsetof(struct pull_flags, quiet),
-		.hidden = true},
 	{NULL},
 };
-const size_t image_pull_options_size = sizeof(struct pull_flags);
+VALUES_FIT(struct pull_flags);
 
 static int pull_one(struct brig *b, const struct reference *reference,
 	const struct pull_flags *flags, struct pulled *ret, struct err *err)
@@ -240,7 +239,7 @@ const struct option image_push_options[] = {
 	REMOTE_OPTIONS(push_flags),
 	{NULL},
 };
-const size_t image_push_options_size = sizeof(struct push_flags);
+VALUES_FIT(struct push_flags);
 
 static int push_one(struct brig *b, const char *source, const struct reference *target,
 	const struct push_flags *flags, struct err *err)
@@ -356,7 +355,7 @@ const struct option image_search_options[] = {
 	REMOTE_OPTIONS(search_flags),
 	{NULL},
 };
-const size_t image_search_options_size = sizeof(struct search_flags);
+VALUES_FIT(struct search_flags);
 
 static const struct list_field search_fields[] = {
 	{"Name", "NAME"}, {"Tag", "TAG"}, {"Index", "INDEX"}, {NULL}};
