@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
-<<<<<<< HEAD
-#include "cli/brig/network.h"
-=======
 #include "cli/brig/images.h"
->>>>>>> run
+#include "cli/brig/network.h"
 #include "cli/dump.h"
 
 #include "base/log.h"
