@@ -49,7 +49,7 @@ test_with_the_own_id_alone() {
 	assert_runs user_brig pull -q 127.0.0.1:5000/a/b:1
 	assert_eq "$(layer_files bin/noise | cut -d ' ' -f 1)" 1000:1000
 	assert_contains "$(python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "user.containers.override_stat"))' \
-		"$(find home/.local/share/brig/images/layers -name noise)")" 12:34:0104755
+		"$(find home/.local/share/brig/images/layers -name noise)")" 12:34:04755
 	assert_runs user_brig rmi a/b:1
 	assert_eq "$(find home/.local/share/brig/images/layers -mindepth 1)" ""
 }
