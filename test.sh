@@ -8,9 +8,9 @@ cd "$(dirname "$(realpath "$0")")"
 quick=(checks unit)
 # The unit tests once more, built with AddressSanitizer and UndefinedBehaviorSanitizer
 sanitized=(asan)
-slow=(rig integration attack fault brig vm)
+slow=(rig integration attack images brig fault vm)
 # Not yet seen green as a whole: by name only.
-named=(images engines)
+named=(engines)
 logs=build/test-logs
 
 usage() {
