@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/sys.h"
+#include "runtime/backend.h"
 #include "runtime/plan.h"
 
 #include <ctype.h>
@@ -97,6 +98,8 @@ int runtime_open(const struct runtime_options *options, struct runtime *ret, str
 		.procfd = -1,
 		.rootless = geteuid() != 0,
 		.cgroup_driver = options->cgroup_driver,
+		.vm = options->vm,
+		.isolation = options->isolation,
 	};
 	int r = plan_probe_host(&host, err);
 
@@ -251,12 +254,31 @@ static int read_members(struct container *c, struct err *err)
 	c->pid = (pid_t)json_integer_value(json_object_get(j, "pid"));
 	c->start_time = (unsigned long long)json_integer_value(json_object_get(j, "startTime"));
 	c->terminal = json_is_true(json_object_get(j, "terminal"));
+	c->vm = json_object_get(j, "isolation") != NULL;
 	if (!c->bundle || !c->rootfs || !c->created || !c->owner || c->pid < 0)
 		return err_set(err, -EINVAL,
 			"container \"%s\": state.json is damaged; delete it with "
 			"--force",
 			c->id);
+	if (c->vm && !c->rt->vm)
+		return err_set(err, -ENOTSUP,
+			"container \"%s\" is a virtual machine, which this program cannot manage",
+			c->id);
 	return 0;
+}
+
+const struct backend *container_backend(const struct container *c)
+{
+	return c->vm ? c->rt->vm : NULL;
+}
+
+int container_refuse_backend(const struct container *c, const char *verb, struct err *err)
+{
+	const struct backend *backend = container_backend(c);
+
+	return !backend ? 0
+			: err_set(err, -ENOTSUP, "container \"%s\": %s: not with isolation \"%s\"",
+				  c->id, verb, backend->name);
 }
 
 /* Opens the init's pidfd, if the process of that number is still the one that we made. */

@@ -23,18 +23,31 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct backend; /* runtime/backend.h */
+
+/* How containers are kept apart from the host. */
+enum isolation {
+	ISOLATION_BY_CONFIG, /* as config.json says, in namespaces when it says nothing */
+	ISOLATION_CONTAINER,
+	ISOLATION_VM,
+};
+
 struct runtime {
 	char *root; /* absolute path of the directory of containers */
 	int rootfd; /* that directory */
 	int procfd; /* a procfs that only we see */
 	bool rootless;
 	enum cgroup_driver cgroup_driver;
+	const struct backend *vm; /* for containers with isolation "vm", or NULL: none can be made */
+	enum isolation isolation; /* of new containers */
 	const struct cancel *cancel; /* what ends making a container, or NULL */
 };
 
 struct runtime_options {
 	const char *root; /* NULL: /run/brig-oci, or $XDG_RUNTIME_DIR/brig-oci */
 	enum cgroup_driver cgroup_driver;
+	const struct backend *vm;
+	enum isolation isolation;
 };
 
 /* Opens (and makes, mode 0700) the root. The process of a command; end with runtime_close(). */
@@ -70,6 +83,7 @@ struct container {
 	struct cgroup_saved cgroup;
 	const char *intel_rdt; /* directory to remove with the container, or NULL */
 	bool terminal;
+	bool vm;   /* made with isolation "vm" */
 	int pidfd; /* of the init, −1 when it has ended */
 };
 
@@ -87,6 +101,9 @@ int container_lock(struct container *c, struct err *err);
 
 /* Writes RECORD (stolen) as the container's record and reads the members from it. */
 int container_record(struct container *c, json_t *record, struct err *err);
+
+/* −ENOTSUP for a container of a backend (runtime/backend.h), which has no VERB. */
+int container_refuse_backend(const struct container *c, const char *verb, struct err *err);
 
 enum container_status container_status(const struct container *c);
 

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/attrs/sched.h"
+#include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 #include "runtime/stage.h"
 #include "runtime/sync.h"
@@ -21,6 +22,8 @@ struct joining {
 	const struct exec_options *options;
 	struct container container;
 	struct spec_config *config;
+	const struct backend *backend; /* of the container, or NULL */
+	json_t *json;                  /* the process as JSON, for the backend */
 	struct seccomp_program seccomp;
 	struct cgroup *cgroup;
 	int cgroup_fd;
@@ -96,6 +99,23 @@ static bool setgroups_denied(const struct joining *j)
 	       strcmp(text, "deny") == 0;
 }
 
+static int prepare_joining(struct joining *j, struct err *err)
+{
+	int r = stage_container_namespaces(&j->container, j->config, &j->namespaces, err);
+
+	return r < 0 ? r : parent_seccomp(j->rt, j->config, &j->seccomp, err);
+}
+
+static int prepare_backend(struct joining *j, struct err *err)
+{
+	if (j->options->preserve_fds)
+		return err_set(err, -ENOTSUP,
+			"--preserve-fds: a virtual machine cannot have descriptors of the host");
+	j->json = spec_process_json(j->options->process);
+	return j->json ? 0
+		       : err_set(err, -EINVAL, "exec: arguments and environment must be UTF-8");
+}
+
 static int prepare(struct joining *j, struct err *err)
 {
 	const struct exec_options *o = j->options;
@@ -105,15 +125,14 @@ static int prepare(struct joining *j, struct err *err)
 		r = check_status(j, err);
 	if (r == 0)
 		r = container_config(&j->container, &j->config, err);
+	j->backend = container_backend(&j->container);
 	if (r == 0)
-		r = stage_container_namespaces(&j->container, j->config, &j->namespaces, err);
-	if (r == 0)
-		r = parent_seccomp(j->rt, j->config, &j->seccomp, err);
+		r = j->backend ? prepare_backend(j, err) : prepare_joining(j, err);
 	if (r == 0 && j->container.cgroup.driver != CGROUP_DISABLED) {
 		r = container_cgroup(&j->container, &j->cgroup, err);
 		if (r == 0)
 			r = cgroup_open_for_exec(j->cgroup, j->rt->procfd, j->container.pid,
-				o->cgroup, &j->cgroup_fd, err);
+				j->backend ? NULL : o->cgroup, &j->cgroup_fd, err);
 		/* C3: nor may it find them in the process that joins it. */
 		cgroup_free(j->cgroup);
 		j->cgroup = NULL;
@@ -128,7 +147,7 @@ static int prepare(struct joining *j, struct err *err)
 	j->sync = fds[0], j->stages_sync = fds[1];
 	r = parent_open_console(
 		o->console_socket, o->process->terminal, &j->console, &j->stages_console, err);
-	if (r == 0)
+	if (r == 0 && !j->backend)
 		r = parent_seccomp_socket(j->config, &j->seccomp, &j->user.seccomp_socket, err);
 	return r;
 }
@@ -234,6 +253,24 @@ static _Noreturn void joiner_relay(struct joining *j, struct clone_args *args)
 	_exit(1);
 }
 
+static _Noreturn void backend_main(struct joining *j)
+{
+	const struct backend_exec exec = {
+		.container = &j->container,
+		.config = j->config,
+		.process = j->options->process,
+		.json = j->json,
+		.cgroup = j->options->cgroup,
+		.ignore_paused = j->options->ignore_paused,
+		.sync = j->stages_sync,
+		.console_socket = j->stages_console,
+	};
+
+	cleanup_close(&j->sync); /* so that our parent's death is an end of file */
+	cleanup_close(&j->console);
+	j->backend->exec_main(&exec);
+}
+
 /* ---- parent ---- */
 
 static int clone_by_relay(struct joining *j, struct clone_args *args, struct err *err)
@@ -291,6 +328,8 @@ static int clone_joiner(struct joining *j, struct err *err)
 			return err_sys(err, r, "join the container's pid namespace");
 	}
 	j->pid = sys_clone3(&args);
+	if (j->pid == 0 && j->backend)
+		backend_main(j);
 	if (j->pid == 0)
 		joiner_main(j);
 	return j->pid < 0 ? err_sys(err, j->pid, "clone the process") : 0;
@@ -304,8 +343,10 @@ static int run(struct joining *j, int *ret_master, struct err *err)
 		return r;
 	j->user.config = j->config;
 	j->user.container = &j->container;
-	j->user.setgroups_denied = setgroups_denied(j);
-	j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
+	if (!j->backend) {
+		j->user.setgroups_denied = setgroups_denied(j);
+		j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
+	}
 	/* C3: from here on nobody in the container may look into this process or its child. */
 	r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r < 0)
@@ -364,6 +405,7 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 	cleanup_close(&j.user.seccomp_socket);
 	seccomp_program_free(&j.seccomp);
 	cgroup_free(j.cgroup);
+	json_decref(j.json);
 	spec_config_free(j.config);
 	container_close(&j.container);
 	return r;

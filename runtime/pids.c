@@ -2,6 +2,7 @@
 /* Process: a command's own. The processes of a container. */
 #include "base/parse.h"
 #include "base/sys.h"
+#include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 
 #include <dirent.h>
@@ -69,6 +70,8 @@ int container_pids(
 
 	if (r < 0)
 		return r;
+	if (container_backend(&c))
+		return c.pidfd < 0 ? 0 : container_backend(&c)->pids(&c, ret, err);
 	if (c.cgroup.driver != CGROUP_DISABLED) {
 		r = container_cgroup(&c, &cgroup, err);
 		return r < 0 ? r : cgroup_list(cgroup, ret, err);

@@ -437,6 +437,10 @@ CLEANUP_DEFINE(spec_config, struct spec_config *, spec_config_release)
 int spec_process_parse(const char *name, const char *text, size_t len, struct arena *arena,
 	json_t **ret_json, struct spec_process **ret, struct err *err);
 
+/* The way back; the caller owns it. NULL without memory, or for a text that is not UTF-8. */
+json_t *spec_process_json(const struct spec_process *process);
+json_t *spec_resources_json(const struct spec_resources *resources);
+
 /* Resources alone, as `update --resources FILE` gives them. Same rules. */
 int spec_resources_parse(const char *name, const char *text, size_t len, struct arena *arena,
 	json_t **ret_json, struct spec_resources **ret, struct err *err);
