@@ -4,6 +4,9 @@
 #include "cli/oci/self.h"
 
 #include "base/log.h"
+#ifdef BRIG_MICROVM
+#include "runtime/microvm/host/backend.h"
+#endif
 #include "version.h"
 
 #include <string.h>
@@ -186,6 +189,9 @@ int oci_open_runtime(const struct invocation *inv, struct runtime *ret, struct e
 	const struct runtime_options options = {
 		.root = global->root,
 		.isolation = isolation_of(inv),
+#ifdef BRIG_MICROVM
+		.vm = &microvm_backend,
+#endif
 		.cgroup_driver = global->systemd_cgroup
 					 ? CGROUP_SYSTEMD
 					 : (enum cgroup_driver)global->cgroup_manager,
