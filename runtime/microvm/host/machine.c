@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/microvm/boot/initramfs.h"
+#include "runtime/microvm/boot/unpack.h"
 #include "runtime/microvm/host/kernel.h"
 #include "runtime/microvm/host/launch.h"
 #include "runtime/microvm/vmm/control.h"
@@ -84,14 +85,12 @@ static const char *helper(const char *name, char *ret, size_t size)
 	return ret;
 }
 
-static int open_initramfs(const struct kernel *kernel, struct err *err)
+static int open_initramfs(const struct kernel *kernel, int cache, struct err *err)
 {
 	char path[PATH_MAX];
-	autoclose int cache = kernel_open_cache(err), agent = -1;
+	autoclose int agent = -1;
 	struct initramfs_options options = {.modules = kernel->modules};
 
-	if (cache < 0)
-		return cache;
 	helper("brig-guest", path, sizeof(path));
 	agent = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
 	if (agent < 0)
@@ -102,16 +101,19 @@ static int open_initramfs(const struct kernel *kernel, struct err *err)
 
 static int add_kernel(struct launching *l, struct err *err)
 {
+	autoclose int cache = kernel_open_cache(err);
 	struct kernel kernel;
-	int r = kernel_open(l->o->plan->kernel, &kernel, err);
+	int r = cache < 0 ? cache : kernel_open(l->o->plan->kernel, &kernel, err);
 
 	if (r < 0)
 		return r;
-	r = open_initramfs(&kernel, err);
+	r = open_initramfs(&kernel, cache, err);
 	if (r >= 0)
 		r = set_fd(l, "initramfs", r, "initramfs", err);
 	if (r == 0)
-		r = set_fd(l, "kernel", take_fd(&kernel.image), "kernel", err);
+		r = unpack_open(kernel.image, cache, err);
+	if (r >= 0)
+		r = set_fd(l, "kernel", r, "kernel", err);
 	kernel_close(&kernel);
 	return r;
 }
