@@ -110,7 +110,7 @@ struct proto_setup {
 	struct proto_route {
 		uint8_t net, family, prefix, scope; /* prefix 0: the default route */
 		uint32_t metric;
-		uint8_t protocol, has_gateway, has_source, reserved;
+		uint8_t protocol, has_gateway, has_source, onlink;
 		uint8_t destination[16], gateway[16], source[16];
 	} routes[PROTO_ROUTES_MAX];
 };

@@ -65,14 +65,14 @@ wait_status() {
 	local i=0
 	while [ "$(status_of "$1")" != "$2" ]; do
 		i=$((i + 1))
-		[ "$i" -lt 100 ] || fail "container $1 is $(status_of "$1") and not $2 after 5 s"
+		[ "$i" -lt $((${BRIG_TEST_PATIENCE:-5} * 20)) ] || fail "container $1 is $(status_of "$1") and not $2 after 5 s"
 		sleep 0.05
 	done
 }
 
-# wait_until COMMAND…: at most five seconds.
+# wait_until COMMAND…: at most five seconds; virtual machines in the test machine take longer.
 wait_until() {
-	wait_for 5 "$@"
+	wait_for "${BRIG_TEST_PATIENCE:-5}" "$@"
 }
 
 # expect_failure COMMAND…: it fails, with one line on standard error, which is put into ERROR; the
@@ -127,6 +127,15 @@ oci_cleanup() {
 }
 
 trap oci_cleanup EXIT
+
+# The same tests with virtual machines: by the name that asks for them.
+if [ "${BRIG_TEST_ISOLATED-}" = vm ]; then
+	export BRIG_TEST_PATIENCE=30 BRIG_LIBEXEC=$BRIG_BUILD/runtime/microvm
+	mount -t tmpfs tmpfs /boot
+	ln -s "${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz" "/boot/vmlinuz-$(uname -r)"
+	ln -s "$BRIG_OCI" "$TEST_DIR/brig-oci-vm"
+	export BRIG_OCI=$TEST_DIR/brig-oci-vm
+fi
 
 # A field of /proc/PID/status of the container's first process.
 proc_status() {

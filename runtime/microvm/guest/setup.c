@@ -72,7 +72,7 @@ static int add_address(int sock, int index, const struct proto_address *a, struc
 	netlink_put(&request, IFA_ADDRESS, a->address, family_len(a->family));
 	/* It was found free on the host; nobody needs to wait for a second look. */
 	netlink_put_u32(&request, IFA_FLAGS,
-		a->flags | (a->family == AF_INET6 ? IFA_F_NODAD : IFA_F_NOPREFIXROUTE));
+		a->flags | (a->family == AF_INET6 ? IFA_F_NODAD : 0));
 	return netlink_talk(sock, &request, NULL, NULL, err);
 }
 
@@ -85,6 +85,7 @@ static int add_route(int sock, int index, const struct proto_route *route, struc
 		.rtm_protocol = route->protocol,
 		.rtm_scope = route->scope,
 		.rtm_type = RTN_UNICAST,
+		.rtm_flags = route->onlink ? RTNH_F_ONLINK : 0,
 	};
 	size_t len = family_len(route->family);
 	struct netlink_request request;
