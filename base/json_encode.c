@@ -78,8 +78,8 @@ static json_t *encode_structs(const struct list *list, const struct json_table *
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < list->count; i++)
-		array = append(array,
-			json_encode((const char *)list->items + i * table->size, table));
+		array = append(
+			array, json_encode((const char *)list->items + i * table->size, table));
 	return array;
 }
 
@@ -90,8 +90,8 @@ static json_t *encode_map(const struct list *list, const struct json_table *tabl
 	for (size_t i = 0; i < list->count; i++) {
 		const char *item = (const char *)list->items + i * table->size;
 
-		object = set(object, *(const char *const *)(const void *)item,
-			json_encode(item, table));
+		object = set(
+			object, *(const char *const *)(const void *)item, json_encode(item, table));
 	}
 	return object;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What another kind of isolation than namespaces has to provide, and all that it may use of runtime/.
+ * What another kind of isolation than namespaces has to provide, and all that it may use of
+ * runtime/.
  *
  * The lifecycle stays the same: state, locks, cgroup, hooks of the host, the record. In the place
  * of init there is a process of the backend's, the attendant: a process of the host that waits for
@@ -57,7 +58,8 @@ struct backend {
 	int (*stats)(const struct container *c, struct arena *arena, struct cgroup_stats *stats,
 		struct err *err);
 	/* Parent. RET is ended with free(ret->items). */
-	int (*pids)(const struct container *c, struct cgroup_pids *ret, struct err *err);
+	int (*processes)(
+		const struct container *c, struct container_processes *ret, struct err *err);
 };
 
 /* The backend that made C, or NULL for one that shares the host's kernel. */

@@ -435,6 +435,13 @@ json_t *container_state_json(const struct container *c, const struct spec_config
 	return state;
 }
 
+int container_reason(const struct container *c, char *ret, size_t size)
+{
+	ssize_t n = c->vm ? fd_read_line(c->dirfd, "reason", ret, size) : 0;
+
+	return n < 0 ? 0 : (int)n;
+}
+
 int container_signal(const struct container *c, int sig, struct err *err)
 {
 	int r = c->pidfd < 0 ? -ESRCH : sys_pidfd_send_signal(c->pidfd, sig);

@@ -4,6 +4,7 @@
  *
  *   ROOT/ID/state.json   the record: what never changes after creation, and the init's identity
  *   ROOT/ID/config.json  the configuration as it was at creation, byte for byte
+ *   ROOT/ID/reason       why it ended, when it was not the container that did; see backend.h
  *   ROOT/ID/start.sock   where the init waits; there only from created to running
  *
  * The directory's flock(2) serialises the verbs that change a container; readers take none and see
@@ -38,8 +39,9 @@ struct runtime {
 	int procfd; /* a procfs that only we see */
 	bool rootless;
 	enum cgroup_driver cgroup_driver;
-	const struct backend *vm; /* for containers with isolation "vm", or NULL: none can be made */
-	enum isolation isolation; /* of new containers */
+	const struct backend
+		*vm; /* for containers with isolation "vm", or NULL: none can be made */
+	enum isolation isolation;    /* of new containers */
 	const struct cancel *cancel; /* what ends making a container, or NULL */
 };
 
@@ -117,6 +119,10 @@ int container_config(const struct container *c, struct spec_config **ret, struct
  * caller owns the result; NULL without memory. */
 json_t *container_state_json(const struct container *c, const struct spec_config *config,
 	enum container_status status, pid_t pid);
+
+/* Why it is stopped, when that is not its first process's own end. Returns the length of the text,
+ * 0 when there is none. */
+int container_reason(const struct container *c, char *ret, size_t size);
 
 /* Sends SIG to the init, 0 to probe. −ESRCH when it has ended. */
 int container_signal(const struct container *c, int sig, struct err *err);

@@ -142,9 +142,9 @@ int making_record(struct making *m, unsigned long long start_time, struct err *e
 
 	snprintf(owner, sizeof(owner), m->host.uid ? "%u" : "root", m->host.uid);
 	return container_record(&m->container,
-		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*, s:s*}", "bundle", m->bundle,
-			"rootfs", m->plan.rootfs, "created", m->created, "owner", owner, "pid",
-			(int)m->pid, "startTime", (json_int_t)start_time, "terminal",
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*, s:s*}", "bundle",
+			m->bundle, "rootfs", m->plan.rootfs, "created", m->created, "owner", owner,
+			"pid", (int)m->pid, "startTime", (json_int_t)start_time, "terminal",
 			(int)m->config->process->terminal, "cgroup", cgroup_json(m), "intelRdt",
 			m->rdt_path, "isolation", m->backend ? m->backend->name : NULL),
 		err);

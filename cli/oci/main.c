@@ -51,7 +51,8 @@ static const struct option global_options[] = {
 		.names = cgroup_driver_names,
 		.help = "make cgroups in the file system, through systemd, or not at all"},
 	{"isolation", 0, OPTION_NAME, OPTION_AT(oci_global, isolation), .names = isolation_names,
-		.help = "make containers in namespaces of this kernel, or each in a virtual machine "
+		.help = "make containers in namespaces of this kernel, or each in a virtual "
+			"machine "
 			"of its own [what config.json asks for; vm when called brig-oci-vm]"},
 	{"rootless", 0, OPTION_TEXT, .hidden = true, OPTION_AT(oci_global, rootless)},
 	{NULL},

@@ -2,9 +2,9 @@
 /*
  * What the host and the guest agent say to each other over vsock.
  *
- * When it is up, the agent dials PROTO_READY_PORT of the host, says READY and keeps that connection,
- * whose end is the end of the VM's use. Everything else are connections of the host's to
- * PROTO_PORT of the guest, which begin with a struct proto_hello:
+ * When it is up, the agent dials PROTO_READY_PORT of the host, says READY and keeps that
+ * connection, whose end is the end of the VM's use. Everything else are connections of the host's
+ * to PROTO_PORT of the guest, which begin with a struct proto_hello:
  *
  *   a session   carries frames both ways: a struct proto_frame, then .len bytes. The host asks, and
  *               gets one DONE or FAILED for each, and asks nothing else meanwhile but what has
@@ -14,9 +14,9 @@
  *               before the request that starts the process.
  *
  * Each process of the host that stands for one in the guest has a session of its own, and its pid
- * is the id of the other. Both ends are of one build; .version in READY lets the host refuse another
- * one. Numbers are little-endian. The host treats everything from the guest as hostile: lengths are
- * bounded, texts are cleaned, nothing is allocated by its word.
+ * is the id of the other. Both ends are of one build; .version in READY lets the host refuse
+ * another one. Numbers are little-endian. The host treats everything from the guest as hostile:
+ * lengths are bounded, texts are cleaned, nothing is allocated by its word.
  */
 #pragma once
 
@@ -42,16 +42,17 @@ enum proto_type {
 	PROTO_EXITED,    /* struct proto_exited */
 
 	/* from the host */
-	PROTO_CREATE = 64, /* struct proto_start, a struct proto_setup, config.json. DONE: nothing */
-	PROTO_START,       /* nothing: the container goes on. DONE: nothing */
-	PROTO_EXEC,        /* struct proto_start, the process as JSON. DONE: nothing */
-	PROTO_RUN,         /* the same, outside of every container */
-	PROTO_SIGNAL,      /* struct proto_signal; DONE only for PROTO_SIGNAL_ALL */
-	PROTO_RESIZE,      /* struct proto_resize; no answer */
-	PROTO_UPDATE,      /* resources as JSON. DONE: nothing */
-	PROTO_STATS,       /* nothing. DONE: struct proto_stats */
-	PROTO_PIDS,        /* nothing. DONE: struct proto_pid for each process */
-	PROTO_POWER_OFF,   /* nothing; all file systems are synced first */
+	PROTO_CREATE =
+		64,      /* struct proto_start, a struct proto_setup, config.json. DONE: nothing */
+	PROTO_START,     /* nothing: the container goes on. DONE: nothing */
+	PROTO_EXEC,      /* struct proto_start, the process as JSON. DONE: nothing */
+	PROTO_RUN,       /* the same, outside of every container */
+	PROTO_SIGNAL,    /* struct proto_signal; DONE only for PROTO_SIGNAL_ALL */
+	PROTO_RESIZE,    /* struct proto_resize; no answer */
+	PROTO_UPDATE,    /* resources as JSON. DONE: nothing */
+	PROTO_STATS,     /* nothing. DONE: struct proto_stats */
+	PROTO_PROCESSES, /* nothing. DONE: a struct proto_process for each */
+	PROTO_POWER_OFF, /* nothing; all file systems are synced first */
 };
 
 struct proto_frame {
@@ -83,17 +84,17 @@ struct proto_start {
 	uint32_t streams;       /* PROTO_STDIN …, or PROTO_TERMINAL alone; else /dev/null */
 	uint16_t rows, columns; /* of the terminal */
 	uint32_t reserved;
-	char cgroup[128];       /* EXEC: below the container's own; "": itself */
+	char cgroup[128]; /* EXEC: below the container's own; "": itself */
 };
 
 /* How the guest is set up before its container. The interfaces are found by their MACs. */
 enum { PROTO_NETS_MAX = 8, PROTO_ADDRESSES_MAX = 16, PROTO_ROUTES_MAX = 32 };
 
 struct proto_setup {
-	char id[256];          /* the container's, NUL-terminated */
-	char hostname[65];     /* of the guest, for a container without a name of its own; or "" */
+	char id[256];      /* the container's, NUL-terminated */
+	char hostname[65]; /* of the guest, for a container without a name of its own; or "" */
 	char reserved_text[7];
-	int64_t clock_ns;      /* the host's CLOCK_REALTIME */
+	int64_t clock_ns; /* the host's CLOCK_REALTIME */
 	uint32_t net_count;
 	uint32_t address_count, route_count;
 	uint32_t reserved;
@@ -148,7 +149,9 @@ struct proto_stats {
 	uint64_t oom, oom_kill, events_max;
 };
 
-struct proto_pid {
-	uint32_t id;  /* of the process of the host that stands for it; 0: none does */
-	uint32_t pid; /* in the guest */
+struct proto_process {
+	uint32_t id;        /* of the process of the host that stands for it; 0: none does */
+	uint32_t pid, ppid; /* in the guest */
+	uint32_t uid;
+	char command[112]; /* NUL-terminated */
 };

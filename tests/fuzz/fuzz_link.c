@@ -20,8 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				REQUIRE(*p >= 0x20 && *p < 0x7f);
 		}
 		if (m.type == PROTO_DONE)
-			REQUIRE(m.data >= link.buffer &&
-				m.data + m.len <= link.buffer + link.len);
+			REQUIRE(m.data >= link.buffer && m.data + m.len <= link.buffer + link.len);
 	}
 	REQUIRE(r == 0 || r == -EPROTO);
 	return 0;

@@ -35,8 +35,7 @@ static uint32_t get32(const uint8_t *p)
 	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static int find_payload(
-	const uint8_t *image, size_t len, const uint8_t **ret, size_t *ret_len)
+static int find_payload(const uint8_t *image, size_t len, const uint8_t **ret, size_t *ret_len)
 {
 	size_t begin, offset, size;
 

@@ -17,6 +17,6 @@ enum { UNPACK_MAX = 256 << 20 };
  * −EOPNOTSUPP for another compression or one that does not tell its size. Pure. */
 int unpack_kernel(const uint8_t *image, size_t len, struct buf *ret);
 
-/* Opens the unpacked kernel of the file KERNEL from the folder CACHE, where it is made when it is not
- * there; KERNEL itself (a duplicate) when it is an ELF file or cannot be unpacked. */
+/* Opens the unpacked kernel of the file KERNEL from the folder CACHE, where it is made when it is
+ * not there; KERNEL itself (a duplicate) when it is an ELF file or cannot be unpacked. */
 int unpack_open(int kernel, int cache, struct err *err);

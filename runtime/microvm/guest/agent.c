@@ -106,7 +106,7 @@ static const struct {
 	[PROTO_SIGNAL] = {0, false},
 	[PROTO_UPDATE] = {0, false},
 	[PROTO_STATS] = {0, false},
-	[PROTO_PIDS] = {0, false},
+	[PROTO_PROCESSES] = {0, false},
 };
 
 static void job_fail(struct agent *a, struct job *job, int error, const char *text)
@@ -183,13 +183,12 @@ static void job_try(struct agent *a, struct job *job)
 }
 
 /* Who is known to the host by a process of its own. */
-static void name_pids(struct agent *a, struct proto_pid *pids, size_t count)
+static void name_processes(struct agent *a, struct proto_process *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct process *p =
-			process_of_pid(&a->processes, (pid_t)pids[i].pid);
+		const struct process *p = process_of_pid(&a->processes, (pid_t)list[i].pid);
 
-		pids[i].id = p ? p->id : 0;
+		list[i].id = p ? p->id : 0;
 	}
 }
 
@@ -212,9 +211,9 @@ static void job_done(struct agent *a, struct job *job, const struct job_report *
 		job_fail(a, job, r, "the guest cannot take the terminal");
 		return;
 	}
-	if (job->type == PROTO_PIDS)
-		name_pids(a, (struct proto_pid *)(void *)data,
-			report->len / sizeof(struct proto_pid));
+	if (job->type == PROTO_PROCESSES)
+		name_processes(a, (struct proto_process *)(void *)data,
+			report->len / sizeof(struct proto_process));
 	send_frame(a, job->session, PROTO_DONE, data, report->len);
 	job_free(job);
 }
@@ -322,8 +321,7 @@ static int take_start(struct agent *a, struct job *job)
 
 static int remember_container(struct agent *a, const struct job *job)
 {
-	const struct proto_setup *setup =
-		(const void *)(job->request + sizeof(struct proto_start));
+	const struct proto_setup *setup = (const void *)(job->request + sizeof(struct proto_start));
 
 	if (job->len < sizeof(struct proto_start) + sizeof(*setup))
 		return -EBADMSG;
@@ -332,8 +330,7 @@ static int remember_container(struct agent *a, const struct job *job)
 }
 
 /* Takes over REQUEST. */
-static void handle_job(
-	struct agent *a, int session, uint32_t type, uint8_t *request, uint32_t len)
+static void handle_job(struct agent *a, int session, uint32_t type, uint8_t *request, uint32_t len)
 {
 	struct job *job = job_new(a, session, type);
 	int r = 0;
@@ -551,6 +548,7 @@ static int turn(struct agent *a, struct polling *p)
 		if (fds[0].revents || (p->what[i].count > 1 && fds[1].revents))
 			serve(a, p->what + i, fds);
 	}
+	processes_hang_up(&a->processes);
 	return 0;
 }
 

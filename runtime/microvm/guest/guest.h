@@ -4,8 +4,9 @@
  *
  * Files: main.c makes the file systems, loads modules and dials the host; agent.c serves the host's
  * connections; process.c keeps the table of processes and their streams; job.c does what a request
- * asks in a child, by the same functions as brig-oci on a host (runtime/lifecycle.h); plain.c starts
- * a program outside of every container; setup.c configures clock and network; relay.c moves bytes.
+ * asks in a child, by the same functions as brig-oci on a host (runtime/lifecycle.h); plain.c
+ * starts a program outside of every container; setup.c configures clock and network; relay.c moves
+ * bytes.
  *
  * One thread, one poll(2). Everything here trusts the host and nothing of it trusts the guest's
  * other processes.
@@ -62,6 +63,7 @@ int relay_prepare(const struct relay *relay, struct pollfd fds[2]);
 /* Moves what can be moved, as FDS (of relay_prepare()) says. At the end the writing side is shut,
  * both are closed. */
 void relay_move(struct relay *relay, const struct pollfd *fds, int count);
+void relay_stop(struct relay *relay);
 /* All bytes that were ever written to FROM. */
 uint64_t relay_written(const struct relay *relay);
 
@@ -74,6 +76,7 @@ struct process {
 	int session;  /* of agent.sessions, whose host hears of its end; −1: has gone */
 	int streams[PROTO_STREAMS];
 	struct relay *relays[3]; /* of what it writes: stdout, stderr, terminal */
+	struct relay *typed;     /* of what goes to its terminal, or NULL */
 	int terminal;            /* our end, for window sizes; −1 without one */
 	int console;             /* listens for the terminal of a container's process; −1 */
 	bool started;            /* its START came */
@@ -109,6 +112,8 @@ int process_open_plain_stdio(struct processes *all, struct process *p, struct st
 void process_console_path(const struct process *p, char *ret, size_t size);
 /* Takes the terminal from the runtime, which has sent it. Does nothing without one. */
 int process_take_terminal(struct processes *all, struct process *p);
+/* Hangs up the terminals whose other end the host has closed. */
+void processes_hang_up(struct processes *all);
 void process_resize(const struct process *p, uint16_t rows, uint16_t columns);
 void process_written(const struct process *p, uint64_t ret[3]);
 

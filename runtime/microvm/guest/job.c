@@ -36,8 +36,8 @@ static int write_config(const char *text, size_t len, struct err *err)
 	return r < 0 ? err_sys(err, r, "config.json in the guest") : 0;
 }
 
-static int do_create(const struct runtime *rt, const struct job_request *q,
-	struct job_report *ret, struct err *err)
+static int do_create(const struct runtime *rt, const struct job_request *q, struct job_report *ret,
+	struct err *err)
 {
 	const struct proto_setup *setup = q->data;
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
@@ -76,8 +76,8 @@ static int parse_process(const struct job_request *q, struct arena *arena, json_
 	return r;
 }
 
-static int do_exec(const struct runtime *rt, const struct job_request *q,
-	struct job_report *ret, struct err *err)
+static int do_exec(const struct runtime *rt, const struct job_request *q, struct job_report *ret,
+	struct err *err)
 {
 	autoarena struct arena arena = {};
 	autojson json_t *json = NULL;
@@ -133,8 +133,7 @@ static int do_update(const struct runtime *rt, const struct job_request *q, stru
 	autojson json_t *json = NULL;
 	struct spec_resources *resources;
 	struct update_options options = {};
-	int r = spec_resources_parse(
-		"resources", q->data, q->len, &arena, &json, &resources, err);
+	int r = spec_resources_parse("resources", q->data, q->len, &arena, &json, &resources, err);
 
 	options.resources = resources;
 	return r < 0 ? r : container_update(rt, q->container, &options, err);
@@ -148,8 +147,8 @@ static uint64_t memory_stat(const struct cgroup_stats_memory *memory, const char
 	return 0;
 }
 
-static int do_stats(const struct runtime *rt, const struct job_request *q,
-	struct proto_stats *ret, struct err *err)
+static int do_stats(const struct runtime *rt, const struct job_request *q, struct proto_stats *ret,
+	struct err *err)
 {
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
 	autocgroup struct cgroup *cgroup = NULL;
@@ -184,15 +183,42 @@ static int do_stats(const struct runtime *rt, const struct job_request *q,
 	return r;
 }
 
-static int do_pids(
+/* "4711 (a name) S 1 …", "Uid:\t0…", "sleep\0 60\0": proc(5). What is gone by now stays empty. */
+static void describe(const struct runtime *rt, struct proto_process *p)
+{
+	autobuf struct buf text = {};
+	char name[32];
+	struct stat st;
+	char *paren;
+
+	snprintf(name, sizeof(name), "%u", p->pid);
+	if (sys_fstatat(rt->procfd, name, &st, 0) == 0)
+		p->uid = st.st_uid;
+	snprintf(name, sizeof(name), "%u/stat", p->pid);
+	if (fd_read_file(rt->procfd, name, 4096, &text) == 0 && (paren = strrchr(text.data, ')')))
+		(void)!sscanf(paren, ") %*c %u", &p->ppid);
+	buf_free(&text);
+	snprintf(name, sizeof(name), "%u/cmdline", p->pid);
+	if (fd_read_file(rt->procfd, name, 1 << 20, &text) < 0 || !text.len)
+		return;
+	for (size_t i = 0; i + 1 < text.len; i++)
+		if (!text.data[i])
+			text.data[i] = ' ';
+	snprintf(p->command, sizeof(p->command), "%.*s", (int)sizeof(p->command) - 1, text.data);
+}
+
+static int do_processes(
 	const struct runtime *rt, const struct job_request *q, struct buf *ret, struct err *err)
 {
 	struct cgroup_pids pids = {};
 	int r = container_pids(rt, q->container, &pids, err);
 
-	for (size_t i = 0; i < pids.count && ret->len < PROTO_REPLY_MAX; i++) {
-		const struct proto_pid one = {.pid = (uint32_t)pids.items[i]};
+	for (size_t i = 0; i < pids.count; i++) {
+		struct proto_process one = {.pid = (uint32_t)pids.items[i]};
 
+		if (ret->len + sizeof(one) > PROTO_REPLY_MAX)
+			break;
+		describe(rt, &one);
 		buf_add(ret, &one, sizeof(one));
 	}
 	free(pids.items);
@@ -220,8 +246,8 @@ static int do_job(const struct runtime *rt, const struct job_request *q, struct 
 		return container_kill(rt, q->container, signal->signal, true, err);
 	if (q->type == PROTO_UPDATE)
 		return do_update(rt, q, err);
-	if (q->type == PROTO_PIDS)
-		return do_pids(rt, q, ret_data, err);
+	if (q->type == PROTO_PROCESSES)
+		return do_processes(rt, q, ret_data, err);
 	r = do_stats(rt, q, &stats, err);
 	buf_add(ret_data, &stats, sizeof(stats));
 	return r;

@@ -69,6 +69,8 @@ void process_free(struct process *p)
 		if (p->relays[i])
 			p->relays[i]->owned = false;
 	}
+	if (p->typed)
+		p->typed->owned = false;
 	if (p->console >= 0) {
 		process_console_path(p, path, sizeof(path));
 		sys_unlinkat(AT_FDCWD, path, 0);
@@ -165,12 +167,26 @@ static int join_terminal(struct processes *all, struct process *p, int master)
 
 	p->terminal = master;
 	sys_set_cloexec(master, true);
-	r = add_relay(all, sys_dup(sock), sys_dup(master)) ? 0 : -EMFILE;
+	p->typed = add_relay(all, sys_dup(sock), sys_dup(master));
+	r = p->typed ? 0 : -EMFILE;
 	if (r < 0) {
 		cleanup_close(&sock);
 		return r;
 	}
+	p->typed->owned = true;
 	return add_output(all, p, TERMINAL, sys_dup(master), sock);
+}
+
+void processes_hang_up(struct processes *all)
+{
+	for (size_t i = 0; i < ARRAY_LEN(all->items); i++) {
+		struct process *p = all->items + i;
+
+		if (!p->id || p->terminal < 0 || !p->typed || p->typed->to >= 0)
+			continue;
+		cleanup_close(&p->terminal);
+		relay_stop(p->relays[TERMINAL - 1]);
+	}
 }
 
 int process_open_plain_stdio(struct processes *all, struct process *p, struct stdio *ret)

@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-static void relay_end(struct relay *relay)
+void relay_stop(struct relay *relay)
 {
 	/* A socket may have another descriptor for its other direction: say that this one ends. */
 	shutdown(relay->to, SHUT_WR);
@@ -23,7 +23,7 @@ int relay_start(struct relay *relay, int from, int to)
 	if (relay->buffer && fcntl(from, F_SETFL, O_NONBLOCK) == 0 &&
 		fcntl(to, F_SETFL, O_NONBLOCK) == 0)
 		return 0;
-	relay_end(relay);
+	relay_stop(relay);
 	return -ENOMEM;
 }
 
@@ -73,7 +73,7 @@ void relay_move(struct relay *relay, const struct pollfd *fds, int count)
 	if (alive && relay->len)
 		alive = relay_drain(relay);
 	if (!alive || (relay->ended && !relay->len))
-		relay_end(relay);
+		relay_stop(relay);
 }
 
 uint64_t relay_written(const struct relay *relay)

@@ -71,8 +71,7 @@ static int add_address(int sock, int index, const struct proto_address *a, struc
 	netlink_put(&request, IFA_LOCAL, a->address, family_len(a->family));
 	netlink_put(&request, IFA_ADDRESS, a->address, family_len(a->family));
 	/* It was found free on the host; nobody needs to wait for a second look. */
-	netlink_put_u32(&request, IFA_FLAGS,
-		a->flags | (a->family == AF_INET6 ? IFA_F_NODAD : 0));
+	netlink_put_u32(&request, IFA_FLAGS, a->flags | (a->family == AF_INET6 ? IFA_F_NODAD : 0));
 	return netlink_talk(sock, &request, NULL, NULL, err);
 }
 
@@ -132,8 +131,8 @@ static int configure(int sock, const struct proto_setup *s, struct err *err)
 
 static bool is_sane(const struct proto_setup *s)
 {
-	if (!memchr(s->hostname, 0, sizeof(s->hostname)) || s->net_count > PROTO_NETS_MAX || s->address_count > PROTO_ADDRESSES_MAX ||
-		s->route_count > PROTO_ROUTES_MAX)
+	if (!memchr(s->hostname, 0, sizeof(s->hostname)) || s->net_count > PROTO_NETS_MAX ||
+		s->address_count > PROTO_ADDRESSES_MAX || s->route_count > PROTO_ROUTES_MAX)
 		return false;
 	for (uint32_t i = 0; i < s->address_count; i++)
 		if (s->addresses[i].net >= s->net_count)

@@ -54,8 +54,8 @@ static int take_signals(struct attend *a, struct err *err)
 }
 
 /* Of a devpts that is mounted nowhere. Bytes pass unchanged: the guest's terminal does the rest. */
-static int make_terminal(struct attend *a, const struct spec_console_size *size, int console_socket,
-	struct err *err)
+static int make_terminal(
+	struct attend *a, const struct spec_console_size *size, int console_socket, struct err *err)
 {
 	autoclose int fs = sys_fsopen("devpts"), mount = -1, master = -1;
 	struct termios raw;
@@ -80,8 +80,8 @@ static int make_terminal(struct attend *a, const struct spec_console_size *size,
 	return 0;
 }
 
-static int open_stream(struct attend *a, int dirfd, const char *listener, int which, int *ret,
-	struct err *err)
+static int open_stream(
+	struct attend *a, int dirfd, const char *listener, int which, int *ret, struct err *err)
 {
 	int fd = link_connect(dirfd, listener, err);
 
@@ -104,8 +104,7 @@ static int add_pump(struct pump *pump, int from, int to, struct err *err)
 	return r < 0 ? err_sys(err, r, "a stream of the virtual machine") : 0;
 }
 
-static int open_terminal_streams(
-	struct attend *a, int dirfd, const char *listener, struct err *err)
+static int open_terminal_streams(struct attend *a, int dirfd, const char *listener, struct err *err)
 {
 	int fd, r = open_stream(a, dirfd, listener, 3, &fd, err);
 

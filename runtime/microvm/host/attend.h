@@ -23,7 +23,7 @@ struct attend {
 	uint32_t id; /* this process's pid as the host's procfs has it */
 	uint32_t streams;
 	int connected[PROTO_STREAMS]; /* where .streams says so; the pumps' */
-	int tty; /* our side of the terminal, or −1 */
+	int tty;                      /* our side of the terminal, or −1 */
 	int signals;
 	struct pump in, out[3]; /* stdout, stderr, terminal */
 	bool ended;

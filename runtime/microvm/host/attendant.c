@@ -40,8 +40,8 @@ struct attendant {
 	uid_t creator;
 };
 
-int attendant_plan(const struct spec_config *config, struct arena *arena, struct vm_plan *ret,
-	struct err *err)
+int attendant_plan(
+	const struct spec_config *config, struct arena *arena, struct vm_plan *ret, struct err *err)
 {
 	cpu_set_t set;
 	int count = sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
@@ -111,8 +111,8 @@ static int open_state(struct attendant *a, struct err *err)
 		return err_sys(err, -ENAMETOOLONG, "--root");
 	r = a->state = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (r >= 0)
-		r = a->reason = sys_openat(a->state, "reason",
-			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		r = a->reason = sys_openat(
+			a->state, "reason", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	return r < 0 ? err_sys(err, r, "container \"%s\"", l->user.container->id) : 0;
 }
 
@@ -361,9 +361,8 @@ static int exec_start(struct attend *t, const struct backend_exec *e, struct err
 	if (r < 0)
 		return r;
 	attend_fill_start(t, &start);
-	if (e->cgroup &&
-		snprintf(start.cgroup, sizeof(start.cgroup), "%s", e->cgroup) >=
-			(int)sizeof(start.cgroup))
+	if (e->cgroup && snprintf(start.cgroup, sizeof(start.cgroup), "%s", e->cgroup) >=
+				 (int)sizeof(start.cgroup))
 		return err_sys(err, -ENAMETOOLONG, "--cgroup");
 	const struct iovec parts[] = {{&start, sizeof(start)}, {text.data, text.len}};
 

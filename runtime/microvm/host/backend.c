@@ -160,8 +160,8 @@ static int merge(const struct proto_stats *guest, struct arena *arena, struct cg
 	return 0;
 }
 
-static int stats(const struct container *c, struct arena *arena, struct cgroup_stats *stats,
-	struct err *err)
+static int stats(
+	const struct container *c, struct arena *arena, struct cgroup_stats *stats, struct err *err)
 {
 	struct link link = {.fd = -1};
 	struct link_message answer;
@@ -182,28 +182,48 @@ static int stats(const struct container *c, struct arena *arena, struct cgroup_s
 	return r;
 }
 
+/* The guest's words go to terminals. */
+static void copy_command(char *ret, size_t size, const char *from, size_t len)
+{
+	size_t n = 0;
+
+	for (; n + 1 < size && n < len && from[n]; n++)
+		ret[n] = from[n] >= 0x20 && from[n] < 0x7f ? from[n] : '?';
+	ret[n] = 0;
+}
+
 /* Those that the host knows by a pid have that one, the others theirs in the guest. */
-static int pids(const struct container *c, struct cgroup_pids *ret, struct err *err)
+static int take_processes(
+	const struct link_message *answer, struct container_processes *ret, struct err *err)
+{
+	size_t count = answer->len / sizeof(struct proto_process);
+
+	if (answer->len % sizeof(struct proto_process))
+		return err_set(err, -EPROTO, "the guest agent says what makes no sense");
+	ret->items = calloc(count + 1, sizeof(*ret->items));
+	if (!ret->items)
+		return err_sys(err, -ENOMEM, "ps");
+	for (size_t i = 0; i < count; i++) {
+		struct container_process *p = ret->items + ret->count++;
+		struct proto_process one;
+
+		memcpy(&one, answer->data + i * sizeof(one), sizeof(one));
+		p->pid = (pid_t)(one.id ? one.id : one.pid);
+		p->ppid = (pid_t)one.ppid;
+		p->uid = one.uid;
+		copy_command(p->command, sizeof(p->command), one.command, sizeof(one.command));
+	}
+	return 0;
+}
+
+static int processes(const struct container *c, struct container_processes *ret, struct err *err)
 {
 	struct link link = {.fd = -1};
 	struct link_message answer;
-	int r = ask(c, PROTO_PIDS, NULL, 0, &link, &answer, err);
+	int r = ask(c, PROTO_PROCESSES, NULL, 0, &link, &answer, err);
 
-	if (r == 0 && answer.len % sizeof(struct proto_pid))
-		r = err_set(err, -EPROTO, "the guest agent says what makes no sense");
-	if (r == 0) {
-		size_t count = answer.len / sizeof(struct proto_pid);
-
-		ret->items = calloc(count + 1, sizeof(*ret->items));
-		if (!ret->items)
-			r = err_sys(err, -ENOMEM, "ps");
-		for (size_t i = 0; i < count && r == 0; i++) {
-			struct proto_pid one;
-
-			memcpy(&one, answer.data + i * sizeof(one), sizeof(one));
-			ret->items[ret->count++] = (pid_t)(one.id ? one.id : one.pid);
-		}
-	}
+	if (r == 0)
+		r = take_processes(&answer, ret, err);
 	link_close(&link);
 	return r;
 }
@@ -216,5 +236,5 @@ const struct backend microvm_backend = {
 	.signal_all = signal_all,
 	.update = update,
 	.stats = stats,
-	.pids = pids,
+	.processes = processes,
 };

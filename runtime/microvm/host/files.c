@@ -64,14 +64,15 @@ static int make_tree(int place, struct err *err)
 	if (r == 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 	if (r == 0)
-		r = tree = sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+		r = tree =
+			sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	if (r >= 0)
 		r = mounts_attach(tree, place);
 	return r < 0 ? err_sys(err, r, "make what the virtual machine sees") : take_fd(&tree);
 }
 
-int files_build(const struct plan *plan, const struct mount_sources *sources, int place,
-	struct err *err)
+int files_build(
+	const struct plan *plan, const struct mount_sources *sources, int place, struct err *err)
 {
 	autoclose int tree = make_tree(place, err);
 	int r = tree;

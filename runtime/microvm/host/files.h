@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one tree that a container's guest sees of the host: the rootfs and every bind mount, side by
- * side as "rootfs", "0", "1", … on a file system of their own, so that one file server has them all.
+ * side as "rootfs", "0", "1", … on a file system of their own, so that one file server has them
+ * all.
  */
 #pragma once
 
@@ -12,5 +13,5 @@
  * the caller's own mount namespace. Returns its descriptor. −EINVAL names a mount that cannot be
  * shared: a device or socket of the host. The attendant.
  */
-int files_build(const struct plan *plan, const struct mount_sources *sources, int place,
-	struct err *err);
+int files_build(
+	const struct plan *plan, const struct mount_sources *sources, int place, struct err *err);

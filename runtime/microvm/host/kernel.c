@@ -121,7 +121,8 @@ void kernel_close(struct kernel *k)
 
 int kernel_open_cache(struct err *err)
 {
-	autoclose int top = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0), dir = -1, cache = -1;
+	autoclose int top = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0), dir = -1,
+		      cache = -1;
 	int r = top;
 
 	if (r >= 0)

@@ -3,7 +3,8 @@
  * The host's end of the guest agent's protocol (proto.h).
  *
  * Everything that comes from the guest is checked here: types, lengths, texts. A connection never
- * waits for the rest of a message: link_read() takes what is there, link_next() gives whole messages.
+ * waits for the rest of a message: link_read() takes what is there, link_next() gives whole
+ * messages.
  */
 #pragma once
 
@@ -35,8 +36,8 @@ struct link_message {
 
 /* Connects to the VMM's listening socket NAME in the directory DIRFD. */
 int link_connect(int dirfd, const char *name, struct err *err);
-/* Says which port of the guest it is for, and WHAT and ID as in struct proto_hello. Not before READY.
- * Whether the guest takes it shows later. */
+/* Says which port of the guest it is for, and WHAT and ID as in struct proto_hello. Not before
+ * READY. Whether the guest takes it shows later. */
 int link_greet(int fd, uint32_t what, uint32_t id, struct err *err);
 void link_close(struct link *link);
 

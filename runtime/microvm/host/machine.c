@@ -191,9 +191,9 @@ static int add_nets(struct launching *l, struct err *err)
 		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 			mac[2], mac[3], mac[4], mac[5]);
 		r = keep(l, sys_dup(nets->items[i].tap), "network", err);
-		if (r >= 0 && json_array_append_new(list, json_pack("{s:i,s:s,s:i}", "tap", r,
-							      "mac", text, "mtu",
-							      (int)nets->items[i].mtu)) < 0)
+		if (r >= 0 && json_array_append_new(
+				      list, json_pack("{s:i,s:s,s:i}", "tap", r, "mac", text, "mtu",
+						    (int)nets->items[i].mtu)) < 0)
 			r = err_sys(err, -ENOMEM, "network");
 	}
 	if (r >= 0 && nets->count && json_object_set(l->plan, "nets", list) < 0)
@@ -210,10 +210,9 @@ static int add_rest(struct launching *l, struct err *err)
 		return err_sys(err, -ENOMEM, "vm.kernel.parameters");
 	}
 	return json_object_update_new(l->plan,
-		       json_pack("{s:i,s:i,s:s,s:b,s:{s:i,s:i}}", "vcpus",
-			       (int)l->o->plan->vcpus, "memoryMiB", (int)l->o->plan->memory_mib,
-			       "commandLine", line, "rng", 1, "jail", "uid", (int)l->o->uid, "gid",
-			       (int)l->o->uid)) < 0
+		       json_pack("{s:i,s:i,s:s,s:b,s:{s:i,s:i}}", "vcpus", (int)l->o->plan->vcpus,
+			       "memoryMiB", (int)l->o->plan->memory_mib, "commandLine", line, "rng",
+			       1, "jail", "uid", (int)l->o->uid, "gid", (int)l->o->uid)) < 0
 		       ? err_sys(err, -ENOMEM, "the virtual machine")
 		       : 0;
 }
@@ -302,6 +301,9 @@ static void last_line(int log, char *ret, size_t size)
 	if (n <= 0)
 		return;
 	text[n] = 0;
+	for (char *p = text; *p; p++)
+		if ((*p < 0x20 && *p != '\n') || *p >= 0x7f)
+			*p = '?';
 	line = strrchr(text, '\n');
 	snprintf(ret, size, "%.*s", (int)size - 1, line ? line + 1 : text);
 }
@@ -347,8 +349,8 @@ int machine_ready(struct vm_machine *m, struct err *err)
 	}
 	if (r == -ETIMEDOUT) {
 		err_clear(err);
-		return err_set(err, r, "the virtual machine did not come up within %d s",
-			READY_MS / 1000);
+		return err_set(
+			err, r, "the virtual machine did not come up within %d s", READY_MS / 1000);
 	}
 	return r;
 }

@@ -101,8 +101,8 @@ static int take_address(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
-static void copy_address(const struct nlmsghdr *message, uint16_t type, size_t len, uint8_t *ret,
-	uint8_t *ret_there)
+static void copy_address(
+	const struct nlmsghdr *message, uint16_t type, size_t len, uint8_t *ret, uint8_t *ret_there)
 {
 	const struct rtattr *found = netlink_find(message, sizeof(struct rtmsg), type, len);
 
@@ -210,8 +210,7 @@ static int add_ingress(int sock, int index, struct err *err)
 	};
 	struct netlink_request request;
 
-	netlink_begin(
-		&request, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof(body));
+	netlink_begin(&request, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof(body));
 	netlink_put_text(&request, TCA_KIND, "ingress");
 	return netlink_talk(sock, &request, NULL, NULL, err);
 }
@@ -233,8 +232,7 @@ static int add_redirect(int sock, int from, int to, struct err *err)
 	struct netlink_request request;
 	size_t options, actions, action, parameters;
 
-	netlink_begin(
-		&request, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof(body));
+	netlink_begin(&request, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof(body));
 	netlink_put_text(&request, TCA_KIND, "matchall");
 	options = nest(&request, TCA_OPTIONS);
 	actions = nest(&request, TCA_MATCHALL_ACT);
@@ -270,15 +268,15 @@ static int open_tap(char ret_name[IFNAMSIZ], struct err *err)
 
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "brigtap%%d");
 	if (fd < 0)
-		return err_sys(err, fd, "/dev/net/tun");
+		return err_sys(err, fd, "open /dev/net/tun (the kernel module tun)");
 	if (ioctl(fd, TUNSETIFF, &request) < 0)
 		return err_sys(err, -errno, "/dev/net/tun: make a tap");
 	memcpy(ret_name, request.ifr_name, IFNAMSIZ);
 	return take_fd(&fd);
 }
 
-static int join(int sock, int index, const struct proto_net *net, struct net_taken *ret,
-	struct err *err)
+static int join(
+	int sock, int index, const struct proto_net *net, struct net_taken *ret, struct err *err)
 {
 	char name[IFNAMSIZ];
 	int tap, r = ret->tap = open_tap(name, err);

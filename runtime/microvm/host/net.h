@@ -2,8 +2,8 @@
 /*
  * The container's network, handed to the guest: for each interface of the network namespace a tap,
  * joined to it by tc's redirection both ways, and in the guest an interface of the same name, MAC,
- * MTU, addresses and routes. What CNI, netavark or brig configured stays where it is and is what the
- * guest has; the host's own stack in that namespace sees none of its packets any more.
+ * MTU, addresses and routes. What CNI, netavark or brig configured stays where it is and is what
+ * the guest has; the host's own stack in that namespace sees none of its packets any more.
  */
 #pragma once
 

@@ -51,8 +51,8 @@ struct pollfd pump_poll(const struct pump *pump)
 /* 1: moved something, 0: must wait, −EPIPE: the end. */
 static int move_spliced(struct pump *pump)
 {
-	ssize_t n = splice(pump->from, NULL, pump->to, NULL, SPLICE_MAX,
-		SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t n = splice(
+		pump->from, NULL, pump->to, NULL, SPLICE_MAX, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	struct pollfd fd = {.fd = pump->from, .events = POLLIN};
 
 	if (n > 0) {
@@ -79,7 +79,8 @@ static ssize_t put(const struct pump *pump)
 
 	if (n != -ENOTSOCK)
 		return n;
-	return sys_write(pump->to, part.iov_base, part.iov_len < PIPE_BUF ? part.iov_len : PIPE_BUF);
+	return sys_write(
+		pump->to, part.iov_base, part.iov_len < PIPE_BUF ? part.iov_len : PIPE_BUF);
 }
 
 static int drain(struct pump *pump)

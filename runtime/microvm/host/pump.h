@@ -23,7 +23,7 @@ struct pump {
 int pump_start(struct pump *pump, int from, int to);
 /* What to wait for; .fd is −1 when it has ended. */
 struct pollfd pump_poll(const struct pump *pump);
-/* Moves what can be moved without waiting. At the end of FROM, or when nobody reads TO any more, the
- * writing side is shut and both are closed. */
+/* Moves what can be moved without waiting. At the end of FROM, or when nobody reads TO any more,
+ * the writing side is shut and both are closed. */
 void pump_move(struct pump *pump);
 void pump_close(struct pump *pump);

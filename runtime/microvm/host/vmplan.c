@@ -154,8 +154,9 @@ static int plan_memory(const struct spec_config *config, struct vm_plan *plan, s
 		mib = VM_MEMORY_DEFAULT_MIB;
 	}
 	if (mib > UINT32_MAX)
-		return err_set(err, -EINVAL, "linux.resources.memory.limit: more than any machine "
-					     "has");
+		return err_set(err, -EINVAL,
+			"linux.resources.memory.limit: more than any machine "
+			"has");
 	plan->memory_mib = (uint32_t)mib;
 	plan->overhead = (HOST_OVERHEAD_MIB + mib / HOST_PAGES_SHARE) * MIB;
 	return 0;
@@ -176,8 +177,8 @@ static uint32_t count_cpus(const struct spec_config *config, unsigned int online
 	return (uint32_t)(count > VM_VCPUS_MAX ? VM_VCPUS_MAX : count ? count : 1);
 }
 
-static int plan_vcpus(const struct spec_config *config, unsigned int cpus, struct vm_plan *plan,
-	struct err *err)
+static int plan_vcpus(
+	const struct spec_config *config, unsigned int cpus, struct vm_plan *plan, struct err *err)
 {
 	plan->vcpus = count_cpus(config, cpus);
 	if (plan->vcpus > VCPUS_LIMIT)
@@ -439,42 +440,41 @@ static int guest_namespaces(json_t *linux_)
 static void guest_resources(json_t *resources)
 {
 	static const char *const hosts[] = {"blockIO", "hugepageLimits", "rdma", "network", NULL};
-	static const char *const hosts_cpu[] = {"cpus", "mems", "realtimePeriod",
-		"realtimeRuntime", NULL};
+	static const char *const hosts_cpu[] = {
+		"cpus", "mems", "realtimePeriod", "realtimeRuntime", NULL};
 	json_t *unified = json_object_get(resources, "unified"), *value;
 	const char *key, *rest;
 	void *next;
 
 	drop_keys(resources, hosts);
 	drop_keys(json_object_get(resources, "cpu"), hosts_cpu);
-	json_object_foreach_safe (unified, next, key, value)
-		if (!parse_has_prefix(key, "memory.", &rest) &&
-			!parse_has_prefix(key, "pids.", &rest))
-			json_object_del(unified, key);
+	json_object_foreach_safe(unified, next, key,
+		value) if (!parse_has_prefix(key, "memory.", &rest) &&
+			   !parse_has_prefix(key, "pids.", &rest)) json_object_del(unified, key);
 }
 
 /* Names of the host in annotations say nothing in the guest. */
 static void guest_annotations(json_t *annotations)
 {
-	static const char *const hosts[] = {"org.brig.isolation", "org.systemd.",
-		"run.oci.hooks.", "run.oci.pidfd_receiver", "run.oci.seccomp.receiver",
-		"run.oci.systemd.", NULL};
+	static const char *const hosts[] = {"org.brig.isolation", "org.systemd.", "run.oci.hooks.",
+		"run.oci.pidfd_receiver", "run.oci.seccomp.receiver", "run.oci.systemd.", NULL};
 	const char *key, *rest;
 	json_t *value;
 	void *next;
 
-	json_object_foreach_safe (annotations, next, key, value)
-		for (const char *const *host = hosts; *host; host++)
-			if (parse_has_prefix(key, *host, &rest)) {
-				json_object_del(annotations, key);
-				break;
-			}
+	json_object_foreach_safe(
+		annotations, next, key, value) for (const char *const *host = hosts; *host;
+						    host++) if (parse_has_prefix(key, *host, &rest))
+	{
+		json_object_del(annotations, key);
+		break;
+	}
 }
 
 static void guest_hooks(json_t *hooks)
 {
-	static const char *const hosts[] = {"prestart", "createRuntime", "createContainer",
-		"poststart", "poststop", NULL};
+	static const char *const hosts[] = {
+		"prestart", "createRuntime", "createContainer", "poststart", "poststop", NULL};
 
 	drop_keys(hooks, hosts);
 }
@@ -493,8 +493,8 @@ json_t *vm_plan_guest(const struct spec_config *config)
 	if (r == 0)
 		r = guest_namespaces(linux_);
 	if (r == 0)
-		r = json_object_set_new(json_object_get(guest, "root"), "path",
-			json_string(GUEST_FILES "/rootfs"));
+		r = json_object_set_new(
+			json_object_get(guest, "root"), "path", json_string(GUEST_FILES "/rootfs"));
 	if (r < 0)
 		return NULL;
 	drop_keys(guest, hosts);

@@ -18,9 +18,9 @@ enum {
 
 struct vm_plan {
 	uint32_t vcpus, memory_mib;
-	const char *kernel;            /* a path, or NULL: the host's own */
-	const char *command_line;      /* what is added to it, "" or " word word" */
-	uint64_t overhead;             /* bytes that VMM, file server and attendant may take */
+	const char *kernel;       /* a path, or NULL: the host's own */
+	const char *command_line; /* what is added to it, "" or " word word" */
+	uint64_t overhead;        /* bytes that VMM, file server and attendant may take */
 };
 
 /* CPUS: how many the host has. Memory from ARENA. −EINVAL, −ENOTSUP with the field's name. */
@@ -28,8 +28,8 @@ int vm_plan_make(const struct spec_config *config, unsigned int cpus, struct are
 	struct vm_plan *ret, struct err *err);
 
 /* What stays with the host: see struct backend. */
-int vm_plan_host(const struct spec_config *config, const struct vm_plan *plan,
-	struct arena *arena, struct spec_config *ret, struct err *err);
+int vm_plan_host(const struct spec_config *config, const struct vm_plan *plan, struct arena *arena,
+	struct spec_config *ret, struct err *err);
 
 /* The host's part of RESOURCES (of a configuration or of an update): with the overhead on top, and
  * nothing that only the guest can count. MEMORY_MIB: the machine's. */

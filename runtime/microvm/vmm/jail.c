@@ -57,7 +57,8 @@ int jail_user(uid_t uid, gid_t gid)
 {
 	int r = change_user(uid, gid);
 
-	return r < 0 ? r : set_capabilities(UINT64_MAX); /* setresuid() cleared the effective ones */
+	return r < 0 ? r
+		     : set_capabilities(UINT64_MAX); /* setresuid() cleared the effective ones */
 }
 
 static int write_file(const char *name, const char *text)

@@ -3,8 +3,8 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 
-#include <errno.h>
 #include "tests/unit/unit.h"
+#include <errno.h>
 
 struct inner {
 	const char *name;

@@ -5,10 +5,10 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 
+#include "tests/unit/unit.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-#include "tests/unit/unit.h"
 
 struct wire {
 	struct link link;

@@ -5,12 +5,12 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 
+#include "tests/unit/unit.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "tests/unit/unit.h"
 
 enum { TOTAL = 3 << 20 };
 

@@ -4,13 +4,13 @@
 
 #include "base/cleanup.h"
 
+#include "tests/unit/unit.h"
 #include <elf.h>
 #include <errno.h>
 #include <lz4.h>
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
-#include "tests/unit/unit.h"
 
 enum { SETUP = 2 * 512, OFFSET = 100, KERNEL = 300000 };
 

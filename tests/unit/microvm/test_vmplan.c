@@ -5,15 +5,15 @@
 
 #include "base/cleanup.h"
 
+#include "tests/unit/unit.h"
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
-#include "tests/unit/unit.h"
 
-#define BASE                                                                             \
+#define BASE                                                                                  \
 	"\"ociVersion\":\"1.3.0\",\"root\":{\"path\":\"rootfs\"},\"process\":{\"cwd\":\"/\"," \
 	"\"args\":[\"sh\"]%s},\"linux\":{\"namespaces\":[%s]%s}%s"
-#define NAMESPACES                                                                \
+#define NAMESPACES                                                                       \
 	"{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"mount\"},{\"type\":\"uts\"}," \
 	"{\"type\":\"network\",\"path\":\"/run/netns/x\"}"
 
@@ -60,7 +60,8 @@ static void test_size(void **state)
 		{",\"resources\":{\"memory\":{\"limit\":-1}}", "", 4, VM_MEMORY_DEFAULT_MIB},
 		{",\"resources\":{\"memory\":{\"limit\":1048576}}", "", 4, VM_MEMORY_MIN_MIB},
 		{",\"resources\":{\"memory\":{\"limit\":268435456}}", "", 4, 256 + 64 + 8},
-		{",\"resources\":{\"unified\":{\"memory.max\":\"268435456\"}}", "", 4, 256 + 64 + 8},
+		{",\"resources\":{\"unified\":{\"memory.max\":\"268435456\"}}", "", 4,
+			256 + 64 + 8},
 		{",\"resources\":{\"cpu\":{\"quota\":150000,\"period\":100000}}", "", 2, 512},
 		{",\"resources\":{\"cpu\":{\"quota\":1000}}", "", 1, 512},
 		{",\"resources\":{\"cpu\":{\"quota\":900000}}", "", 4, 512},
@@ -128,10 +129,10 @@ static void test_refused(void **state)
 	}
 }
 
-#define MOUNTS                                                                              \
-	",\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"    \
-	"{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"/srv\",\"options\":"      \
-	"[\"rbind\",\"ro\",\"idmap=uids=0-1-1;gids=0-1-1\"]},{\"destination\":\"/disk\","    \
+#define MOUNTS                                                                            \
+	",\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}," \
+	"{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"/srv\",\"options\":"   \
+	"[\"rbind\",\"ro\",\"idmap=uids=0-1-1;gids=0-1-1\"]},{\"destination\":\"/disk\"," \
 	"\"type\":\"ext4\",\"source\":\"/dev/sdb\",\"options\":[\"noatime\"]}]"
 
 static void test_host_part(void **state)
@@ -198,8 +199,8 @@ static void test_guest_part(void **state)
 	assert_string_equal(json_string_value(json_array_get(options, 1)), "ro");
 	linux_ = json_object_get(guest, "linux");
 	assert_null(json_object_get(linux_, "cgroupsPath"));
-	assert_string_equal(text_at(json_object_get(linux_, "namespaces"), 4, "path"),
-		"/proc/self/ns/net");
+	assert_string_equal(
+		text_at(json_object_get(linux_, "namespaces"), 4, "path"), "/proc/self/ns/net");
 	linux_ = json_object_get(linux_, "resources");
 	assert_null(json_object_get(json_object_get(linux_, "cpu"), "cpus"));
 	assert_non_null(json_object_get(json_object_get(linux_, "cpu"), "shares"));
