@@ -4,6 +4,7 @@
 #include "base/sys.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -253,4 +254,20 @@ ssize_t fd_recv(int sock, void *data, size_t size, int *ret_fds, size_t *ret_nfd
 	if (ret_nfds)
 		*ret_nfds = count;
 	return n;
+}
+
+int fd_keep_only(int from, const int *keep, size_t count)
+{
+	for (;;) {
+		int next = INT_MAX, r = 0;
+
+		for (size_t i = 0; i < count; i++)
+			if (keep[i] >= from && keep[i] < next)
+				next = keep[i];
+		if (next > from)
+			r = sys_close_range((unsigned int)from, (unsigned int)next - 1, 0);
+		if (r < 0 || next == INT_MAX)
+			return r;
+		from = next + 1;
+	}
 }

@@ -40,3 +40,7 @@ int fd_send(int sock, const void *data, size_t len, const int *fds, size_t nfds)
  * as for a message longer than SIZE.
  */
 ssize_t fd_recv(int sock, void *data, size_t size, int *ret_fds, size_t *ret_nfds);
+
+/* Closes all descriptors from FROM on but the COUNT of KEEP; those that are below it, −1 too, do
+ * not matter. */
+int fd_keep_only(int from, const int *keep, size_t count);

@@ -104,6 +104,7 @@ struct json_rule {
 	const char *what; /* what .names are, for errors: "a capability" */
 	/* Turns VALUE, which is neither absent nor null, into what lies at OUT. */
 	int (*parse)(const json_t *value, void *out, const struct json_context *ctx);
+	json_t *(*encode)(const void *in); /* and back; NULL: a table with it cannot be encoded */
 };
 
 struct json_table {
@@ -137,6 +138,12 @@ int json_decode(const json_t *value, const struct json_table *table, struct aren
  */
 int json_fail(const struct json_context *ctx, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/*
+ * The way back: an object that json_decode() with the same TABLE turns into what IN is. The caller
+ * owns it; NULL without memory, or for a table with lists of names or a .parse that has no .encode.
+ */
+json_t *json_encode(const void *in, const struct json_table *table);
 
 /* The value of NAME in NAMES; false when it is not there. */
 bool json_name_find(const struct json_name *names, const char *name, int64_t *ret);

@@ -98,6 +98,11 @@ int sys_fstatat(int dirfd, const char *path, struct stat *ret, int flags)
 	return RESULT(fstatat(dirfd, path, ret, flags));
 }
 
+int sys_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *ret)
+{
+	return RESULT(statx(dirfd, path, flags, mask, ret));
+}
+
 int sys_faccessat(int dirfd, const char *path, int mode, int flags)
 {
 	return RESULT(faccessat(dirfd, path, mode, flags));

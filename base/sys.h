@@ -41,6 +41,8 @@ int sys_renameat2(
 	int olddirfd, const char *oldpath, int newdirfd, const char *newpath, unsigned int flags);
 ssize_t sys_readlinkat(int dirfd, const char *path, char *buf, size_t size);
 int sys_fstatat(int dirfd, const char *path, struct stat *ret, int flags);
+struct statx;
+int sys_statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *ret);
 int sys_faccessat(int dirfd, const char *path, int mode, int flags);
 int sys_fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags);
 /* Follows PATH's last symbolic link: fchmodat(2) has no flag against it. */

@@ -41,6 +41,8 @@ static int step_look(struct checkpointing *c, struct err *err)
 	struct plan_request request = {.id = o->id};
 	int r = container_open(c->rt, o->id, true, &c->container, err);
 
+	if (r == 0)
+		r = container_refuse_backend(&c->container, "checkpoint", err);
 	if (r < 0)
 		return r;
 	c->status = container_status(&c->container);

@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/sys.h"
+#include "runtime/backend.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -96,6 +97,8 @@ int runtime_open(const struct runtime_options *options, struct runtime *ret, str
 		.rootfd = -1,
 		.procfd = -1,
 		.cgroup_driver = options->cgroup_driver,
+		.vm = options->vm,
+		.isolation = options->isolation,
 	};
 	int r = plan_probe_host(&rt.host, err);
 
@@ -277,9 +280,28 @@ static int read_members(struct container *c, struct err *err)
 	c->pid = (pid_t)pid;
 	c->start_time = (unsigned long long)start_time;
 	c->terminal = json_is_true(json_object_get(j, "terminal"));
+	c->vm = json_object_get(j, "isolation") != NULL;
 	if (!c->bundle || !c->rootfs || !c->created || !c->owner)
 		return damaged(c, err);
+	if (c->vm && !c->rt->vm)
+		return err_set(err, -ENOTSUP,
+			"container \"%s\" is a virtual machine, which this program cannot manage",
+			c->id);
 	return 0;
+}
+
+const struct backend *container_backend(const struct container *c)
+{
+	return c->vm ? c->rt->vm : NULL;
+}
+
+int container_refuse_backend(const struct container *c, const char *verb, struct err *err)
+{
+	const struct backend *backend = container_backend(c);
+
+	return !backend ? 0
+			: err_set(err, -ENOTSUP, "container \"%s\": %s: not with isolation \"%s\"",
+				  c->id, verb, backend->name);
 }
 
 int container_parse_record(struct container *c, const char *text, size_t len, struct err *err)
@@ -444,6 +466,13 @@ json_t *container_state_json(const struct container *c, const struct spec_config
 		return NULL;
 	}
 	return state;
+}
+
+int container_reason(const struct container *c, char *ret, size_t size)
+{
+	ssize_t n = c->vm ? fd_read_line(c->dirfd, "reason", ret, size) : 0;
+
+	return n < 0 ? 0 : (int)n;
 }
 
 int container_signal(const struct container *c, int sig, struct err *err)

@@ -4,6 +4,7 @@
  *
  *   ROOT/ID/state.json   the record: what never changes after creation, and the init's identity
  *   ROOT/ID/config.json  the configuration as it was at creation, byte for byte
+ *   ROOT/ID/reason       why it ended, when it was not the container that did; see backend.h
  *   ROOT/ID/start.sock   where the init waits; there only from created to running
  *
  * The directory's flock(2) serialises the verbs that change a container; readers take none and see
@@ -24,6 +25,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct backend; /* runtime/backend.h */
+
+/* How containers are kept apart from the host. */
+enum isolation {
+	ISOLATION_BY_CONFIG, /* as config.json says, in namespaces when it says nothing */
+	ISOLATION_CONTAINER,
+	ISOLATION_VM,
+};
+
 struct runtime {
 	char *root; /* absolute path of the directory of containers */
 	int rootfd; /* that directory */
@@ -31,12 +41,17 @@ struct runtime {
 	struct plan_host host;
 	bool rootless; /* host.uid is not 0 */
 	enum cgroup_driver cgroup_driver;
-	struct cancel *cancel; /* what ends making, starting or exec, or NULL */
+	/* For containers with isolation "vm", or NULL: none can be made. */
+	const struct backend *vm;
+	enum isolation isolation; /* of new containers */
+	struct cancel *cancel;    /* what ends making, starting or exec, or NULL */
 };
 
 struct runtime_options {
 	const char *root; /* NULL: /run/brig-oci, or $XDG_RUNTIME_DIR/brig-oci */
 	enum cgroup_driver cgroup_driver;
+	const struct backend *vm;
+	enum isolation isolation;
 };
 
 /* Opens (and makes, mode 0700) the root. The process of a command; end with runtime_close(). */
@@ -75,6 +90,7 @@ struct container {
 	const char *mount_namespace;
 	uint64_t rootfs_mount;
 	bool terminal;
+	bool vm;   /* made with isolation "vm" */
 	int pidfd; /* of the init, −1 when it has ended */
 };
 
@@ -97,6 +113,9 @@ int container_parse_record(struct container *c, const char *text, size_t len, st
 /* Writes RECORD (stolen) as the container's record and reads the members from it. */
 int container_record(struct container *c, json_t *record, struct err *err);
 
+/* −ENOTSUP for a container of a backend (runtime/backend.h), which has no VERB. */
+int container_refuse_backend(const struct container *c, const char *verb, struct err *err);
+
 enum container_status container_status(const struct container *c);
 
 /* Opens the container's cgroup. *RET is ended with cgroup_free(). −ENOENT when it is gone. */
@@ -109,6 +128,10 @@ int container_config(const struct container *c, struct spec_config **ret, struct
  * caller owns the result; NULL without memory. */
 json_t *container_state_json(const struct container *c, const struct spec_config *config,
 	enum container_status status, pid_t pid);
+
+/* Why it is stopped, when that is not its first process's own end. Returns the length of the text,
+ * 0 when there is none. */
+int container_reason(const struct container *c, char *ret, size_t size);
 
 /* Sends SIG to the init, 0 to probe. −ESRCH when it has ended. */
 int container_signal(const struct container *c, int sig, struct err *err);

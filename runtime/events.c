@@ -2,6 +2,7 @@
 /* Process: a command's own. What happens to a container, as it happens. */
 #include "base/arena.h"
 #include "base/sys.h"
+#include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 #include "runtime/stats.h"
 
@@ -42,6 +43,8 @@ static int emit_stats(const struct watch *w, struct err *err)
 	json_t *links = NULL, *data;
 	int r = cgroup_stats_read(w->cgroup, &arena, &stats, err);
 
+	if (r == 0 && container_backend(&w->container))
+		r = container_backend(&w->container)->stats(&w->container, &arena, &stats, err);
 	if (r == 0)
 		r = stats_read_links(w->container.rt->procfd, w->container.pid, &links, err);
 	if (r < 0)

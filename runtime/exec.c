@@ -3,8 +3,10 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/attrs/sched.h"
+#include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 #include "runtime/stage.h"
+#include "runtime/sync.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -21,12 +23,15 @@ struct joining {
 	const struct exec_options *options;
 	struct container container;
 	struct spec_config *config;
+	const struct backend *backend; /* of the container, or NULL */
+	json_t *json;                  /* the process as JSON, for the backend */
 	struct seccomp_program seccomp;
 	struct cgroup *cgroup;
 	int cgroup_fd;
 	unsigned int namespaces; /* CLONE_NEW… that differ from ours */
 	struct user_process user;
 	struct join_report *report; /* shared with entrant and joiner */
+	int sync, stages_sync;      /* with the backend's process; −1: there is none */
 	int console, stages_console;
 	int pidfd;
 	pid_t pid;
@@ -123,6 +128,30 @@ static bool setgroups_denied(const struct joining *j)
 	       strcmp(text, "deny") == 0;
 }
 
+static int prepare_joining(struct joining *j, struct err *err)
+{
+	int r = stage_container_namespaces(&j->container, j->config, &j->namespaces, err);
+
+	return r < 0 ? r : parent_seccomp(j->rt, j->config, &j->seccomp, err);
+}
+
+static int prepare_backend(struct joining *j, struct err *err)
+{
+	int fds[2], r;
+
+	if (j->options->preserve_fds)
+		return err_set(err, -ENOTSUP,
+			"--preserve-fds: a virtual machine cannot have descriptors of the host");
+	j->json = spec_process_json(j->options->process);
+	if (!j->json)
+		return err_set(err, -EINVAL, "exec: arguments and environment must be UTF-8");
+	r = sys_socketpair(SOCK_SEQPACKET, fds);
+	if (r < 0)
+		return err_sys(err, r, "make a socketpair");
+	j->sync = fds[0], j->stages_sync = fds[1];
+	return 0;
+}
+
 static int prepare(struct joining *j, struct err *err)
 {
 	const struct exec_options *o = j->options;
@@ -132,15 +161,14 @@ static int prepare(struct joining *j, struct err *err)
 		r = check_status(j, err);
 	if (r == 0)
 		r = container_config(&j->container, &j->config, err);
+	j->backend = container_backend(&j->container);
 	if (r == 0)
-		r = stage_container_namespaces(&j->container, j->config, &j->namespaces, err);
-	if (r == 0)
-		r = parent_seccomp(j->rt, j->config, &j->seccomp, err);
+		r = j->backend ? prepare_backend(j, err) : prepare_joining(j, err);
 	if (r == 0 && j->container.cgroup.driver != CGROUP_DISABLED) {
 		r = container_cgroup(&j->container, &j->cgroup, err);
 		if (r == 0)
 			r = cgroup_open_for_exec(j->cgroup, j->rt->procfd, j->container.pid,
-				o->cgroup, &j->cgroup_fd, err);
+				j->backend ? NULL : o->cgroup, &j->cgroup_fd, err);
 		cgroup_free(j->cgroup);
 		j->cgroup = NULL;
 	} else if (r == 0 && o->cgroup) {
@@ -156,7 +184,7 @@ static int prepare(struct joining *j, struct err *err)
 	}
 	r = parent_open_console(
 		o->console_socket, o->process->terminal, &j->console, &j->stages_console, err);
-	if (r == 0)
+	if (r == 0 && !j->backend)
 		r = parent_seccomp_socket(j->config, &j->seccomp, &j->user.seccomp_socket, err);
 	return r;
 }
@@ -240,6 +268,24 @@ static _Noreturn void entrant_main(const struct joining *j)
 	_exit(0);
 }
 
+static _Noreturn void backend_main(struct joining *j)
+{
+	const struct backend_exec exec = {
+		.container = &j->container,
+		.config = j->config,
+		.process = j->options->process,
+		.json = j->json,
+		.cgroup = j->options->cgroup,
+		.ignore_paused = j->options->ignore_paused,
+		.sync = j->stages_sync,
+		.console_socket = j->stages_console,
+	};
+
+	cleanup_close(&j->sync); /* so that our parent's death is an end of file */
+	cleanup_close(&j->console);
+	j->backend->exec_main(&exec);
+}
+
 /* ---- parent ---- */
 
 static int clone_entrant(struct joining *j, pid_t *ret_pid, int *ret_pidfd, struct err *err)
@@ -262,6 +308,8 @@ static int clone_entrant(struct joining *j, pid_t *ret_pid, int *ret_pidfd, stru
 	if (r < 0)
 		return r;
 	*ret_pid = sys_clone3(&args);
+	if (*ret_pid == 0 && j->backend)
+		backend_main(j);
 	if (*ret_pid == 0)
 		entrant_main(j);
 	return *ret_pid < 0 ? err_sys(err, *ret_pid, "clone the process") : 0;
@@ -324,6 +372,23 @@ static int start(struct joining *j, struct err *err)
 	return r < 0 ? r : read_report(j, status, err);
 }
 
+/* The backend's process stands for the container's one from the beginning. */
+static int start_backend(struct joining *j, struct err *err)
+{
+	int r = clone_entrant(j, &j->pid, &j->pidfd, err);
+
+	cleanup_close(&j->stages_sync);
+	cleanup_close(&j->stages_console);
+	if (r < 0)
+		return r;
+	r = cancel_wait(j->rt->cancel, j->sync, err);
+	if (r == 0)
+		return sync_expect_end(j->sync, err);
+	sys_pidfd_send_signal(j->pidfd, SIGKILL);
+	sys_waitpid(j->pid, NULL, 0);
+	return r;
+}
+
 static int run(struct joining *j, int *ret_master, struct err *err)
 {
 	int r = prepare(j, err);
@@ -332,10 +397,14 @@ static int run(struct joining *j, int *ret_master, struct err *err)
 		return r;
 	j->user.config = j->config;
 	j->user.container = &j->container;
-	j->user.setgroups_denied = setgroups_denied(j);
-	j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
-	j->user.report = j->report;
-	r = start(j, err);
+	if (j->backend) {
+		r = start_backend(j, err);
+	} else {
+		j->user.setgroups_denied = setgroups_denied(j);
+		j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
+		j->user.report = j->report;
+		r = start(j, err);
+	}
 	if (r == 0)
 		r = parent_take_master(&j->console, ret_master, err);
 	if (r == 0)
@@ -356,6 +425,8 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 		.options = options,
 		.container = {.dirfd = -1, .pidfd = -1},
 		.cgroup_fd = -1,
+		.sync = -1,
+		.stages_sync = -1,
 		.console = -1,
 		.stages_console = -1,
 		.pidfd = -1,
@@ -373,6 +444,8 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 		*ret_pid = j.pid;
 		*ret_pidfd = take_fd(&j.pidfd);
 	}
+	cleanup_close(&j.sync);
+	cleanup_close(&j.stages_sync);
 	cleanup_close(&j.console);
 	cleanup_close(&j.stages_console);
 	cleanup_close(&j.pidfd);
@@ -382,6 +455,7 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 		munmap(j.report, sizeof(*j.report));
 	seccomp_program_free(&j.seccomp);
 	cgroup_free(j.cgroup);
+	json_decref(j.json);
 	spec_config_free(j.config);
 	container_close(&j.container);
 	return r;

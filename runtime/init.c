@@ -251,20 +251,8 @@ static int close_leftovers(struct launch *l, struct err *err)
 		l->hooks_output.stdout_fd,
 		l->hooks_output.stderr_fd,
 	};
-	int from = 3 + (int)l->user.preserve_fds, r = 0;
+	int r = fd_keep_only(3 + (int)l->user.preserve_fds, keep, ARRAY_LEN(keep));
 
-	while (r == 0) {
-		int next = INT_MAX;
-
-		for (size_t i = 0; i < ARRAY_LEN(keep); i++)
-			if (keep[i] >= from && keep[i] < next)
-				next = keep[i];
-		if (next > from)
-			r = sys_close_range((unsigned int)from, (unsigned int)next - 1, 0);
-		if (next == INT_MAX)
-			break;
-		from = next + 1;
-	}
 	l->sync = -1;
 	return r < 0 ? err_sys(err, r, "close descriptors") : 0;
 }

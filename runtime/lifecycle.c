@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "runtime/backend.h"
 #include "runtime/hooks.h"
 #include "runtime/rdt.h"
 #include "runtime/sync.h"
@@ -163,6 +164,8 @@ int container_kill(const struct runtime *rt, const char *id, int sig, bool all, 
 		return r;
 	if (!all || c.cgroup.driver == CGROUP_DISABLED)
 		return container_signal(&c, sig, err);
+	if (container_backend(&c) && sig != SIGKILL)
+		return container_backend(&c)->signal_all(&c, sig, err);
 	/* Also after the init has ended: without a pid namespace of its own, others may be left. */
 	r = container_cgroup(&c, &cgroup, err);
 	if (r == -ENOENT)

@@ -123,6 +123,20 @@ int container_events(const struct runtime *rt, const char *id, const struct even
 int container_pids(
 	const struct runtime *rt, const char *id, struct cgroup_pids *ret, struct err *err);
 
+struct container_processes {
+	struct container_process {
+		pid_t pid; /* as `state` knows it, for those that it knows */
+		pid_t ppid;
+		uid_t uid;
+		char command[112];
+	} * items;
+	size_t count;
+};
+/* What ps(1) of the host cannot tell, because another kernel runs them: −EOPNOTSUPP for a container
+ * of this kernel. RET is ended with free(ret->items). */
+int container_processes(
+	const struct runtime *rt, const char *id, struct container_processes *ret, struct err *err);
+
 /* Run the poststart and poststop hooks of CONFIG; their failures are warnings. */
 void container_run_poststart(const struct container *c, const struct spec_config *config);
 void container_run_poststop(const struct container *c, const struct spec_config *config);

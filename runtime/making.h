@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "netns/devices.h"
+#include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 #include "runtime/stage.h"
 
@@ -29,6 +30,9 @@ struct making {
 	char bundle[PATH_MAX];
 	struct buf config_text;
 	struct spec_config *config;
+	const struct backend *backend;     /* that makes it, or NULL: namespaces do */
+	struct spec_config backends;       /* what of .config is the host's part, with a backend */
+	const struct spec_config *applied; /* what is carried out here: .config or .backends */
 	struct arena arena;
 	struct plan plan;
 	struct container container;
@@ -50,7 +54,7 @@ struct making {
 };
 
 void making_begin(struct making *m, const struct runtime *rt, const struct create_options *options);
-/* The configuration. */
+/* The configuration, and by whom it is carried out. */
 int making_read(struct making *m, struct err *err);
 /* The plans of container and cgroup. */
 int making_plan(struct making *m, struct err *err);

@@ -163,6 +163,8 @@ static int open_live(struct live *l, const char *id, struct err *err)
 	enum container_status status;
 	int r = container_open(l->rt, id, true, &l->container, err);
 
+	if (r == 0)
+		r = container_refuse_backend(&l->container, "mounts", err);
 	if (r < 0)
 		return r;
 	status = container_status(&l->container);

@@ -46,6 +46,25 @@ void making_begin(struct making *m, const struct runtime *rt, const struct creat
 	};
 }
 
+/* Whoever asks for a virtual machine gets one: no annotation of a pod takes it away again. */
+static int choose_backend(struct making *m, struct err *err)
+{
+	const char *word = spec_annotation(m->config, "org.brig.isolation");
+	bool vm = m->rt->isolation == ISOLATION_VM;
+	bool asked = m->config->vm || (word && strcmp(word, "vm") == 0);
+
+	if (m->rt->isolation == ISOLATION_CONTAINER && asked)
+		return err_set(err, -EINVAL,
+			"--isolation=container: the bundle asks for a virtual machine (%s)",
+			m->config->vm ? "vm" : "annotations: org.brig.isolation");
+	if (!vm && !asked)
+		return 0;
+	if (!m->rt->vm)
+		return err_set(err, -ENOTSUP, "this program makes no virtual machines");
+	m->backend = m->rt->vm;
+	return 0;
+}
+
 static int parse_config(struct making *m, struct err *err)
 {
 	int r = spec_config_parse(
@@ -53,7 +72,8 @@ static int parse_config(struct making *m, struct err *err)
 
 	if (r == 0 && !m->config->process)
 		return err_set(err, -EINVAL, "config.json: process: is missing");
-	return r;
+	m->applied = m->config;
+	return r < 0 ? r : choose_backend(m, err);
 }
 
 int making_read(struct making *m, struct err *err)
@@ -97,8 +117,14 @@ int making_plan(struct making *m, struct err *err)
 	};
 	struct cgroup_facts facts = {.rootless = !m->rt->host.privileged};
 	char own[PATH_MAX];
-	int r = plan_make(m->config, &request, &m->rt->host, &m->arena, &m->plan, err);
+	int r = 0;
 
+	if (m->backend) {
+		r = m->backend->plan(m->config, m->options, &m->arena, &m->backends, err);
+		m->applied = &m->backends;
+	}
+	if (r == 0)
+		r = plan_make(m->applied, &request, &m->rt->host, &m->arena, &m->plan, err);
 	if (r == 0 && m->rt->cgroup_driver != CGROUP_DISABLED)
 		r = cgroup_host_probe(&m->cgroup_host, err);
 	if (r == 0 && m->cgroup_host.mount && facts.rootless) {
@@ -138,12 +164,13 @@ int making_record(struct making *m, unsigned long long start_time, struct err *e
 	if (r < 0)
 		return err_sys(err, r, "root.path: look at its mount");
 	return container_record(&m->container,
-		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*, s:s*, s:I}", "bundle",
-			m->bundle, "rootfs", m->plan.rootfs, "created", m->created, "owner", owner,
-			"pid", (int)m->pid, "startTime", (json_int_t)start_time, "terminal",
-			(int)m->config->process->terminal, "cgroup", cgroup_json(m), "intelRdt",
-			m->rdt_path, "mountNamespace", m->plan.mount_namespace, "rootfsMount",
-			(json_int_t)rootfs_mount),
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*, s:s*, s:I, s:s*}",
+			"bundle", m->bundle, "rootfs", m->plan.rootfs, "created", m->created,
+			"owner", owner, "pid", (int)m->pid, "startTime", (json_int_t)start_time,
+			"terminal", (int)m->config->process->terminal, "cgroup", cgroup_json(m),
+			"intelRdt", m->rdt_path, "mountNamespace", m->plan.mount_namespace,
+			"rootfsMount", (json_int_t)rootfs_mount, "isolation",
+			m->backend ? m->backend->name : NULL),
 		err);
 }
 
@@ -166,7 +193,7 @@ int making_reserve(struct making *m, struct err *err)
 
 int making_apply_cgroup(struct making *m, struct err *err)
 {
-	const struct spec_resources *resources = m->config->linux_.resources;
+	const struct spec_resources *resources = m->applied->linux_.resources;
 	int r = resources ? cgroup_apply_devices(m->cgroup, resources, true, err) : 0;
 
 	if (r == -EPERM && !m->rt->host.privileged) {
@@ -230,7 +257,7 @@ static int step_sockets(struct making *m, struct err *err)
 			&m->console, &m->stages_console, err);
 	if (r == 0)
 		r = parent_seccomp_socket(
-			m->config, &m->seccomp, &m->launch.user.seccomp_socket, err);
+			m->applied, &m->seccomp, &m->launch.user.seccomp_socket, err);
 	return r < 0 ? r : hooks_open_output(m->config, &m->launch.hooks_output, err);
 }
 
@@ -272,7 +299,7 @@ static void fill_launch(struct making *m)
 	l->user.activation = &m->options->activation;
 	l->user.keyring = m->options->no_new_keyring ? NULL : m->options->id;
 	l->user.setgroups_denied = m->plan.deny_setgroups;
-	l->user.seccomp = linux_->seccomp ? &m->seccomp : NULL;
+	l->user.seccomp = m->applied->linux_.seccomp ? &m->seccomp : NULL;
 }
 
 static int serve_relay(struct making *m, pid_t relay, struct err *err)
@@ -323,6 +350,14 @@ static int clone_relay(struct making *m, struct clone_args *args, struct err *er
 			 : serve_relay(m, relay, err);
 }
 
+static _Noreturn void become_init(struct making *m)
+{
+	cleanup_close(&m->sync); /* so that our death is an end of file */
+	if (m->backend)
+		m->backend->init_main(&m->launch);
+	init_main(&m->launch);
+}
+
 /*
  * A user's process that is outside of his manager's cgroups may not start one there, but the
  * manager may fetch it: so init waits for that, as it does for its id maps.
@@ -333,10 +368,8 @@ static int clone_and_attach(struct making *m, struct clone_args *args, struct er
 	args->cgroup = 0;
 	m->launch.wait_mapped = true;
 	m->pid = sys_clone3(args);
-	if (m->pid == 0) {
-		cleanup_close(&m->sync); /* so that our death is an end of file */
-		init_main(&m->launch);
-	}
+	if (m->pid == 0)
+		become_init(m);
 	if (m->pid < 0) {
 		int r = m->pid;
 
@@ -350,10 +383,8 @@ static int clone_init(struct making *m, struct clone_args *args, struct err *err
 {
 	pid_t pid = sys_clone3(args);
 
-	if (pid == 0) {
-		cleanup_close(&m->sync); /* so that our death is an end of file */
-		init_main(&m->launch);
-	}
+	if (pid == 0)
+		become_init(m);
 	if (pid == -EACCES && m->cgroup->driver == CGROUP_SYSTEMD && m->cgroup->rootless)
 		return clone_and_attach(m, args, err);
 	if (pid < 0)
@@ -573,7 +604,7 @@ static int make(struct making *m, struct err *err)
 	if (r == 0)
 		r = making_plan(m, err);
 	if (r == 0)
-		r = parent_seccomp(m->rt, m->config, &m->seccomp, err);
+		r = parent_seccomp(m->rt, m->applied, &m->seccomp, err);
 	if (r == 0 && !m->plan.sources_by_init)
 		r = mounts_open_sources(&m->plan, m->rt->procfd, &m->sources, err);
 	if (r == 0)

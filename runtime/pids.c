@@ -2,6 +2,7 @@
 /* Process: a command's own. The processes of a container. */
 #include "base/parse.h"
 #include "base/sys.h"
+#include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 
 #include <dirent.h>
@@ -63,6 +64,30 @@ static int list_by_namespace(const struct container *c, struct cgroup_pids *ret)
 	return r;
 }
 
+static int list_of_backend(const struct container *c, struct cgroup_pids *ret, struct err *err)
+{
+	struct container_processes all = {};
+	int r = container_backend(c)->processes(c, &all, err);
+
+	for (size_t i = 0; i < all.count && r == 0; i++)
+		r = add(ret, all.items[i].pid);
+	free(all.items);
+	return r;
+}
+
+int container_processes(
+	const struct runtime *rt, const char *id, struct container_processes *ret, struct err *err)
+{
+	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
+	int r = container_open(rt, id, false, &c, err);
+
+	if (r < 0)
+		return r;
+	if (!container_backend(&c))
+		return -EOPNOTSUPP;
+	return c.pidfd < 0 ? 0 : container_backend(&c)->processes(&c, ret, err);
+}
+
 int container_pids(
 	const struct runtime *rt, const char *id, struct cgroup_pids *ret, struct err *err)
 {
@@ -72,6 +97,8 @@ int container_pids(
 
 	if (r < 0)
 		return r;
+	if (container_backend(&c))
+		return c.pidfd < 0 ? 0 : list_of_backend(&c, ret, err);
 	if (c.cgroup.driver != CGROUP_DISABLED) {
 		r = container_cgroup(&c, &cgroup, err);
 		return r < 0 ? r : cgroup_list(cgroup, ret, err);

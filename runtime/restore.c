@@ -406,6 +406,9 @@ static int restore(struct restoring *s, struct err *err)
 	const char *console_socket = m->options->console_socket;
 	int r = making_read(m, err);
 
+	if (r == 0 && m->backend)
+		return err_set(
+			err, -ENOTSUP, "restore: not with isolation \"%s\"", m->backend->name);
 	if (r == 0)
 		r = making_plan(m, err);
 	if (r == 0)

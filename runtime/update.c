@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Process: a command's own. Other limits for a container that exists. */
 #include "base/log.h"
+#include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 #include "runtime/rdt.h"
 
@@ -65,17 +66,24 @@ int container_update(const struct runtime *rt, const char *id, const struct upda
 {
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
 	autocgroup struct cgroup *cgroup = NULL;
+	autoarena struct arena arena = {};
+	const struct spec_resources *resources = options->resources;
+	struct spec_resources hosts;
 	int r = container_open(rt, id, true, &c, err);
 
 	if (r == 0)
 		r = check(&c, err);
 	if (r == 0)
 		r = container_cgroup(&c, &cgroup, err);
+	if (r == 0 && container_backend(&c)) {
+		r = container_backend(&c)->update(&c, resources, &arena, &hosts, err);
+		resources = &hosts;
+	}
 	if (r < 0)
 		return r;
-	r = cgroup_apply(cgroup, options->resources, err);
+	r = cgroup_apply(cgroup, resources, err);
 	if (r == 0)
-		r = apply_devices(&c, cgroup, options->resources, err);
+		r = apply_devices(&c, cgroup, resources, err);
 	if (r == 0)
 		r = apply_rdt(&c, options, err);
 	return r < 0 ? err_add(err, "container \"%s\"", id) : 0;

@@ -112,6 +112,16 @@ int spec_process_parse(const char *name, const char *text, size_t len, struct ar
 	return parse_part(name, text, len, &spec_process_table, arena, ret_json, (void **)ret, err);
 }
 
+json_t *spec_process_json(const struct spec_process *process)
+{
+	return json_encode(process, &spec_process_table);
+}
+
+json_t *spec_resources_json(const struct spec_resources *resources)
+{
+	return json_encode(resources, &spec_resources_table);
+}
+
 int spec_resources_parse(const char *name, const char *text, size_t len, struct arena *arena,
 	json_t **ret_json, struct spec_resources **ret, struct err *err)
 {

@@ -437,6 +437,10 @@ CLEANUP_DEFINE(spec_config, struct spec_config *, spec_config_release)
 int spec_process_parse(const char *name, const char *text, size_t len, struct arena *arena,
 	json_t **ret_json, struct spec_process **ret, struct err *err);
 
+/* The way back; the caller owns it. NULL without memory, or for a text that is not UTF-8. */
+json_t *spec_process_json(const struct spec_process *process);
+json_t *spec_resources_json(const struct spec_resources *resources);
+
 /* Resources alone, as `update --resources FILE` gives them. Same rules. */
 int spec_resources_parse(const char *name, const char *text, size_t len, struct arena *arena,
 	json_t **ret_json, struct spec_resources **ret, struct err *err);
@@ -448,7 +452,7 @@ int spec_mounts_parse(const char *name, const char *text, size_t len, struct are
 /* The namespace of TYPE (CLONE_NEW…) that CONFIG asks for, or NULL: the runtime's own is used. */
 const struct spec_namespace *spec_find_namespace(const struct spec_config *config, int type);
 /* What the annotation org.brig.isolation may ask for; spec_isolation_names has the words. */
-enum spec_isolation { SPEC_ISOLATION_CONTAINER };
+enum spec_isolation { SPEC_ISOLATION_CONTAINER, SPEC_ISOLATION_VM };
 
 /* The annotation KEY, or NULL. */
 const char *spec_annotation(const struct spec_config *config, const char *key);

@@ -3,6 +3,7 @@
 #include "spec/tables.h"
 
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ACCESS_ALL = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE };
@@ -30,6 +31,21 @@ static int parse_access(const json_t *value, void *out, const struct json_contex
 	}
 	*(unsigned int *)out = access ? access : ACCESS_ALL;
 	return 0;
+}
+
+static json_t *encode_access(const void *in)
+{
+	unsigned int access = *(const unsigned int *)in;
+	char text[4];
+
+	snprintf(text, sizeof(text), "%s%s%s", access & BPF_DEVCG_ACC_READ ? "r" : "",
+		access & BPF_DEVCG_ACC_WRITE ? "w" : "", access & BPF_DEVCG_ACC_MKNOD ? "m" : "");
+	return json_string(text);
+}
+
+static json_t *encode_rule_type(const void *in)
+{
+	return json_stringn(in, 1);
 }
 
 static int parse_rule_type(const json_t *value, void *out, const struct json_context *ctx)
@@ -60,10 +76,12 @@ static int finish_device_rule(void *out, const struct json_context *ctx)
 
 static const struct json_rule device_rule_rules[] = {
 	{"allow", JSON_BOOL, .required = true, JSON_AT(spec_device_rule, allow)},
-	{"type", JSON_PARSE, JSON_AT(spec_device_rule, type), .parse = parse_rule_type},
+	{"type", JSON_PARSE, JSON_AT(spec_device_rule, type), .parse = parse_rule_type,
+		.encode = encode_rule_type},
 	{"major", JSON_I64, JSON_AT(spec_device_rule, major)},
 	{"minor", JSON_I64, JSON_AT(spec_device_rule, minor)},
-	{"access", JSON_PARSE, JSON_AT(spec_device_rule, access), .parse = parse_access},
+	{"access", JSON_PARSE, JSON_AT(spec_device_rule, access), .parse = parse_access,
+		.encode = encode_access},
 	{},
 };
 

@@ -49,11 +49,14 @@ static json_t *state_of(const struct container *c, struct err *err)
 {
 	autospec struct spec_config *config = NULL;
 	enum container_status status = container_status(c);
+	char reason[512];
 	json_t *state;
 
 	if (container_config(c, &config, err) < 0)
 		return NULL;
 	state = container_state_json(c, config, status, status == CONTAINER_STOPPED ? 0 : c->pid);
+	if (state && status == CONTAINER_STOPPED && container_reason(c, reason, sizeof(reason)) > 0)
+		json_object_set_new(state, "reason", json_string(reason));
 	/* The specification leaves pid out when there is none; engines want to see 0. */
 	if (state && !json_object_get(state, "pid"))
 		json_object_set_new(state, "pid", json_integer(0));
@@ -157,14 +160,38 @@ int oci_list(const struct invocation *inv, struct err *err)
 
 /* ---- ps ---- */
 
+/* Of a virtual machine, whose processes ps(1) does not see. */
+static int print_processes(
+	const struct invocation *inv, const struct container_processes *all, struct err *err)
+{
+	if (inv->arg_count > 1)
+		return err_set(err, -EINVAL,
+			"ps: a virtual machine's processes are listed without options of ps(1)");
+	printf("%10s %10s %10s CMD\n", "UID", "PID", "PPID");
+	for (size_t i = 0; i < all->count; i++)
+		printf("%10u %10d %10d %s\n", all->items[i].uid, all->items[i].pid,
+			all->items[i].ppid, all->items[i].command);
+	return 0;
+}
+
 int oci_ps(const struct invocation *inv, struct err *err)
 {
 	const struct oci_list_values *values = inv->options;
 	autoruntime struct runtime rt = {.rootfd = -1, .procfd = -1};
 	autojson json_t *list = NULL;
+	struct container_processes processes = {};
 	struct cgroup_pids pids = {};
 	int r = oci_open_runtime(inv, &rt, err);
 
+	if (r == 0 && values->format != OCI_JSON) {
+		r = container_processes(&rt, inv->args[0], &processes, err);
+		if (r == 0)
+			r = print_processes(inv, &processes, err);
+		free(processes.items);
+		if (r != -EOPNOTSUPP)
+			return r;
+		r = 0;
+	}
 	if (r == 0)
 		r = container_pids(&rt, inv->args[0], &pids, err);
 	if (r < 0)

@@ -130,6 +130,15 @@ oci_cleanup() {
 
 trap oci_cleanup EXIT
 
+# The same tests with virtual machines: by the name that asks for them.
+if [ "${BRIG_TEST_ISOLATED-}" = vm ]; then
+	export BRIG_TEST_PATIENCE=120 BRIG_LIBEXEC=$BRIG_BUILD/runtime/microvm
+	mount -t tmpfs tmpfs /boot
+	ln -s "${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz" "/boot/vmlinuz-$(uname -r)"
+	ln -s "$BRIG_OCI" "$TEST_DIR/brig-oci-vm"
+	export BRIG_OCI=$TEST_DIR/brig-oci-vm
+fi
+
 # A field of /proc/PID/status of the container's first process.
 proc_status() {
 	awk -v key="$2:" '$1 == key { $1 = ""; sub(/^[ \t]+/, ""); print }' "/proc/$1/status"

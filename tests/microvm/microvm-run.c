@@ -25,6 +25,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 
 enum { FDS_MAX = 32, FILES_MAX = 8, READY_TIMEOUT_MS = 280000 };
@@ -41,8 +42,8 @@ struct options {
 };
 
 struct vm {
-	struct link link;
-	int control, pidfd;
+	struct link ready;
+	int dirfd, control, pidfd;
 	pid_t pid;
 	char folder[64];
 };
@@ -68,6 +69,8 @@ static int open_initramfs(const struct options *o, struct err *err)
 	return initramfs_open(&options, cache, err);
 }
 
+static const char listener_name[] = "vsock";
+
 static int listen_at(struct vm *vm)
 {
 	int fd = sys_socket_unix(SOCK_STREAM), r;
@@ -75,9 +78,8 @@ static int listen_at(struct vm *vm)
 	strcpy(vm->folder, "/tmp/microvm-run.XXXXXX");
 	if (!mkdtemp(vm->folder))
 		return -errno;
-	vm->link.dirfd = sys_openat(AT_FDCWD, vm->folder, O_RDONLY | O_DIRECTORY, 0);
-	vm->link.listener = "vsock";
-	r = sys_bind_unix(fd, vm->link.dirfd, vm->link.listener);
+	vm->dirfd = sys_openat(AT_FDCWD, vm->folder, O_RDONLY | O_DIRECTORY, 0);
+	r = sys_bind_unix(fd, vm->dirfd, listener_name);
 	if (r == 0)
 		r = sys_listen(fd, 64);
 	return r < 0 ? r : fd;
@@ -119,7 +121,7 @@ static int start(struct options *o, struct vm *vm, struct err *err)
 		o->serial ? "console=ttyS0 reboot=k panic=-1 random.trust_cpu=on"
 			  : "quiet reboot=k panic=-1 random.trust_cpu=on",
 		"rng", 1, "vsock", "cid", 3, "listener", listener, "ports", "port",
-		PROTO_CONTROL_PORT, "fd", agent[1]);
+		PROTO_READY_PORT, "fd", agent[1]);
 	if (o->serial)
 		json_object_set_new(plan, "serial", json_integer(keep(o, sys_dup(2))));
 	if (o->folder && share_folder(o, plan, err) < 0)
@@ -131,7 +133,7 @@ static int start(struct options *o, struct vm *vm, struct err *err)
 		.vmm = o->vmm, .plan = plan, .fds = o->fds, .fd_count = o->fd_count, .log = 2};
 	r = launch_vmm(&launch, &vm->pidfd, err);
 	vm->pid = r;
-	vm->link.control = agent[0];
+	vm->ready.fd = agent[0];
 	vm->control = control[0];
 	for (size_t i = 0; i < o->fd_count; i++)
 		close(o->fds[i]);
@@ -186,33 +188,63 @@ static bool pass(int from, int to)
 	return n > 0 && fd_write_all(to, buf, (size_t)n) == 0;
 }
 
+/* A connection into the guest: a session, or a stream of the process ID. */
+static int dial(const struct vm *vm, uint32_t what, uint32_t id, struct err *err)
+{
+	int fd = link_connect(vm->dirfd, listener_name, err), r = fd;
+
+	if (fd >= 0)
+		r = link_greet(fd, what, id, err);
+	return r < 0 ? r : fd;
+}
+
+static int request_start(struct vm *vm, const struct options *o, struct link *session, uint32_t id,
+	int streams[4], struct err *err)
+{
+	const uint32_t wanted =
+		o->terminal ? PROTO_TERMINAL : PROTO_STDIN | PROTO_STDOUT | PROTO_STDERR;
+	struct proto_start start = {.id = id, .streams = wanted, .rows = 24, .columns = 80};
+	autojson json_t *process = json_pack("{s:[], s:[s,s,s], s:s, s:b}", "args", "env",
+		"PATH=/bin", "HOME=/", "TERM=dumb", "cwd", "/", "terminal", (int)o->terminal);
+	autobuf struct buf text = {};
+	struct link_message answer;
+	int r = session->fd = dial(vm, PROTO_SESSION, 0, err);
+
+	for (int i = 0; i < 4 && r >= 0; i++)
+		r = wanted & 1U << i ? streams[i] = dial(vm, 1U << i, id, err) : 0;
+	for (char **arg = o->command; *arg; arg++)
+		json_array_append_new(json_object_get(process, "args"), json_string(*arg));
+	if (r < 0 || json_write(process, JSON_COMPACT, &text) < 0)
+		return err->code ? err->code : -ENOMEM;
+	const struct iovec parts[] = {{&start, sizeof(start)}, {text.data, text.len}};
+
+	r = link_send(session, PROTO_RUN, parts, 2, err);
+	return r < 0 ? r : link_answer(session, &answer, err);
+}
+
 static int run_command(
 	struct vm *vm, const struct options *o, uint32_t id, int *ret, struct err *err)
 {
-	static const char *const envp[] = {"PATH=/bin", "HOME=/", "TERM=dumb", NULL};
-	struct link_process process = {
-		.id = id,
-		.streams = o->terminal ? PROTO_TERMINAL : PROTO_STDIN | PROTO_STDOUT | PROTO_STDERR,
-		.cwd = "/",
-		.argv = (const char *const *)o->command,
-		.envp = envp,
-		.rows = 24,
-		.columns = 80,
-	};
-	struct link_event event = {};
-	int fds[4], r = link_start(&vm->link, &process, fds, err);
-	bool exited = false;
+	struct link session = {.fd = -1};
+	struct link_message message = {};
+	int fds[4] = {-1, -1, -1, -1}, r = request_start(vm, o, &session, id, fds, err);
+	bool exited = false, reading = true;
 
 	if (r < 0)
 		return r;
 	int out = o->terminal ? fds[3] : fds[1], in = o->terminal ? fds[3] : fds[0],
 	    errors = fds[2];
-	bool reading = true;
 
 	while (!exited || out >= 0 || errors >= 0) {
-		struct pollfd p[4] = {{exited ? -1 : vm->link.control, POLLIN, 0}, {out, POLLIN, 0},
+		struct pollfd p[4] = {{exited ? -1 : session.fd, POLLIN, 0}, {out, POLLIN, 0},
 			{errors, POLLIN, 0}, {reading ? 0 : -1, POLLIN, 0}};
 
+		r = link_next(&session, &message);
+		if (r < 0)
+			return err_sys(err, r, "guest agent");
+		exited |= r > 0 && message.type == PROTO_EXITED;
+		if (r > 0)
+			continue;
 		sys_poll(p, 4, -1);
 		if (p[1].revents && !pass(out, 1))
 			out = -1;
@@ -223,19 +255,14 @@ static int run_command(
 			if (!o->terminal)
 				shutdown(in, SHUT_WR);
 		}
-		if (!p[0].revents)
-			continue;
-		r = link_next(&vm->link, &event, err);
-		if (r < 0)
-			return r;
-		if (event.type == PROTO_FAILED)
-			return err_sys(err, event.failed.error, "%s", event.failed.step);
-		exited = event.type == PROTO_EXITED;
+		if (p[0].revents && (r = link_read(&session)) < 0)
+			return err_sys(err, r, "guest agent");
 	}
 	for (int i = 0; i < 4; i++)
 		cleanup_close(fds + i);
-	*ret = WIFEXITED(event.exited.status) ? WEXITSTATUS(event.exited.status)
-					      : 128 + WTERMSIG(event.exited.status);
+	link_close(&session);
+	*ret = WIFEXITED(message.exited.status) ? WEXITSTATUS(message.exited.status)
+						: 128 + WTERMSIG(message.exited.status);
 	return 0;
 }
 
@@ -247,7 +274,7 @@ static int run(struct options *o, struct vm *vm, int *ret, struct err *err)
 	int status, r = start(o, vm, err);
 
 	if (r == 0)
-		r = link_wait_ready(&vm->link, READY_TIMEOUT_MS, &ready, err);
+		r = link_wait_ready(&vm->ready, READY_TIMEOUT_MS, &ready, err);
 	if (r < 0)
 		return r;
 	ask(vm, CONTROL_STATS, 0, &reply);
@@ -263,7 +290,7 @@ static int run(struct options *o, struct vm *vm, int *ret, struct err *err)
 		r = run_command(vm, o, (uint32_t)i + 1, ret, err);
 	if (r < 0)
 		return r;
-	r = link_power_off(&vm->link, err);
+	cleanup_close(&vm->ready.fd); /* the agent switches off when its host has gone */
 	sys_waitpid(vm->pid, &status, 0);
 	if (status != 0)
 		return err_set(err, -EIO, "brig-vmm ended with status %#x", status);
@@ -278,7 +305,7 @@ static void clean_up(struct vm *vm)
 		sys_waitpid(vm->pid, NULL, 0);
 	}
 	if (vm->folder[0]) {
-		sys_unlinkat(vm->link.dirfd, vm->link.listener, 0);
+		sys_unlinkat(vm->dirfd, listener_name, 0);
 		rmdir(vm->folder);
 	}
 }
@@ -297,7 +324,7 @@ static int add_file(struct options *o, const char *path)
 int main(int argc, char **argv)
 {
 	struct options o = {.memory = 256, .vcpus = 1, .repeat = 1, .merge = "{}", .cache = "/tmp"};
-	struct vm vm = {.control = -1, .pidfd = -1};
+	struct vm vm = {.ready = {.fd = -1}, .control = -1, .pidfd = -1};
 	struct err err = {};
 	int option, r, status = 125;
 

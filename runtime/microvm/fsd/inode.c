@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* #syscalls:fsd openat newfstatat close */
+/* #syscalls:fsd openat newfstatat statx close */
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "runtime/microvm/fsd/fsd.h"
@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/sysmacros.h>
 
 enum { ROOT = 0, NODE_OF_ROOT = 1, TIMEOUT_SECONDS = 1 };
 
@@ -17,10 +18,38 @@ static int32_t *bucket_of(struct fsd *fsd, dev_t dev, ino_t ino)
 	return fsd->buckets + (h >> 48);
 }
 
+/* Which file FD is, and through which mount. */
+static int identify(int fd, struct stat *ret, uint64_t *ret_mount)
+{
+	struct statx s;
+	int r = sys_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &s);
+
+	if (r < 0)
+		return r;
+	*ret = (struct stat){
+		.st_dev = makedev(s.stx_dev_major, s.stx_dev_minor),
+		.st_ino = s.stx_ino,
+		.st_mode = s.stx_mode,
+		.st_nlink = s.stx_nlink,
+		.st_uid = s.stx_uid,
+		.st_gid = s.stx_gid,
+		.st_rdev = makedev(s.stx_rdev_major, s.stx_rdev_minor),
+		.st_size = (off_t)s.stx_size,
+		.st_blksize = s.stx_blksize,
+		.st_blocks = (blkcnt_t)s.stx_blocks,
+		.st_atim = {s.stx_atime.tv_sec, s.stx_atime.tv_nsec},
+		.st_mtim = {s.stx_mtime.tv_sec, s.stx_mtime.tv_nsec},
+		.st_ctim = {s.stx_ctime.tv_sec, s.stx_ctime.tv_nsec},
+	};
+	*ret_mount = s.stx_mask & STATX_MNT_ID ? s.stx_mnt_id : 0;
+	return 0;
+}
+
 int fsd_open(struct fsd *fsd, int root, int proc, bool read_only, struct err *err)
 {
-	struct stat st;
-	int r = sys_fstatat(root, "", &st, AT_EMPTY_PATH);
+	struct stat st = {};
+	uint64_t mount = 0;
+	int r = identify(root, &st, &mount);
 
 	*fsd = (struct fsd){
 		.proc = proc, .read_only = read_only, .free_inode = -1, .free_handle = -1};
@@ -30,8 +59,12 @@ int fsd_open(struct fsd *fsd, int root, int proc, bool read_only, struct err *er
 	fsd->handles = calloc(FSD_HANDLES_MAX, sizeof(*fsd->handles));
 	if (!fsd->inodes || !fsd->handles)
 		return err_sys(err, -ENOMEM, "file server");
-	fsd->inodes[ROOT] = (struct inode){
-		.fd = root, .type = S_IFDIR, .dev = st.st_dev, .ino = st.st_ino, .lookups = 1};
+	fsd->inodes[ROOT] = (struct inode){.fd = root,
+		.type = S_IFDIR,
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+		.mount = mount,
+		.lookups = 1};
 	*bucket_of(fsd, st.st_dev, st.st_ino) = ROOT + 1;
 	fsd->inode_count = 1;
 	return 0;
@@ -91,14 +124,14 @@ static struct inode *inode_take(struct fsd *fsd)
 }
 
 /* The inode of FD, which is taken over: a file that is known keeps its node. */
-static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st)
+static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st, uint64_t mount)
 {
 	int32_t *bucket = bucket_of(fsd, st->st_dev, st->st_ino);
 	struct inode *inode;
 
 	for (int32_t i = *bucket; i > 0; i = inode->next) {
 		inode = fsd->inodes + (i - 1);
-		if (inode->dev == st->st_dev && inode->ino == st->st_ino) {
+		if (inode->dev == st->st_dev && inode->ino == st->st_ino && inode->mount == mount) {
 			close(fd);
 			return inode;
 		}
@@ -112,6 +145,7 @@ static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st)
 		.type = st->st_mode & S_IFMT,
 		.dev = st->st_dev,
 		.ino = st->st_ino,
+		.mount = mount,
 		.generation = inode->generation + 1,
 		.next = *bucket};
 	*bucket = (int32_t)(inode - fsd->inodes) + 1;
@@ -124,15 +158,16 @@ int inode_lookup(
 	int fd = sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0), r;
 	struct inode *inode;
 	struct stat st;
+	uint64_t mount;
 
 	if (fd < 0)
 		return fd;
-	r = sys_fstatat(fd, "", &st, AT_EMPTY_PATH);
+	r = identify(fd, &st, &mount);
 	if (r < 0) {
 		close(fd);
 		return r;
 	}
-	inode = inode_of(fsd, fd, &st);
+	inode = inode_of(fsd, fd, &st, mount);
 	if (!inode)
 		return -ENFILE;
 	inode->lookups++;

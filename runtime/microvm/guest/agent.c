@@ -1,59 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/microvm/guest/guest.h"
 
 #include <fcntl.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 
 enum {
-	STREAMS_MAX = 4, /* stdin, stdout, stderr, terminal: bit numbers of PROTO_STDIN … */
-	RELAYS_MAX = 4 * PROTO_PROCESSES_MAX,
-	GREETINGS_MAX = 64, /* connections whose struct proto_stream is awaited */
+	SESSIONS_MAX = 96,
+	JOBS_MAX = 96,
+	GREETINGS_MAX = 64, /* connections whose struct proto_hello is awaited */
+	POLLED_MAX = 3 + SESSIONS_MAX + JOBS_MAX + GREETINGS_MAX +
+		     2 * PROTO_STREAMS * PROTO_PROCESSES_MAX,
 };
 
-struct process {
-	uint32_t id; /* 0: not in use */
-	pid_t pid;   /* 0: not started yet */
-	int streams[STREAMS_MAX];
-	int terminal;              /* our end, for window sizes; −1 without one */
-	struct proto_start *start; /* with its strings, until it is started; then NULL */
-	uint32_t start_len;
+/* A request that is being carried out, and one that waits for the streams of its process. */
+struct job {
+	int report;  /* −1: not in use, or waiting */
+	int session; /* −1: has gone */
+	enum proto_type type;
+	uint32_t id; /* of the process that it starts, or 0 */
+	uint8_t *request;
+	uint32_t len;
+	struct buf reply; /* what came so far */
 };
 
 struct agent {
-	int control, listener, signals;
+	int ready, listener, signals;
+	int files; /* where the host's files are mounted, or −1 */
 	bool stop;
-	struct process processes[PROTO_PROCESSES_MAX];
-	struct relay relays[RELAYS_MAX];
+	struct runtime rt;
+	char *container; /* its id, or NULL */
+	struct processes processes;
+	int sessions[SESSIONS_MAX];
 	int greetings[GREETINGS_MAX];
+	struct job jobs[JOBS_MAX];
 };
-
-/* --- frames --- */
-
-static int send_frame(struct agent *a, uint32_t type, const void *payload, uint32_t len)
-{
-	uint8_t message[sizeof(struct proto_frame) + 64];
-	struct proto_frame frame = {.type = type, .len = len};
-
-	memcpy(message, &frame, sizeof(frame));
-	memcpy(message + sizeof(frame), payload, len); /* all of the guest's are small */
-	return fd_write_all(a->control, message, sizeof(frame) + len);
-}
-
-static void send_failed(struct agent *a, uint32_t id, int error, const char *step)
-{
-	struct proto_failed failed = {.id = id, .error = error};
-
-	snprintf(failed.step, sizeof(failed.step), "%s", step);
-	send_frame(a, PROTO_FAILED, &failed, sizeof(failed));
-}
 
 static int read_exactly(int fd, void *buf, size_t len)
 {
@@ -69,259 +56,367 @@ static int read_exactly(int fd, void *buf, size_t len)
 	return 0;
 }
 
-/* --- processes --- */
+/* --- replies --- */
 
-static struct process *process_find(struct agent *a, uint32_t id)
+static void send_frame(
+	struct agent *a, int session, uint32_t type, const void *payload, uint32_t len)
 {
-	for (int i = 0; i < PROTO_PROCESSES_MAX; i++) {
-		if (a->processes[i].id == id)
-			return a->processes + i;
-	}
-	return NULL;
+	const struct proto_frame frame = {.type = type, .len = len};
+	autobuf struct buf message = {};
+
+	if (session < 0 || a->sessions[session] < 0)
+		return;
+	buf_add(&message, &frame, sizeof(frame));
+	buf_add(&message, payload, len);
+	if (!message.failed) /* who has gone hears nothing */
+		(void)!fd_write_all(a->sessions[session], message.data, message.len);
 }
 
-/* The process ID, a new one when there is none. ID 0 is nobody's. */
-static struct process *process_get(struct agent *a, uint32_t id)
+static void send_failed(struct agent *a, int session, int error, const char *text)
 {
-	struct process *p = id ? process_find(a, id) : NULL;
+	struct proto_failed failed = {.error = error};
 
-	if (p || !id)
-		return p;
-	p = process_find(a, 0);
+	snprintf(failed.text, sizeof(failed.text), "%s", text);
+	send_frame(a, session, PROTO_FAILED, &failed, sizeof(failed));
+}
+
+/* --- jobs --- */
+
+static bool job_is_free(const struct job *job)
+{
+	return job->report < 0 && !job->request;
+}
+
+static void job_free(struct job *job)
+{
+	cleanup_close(&job->report);
+	cleanup_free(&job->request);
+	buf_free(&job->reply);
+	*job = (struct job){.report = -1, .session = -1};
+}
+
+static const struct {
+	size_t fixed; /* what stands before .data of the job's request */
+	bool starts;
+} kinds[] = {
+	[PROTO_CREATE] = {sizeof(struct proto_start), true},
+	[PROTO_EXEC] = {sizeof(struct proto_start), true},
+	[PROTO_RUN] = {sizeof(struct proto_start), true},
+	[PROTO_START] = {0, false},
+	[PROTO_SIGNAL] = {0, false},
+	[PROTO_UPDATE] = {0, false},
+	[PROTO_STATS] = {0, false},
+	[PROTO_PROCESSES] = {0, false},
+};
+
+static void job_fail(struct agent *a, struct job *job, int error, const char *text)
+{
+	struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
+
+	send_failed(a, job->session, error, text);
 	if (p)
-		*p = (struct process){.id = id, .streams = {-1, -1, -1, -1}, .terminal = -1};
-	return p;
+		process_free(p);
+	job_free(job);
 }
 
-static void process_free(struct process *p)
-{
-	for (int i = 0; i < STREAMS_MAX; i++)
-		cleanup_close(p->streams + i);
-	cleanup_close(&p->terminal);
-	cleanup_free(&p->start);
-	p->id = 0;
-}
+/* --- sessions --- */
 
-/* Counted strings behind a struct proto_start. */
-static int read_strings(char **at, const char *end, char **ret, uint32_t count)
+static void session_close(struct agent *a, int session)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		char *nul = memchr(*at, 0, (size_t)(end - *at));
+	cleanup_close(a->sessions + session);
+	for (size_t i = 0; i < ARRAY_LEN(a->jobs); i++) {
+		struct job *job = a->jobs + i;
 
-		if (!nul)
-			return -EBADMSG;
-		ret[i] = *at;
-		*at = nul + 1;
+		if (job->session != session)
+			continue;
+		job->session = -1;
+		if (job->request) /* nobody will send the streams that it waits for */
+			job_fail(a, job, -EPIPE, "");
 	}
-	ret[count] = NULL;
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(a->processes.items); i++)
+		if (a->processes.items[i].session == session)
+			a->processes.items[i].session = -1;
 }
 
-/* Takes over both descriptors. */
-static int add_relay(struct agent *a, int from, int to)
+/* --- jobs, on their way --- */
+
+static void job_go(struct agent *a, struct job *job)
 {
-	for (int i = 0; i < RELAYS_MAX && from >= 0 && to >= 0; i++) {
-		if (a->relays[i].from < 0 && a->relays[i].to < 0)
-			return relay_start(a->relays + i, from, to);
-	}
-	cleanup_close(&from);
-	cleanup_close(&to);
-	return -EMFILE;
-}
-
-/* A pipe between the stream I and the new process; *RET_FD is the process's end. */
-static int open_pipe(struct agent *a, struct process *p, int i, int *ret_fd)
-{
-	int fds[2], r;
-
-	if (p->streams[i] < 0)
-		return *ret_fd = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-	r = sys_pipe(fds);
-	if (r < 0)
-		return r;
-	*ret_fd = fds[i ? 1 : 0];
-	return i ? add_relay(a, fds[0], take_fd(p->streams + i))
-		 : add_relay(a, take_fd(p->streams + i), fds[1]);
-}
-
-static int open_terminal(struct agent *a, struct process *p, int *ret_fd)
-{
-	struct winsize size = {.ws_row = p->start->rows, .ws_col = p->start->columns};
-	int sock = take_fd(p->streams + 3), r;
-
-	if (openpty(&p->terminal, ret_fd, NULL, NULL, &size) < 0) {
-		cleanup_close(&sock);
-		return -errno;
-	}
-	sys_set_cloexec(p->terminal, true);
-	r = add_relay(a, sys_dup(sock), sys_dup(p->terminal));
-	return r < 0 ? r : add_relay(a, sys_dup(p->terminal), sock);
-}
-
-static int open_streams(struct agent *a, struct process *p, int fds[3])
-{
+	struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
+	struct stdio stdio = {.fds = {-1, -1, -1}};
+	struct job_request q = {
+		.type = job->type,
+		.container = a->container,
+		.data = job->request + kinds[job->type].fixed,
+		.len = job->len - kinds[job->type].fixed,
+		.stdio = &stdio,
+	};
+	char console[64];
 	int r = 0;
 
-	if (p->start->streams & PROTO_TERMINAL) {
-		r = open_terminal(a, p, fds);
-		if (r >= 0)
-			r = fds[1] = sys_dup(fds[0]);
-		return r < 0 ? r : (fds[2] = sys_dup(fds[0]));
+	if (p) {
+		q.start = &p->start;
+		r = job->type == PROTO_RUN ? process_open_plain_stdio(&a->processes, p, &stdio)
+					   : process_open_stdio(&a->processes, p, &stdio);
+		process_console_path(p, console, sizeof(console));
+		q.console = p->console >= 0 ? console : NULL;
 	}
-	for (int i = 0; i < 3 && r >= 0; i++)
-		r = open_pipe(a, p, i, fds + i);
-	return r;
-}
-
-static pid_t launch(struct agent *a, struct process *p, char *step, size_t size)
-{
-	char *strings = (char *)(p->start + 1), *end = (char *)p->start + p->start_len, *cwd[2];
-	char *argv[PROTO_STRINGS_MAX + 1], *envp[PROTO_STRINGS_MAX + 1];
-	autoclose int in = -1, out = -1, errors = -1;
-	struct process_start start = {
-		.cwd = "/",
-		.argv = argv,
-		.envp = envp,
-		.uid = p->start->uid,
-		.gid = p->start->gid,
-		.fds = {-1, -1, -1},
-		.terminal = p->start->streams & PROTO_TERMINAL,
-	};
-	int r;
-
-	snprintf(step, size, "arguments");
-	if (!p->start->arguments || p->start->arguments > PROTO_STRINGS_MAX ||
-		p->start->variables > PROTO_STRINGS_MAX)
-		return -EINVAL;
-	r = read_strings(&strings, end, cwd, 1);
 	if (r == 0)
-		r = read_strings(&strings, end, argv, p->start->arguments);
-	if (r == 0)
-		r = read_strings(&strings, end, envp, p->start->variables);
+		r = job->report = job_start(&a->rt, &q);
+	for (int i = 0; i < 3; i++)
+		cleanup_close(stdio.fds + i);
+	if (r >= 0 && fcntl(job->report, F_SETFL, O_NONBLOCK) < 0)
+		r = -errno;
 	if (r < 0)
-		return r;
-	start.cwd = cwd[0];
-	snprintf(step, size, "standard streams");
-	r = open_streams(a, p, start.fds);
-	in = start.fds[0], out = start.fds[1], errors = start.fds[2];
-	return r < 0 ? r : process_start(&start, step, size);
+		job_fail(a, job, r, "the guest cannot start a process");
+	else
+		cleanup_free(&job->request);
 }
 
-/* Starts P when its START and all its streams are there. */
-static void process_try(struct agent *a, struct process *p)
+/* Where the process's streams are all there, or it needs none. */
+static void job_try(struct agent *a, struct job *job)
 {
-	struct proto_started started;
-	char step[32];
-	pid_t pid;
+	const struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
 
-	if (!p->start)
-		return;
-	for (int i = 0; i < STREAMS_MAX; i++) {
-		if (p->start->streams & 1U << i && p->streams[i] < 0)
-			return;
-	}
-	pid = launch(a, p, step, sizeof(step));
-	if (pid < 0) {
-		send_failed(a, p->id, pid, step);
-		process_free(p);
-		return;
-	}
-	cleanup_free(&p->start);
-	p->pid = pid;
-	started = (struct proto_started){.id = p->id, .pid = pid};
-	send_frame(a, PROTO_STARTED, &started, sizeof(started));
+	if (!p || process_has_streams(p))
+		job_go(a, job);
 }
 
-/* Everybody's orphans end up here too. */
+/* Who is known to the host by a process of its own. */
+static void name_processes(struct agent *a, struct proto_process *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct process *p = process_of_pid(&a->processes, (pid_t)list[i].pid);
+
+		list[i].id = p ? p->id : 0;
+	}
+}
+
+static void job_done(struct agent *a, struct job *job, const struct job_report *report)
+{
+	struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
+	char *data = job->reply.data + sizeof(*report);
+	int r = 0;
+
+	if (report->error < 0) {
+		job_fail(a, job, report->error, report->text);
+		return;
+	}
+	if (p) {
+		p->pid = report->pid;
+		p->is_init = job->type == PROTO_CREATE;
+		r = process_take_terminal(&a->processes, p);
+	}
+	if (r < 0) {
+		job_fail(a, job, r, "the guest cannot take the terminal");
+		return;
+	}
+	if (job->type == PROTO_PROCESSES)
+		name_processes(a, (struct proto_process *)(void *)data,
+			report->len / sizeof(struct proto_process));
+	send_frame(a, job->session, PROTO_DONE, data, report->len);
+	job_free(job);
+}
+
+/* Takes what its child has reported; acts when that is all. */
+static void job_read(struct agent *a, struct job *job)
+{
+	struct job_report report;
+	char buffer[4096];
+	ssize_t n;
+
+	while ((n = sys_read(job->report, buffer, sizeof(buffer))) > 0)
+		buf_add(&job->reply, buffer, (size_t)n);
+	if (job->reply.len >= sizeof(report)) {
+		memcpy(&report, job->reply.data, sizeof(report));
+		if (job->reply.len >= sizeof(report) + report.len) {
+			job_done(a, job, &report);
+			return;
+		}
+	}
+	if (n != -EAGAIN)
+		job_fail(a, job, -EIO, "the guest's process ended before its report");
+}
+
+static void jobs_read(struct agent *a)
+{
+	for (size_t i = 0; i < ARRAY_LEN(a->jobs); i++)
+		if (a->jobs[i].report >= 0)
+			job_read(a, a->jobs + i);
+}
+
+/* --- ended processes --- */
+
+static void process_ended(struct agent *a, struct process *p, int status)
+{
+	struct proto_exited exited = {.id = p->id, .status = status};
+
+	process_written(p, exited.written);
+	/* Then the host may pull the plug. */
+	if (p->is_init && a->files >= 0)
+		(void)!syncfs(a->files);
+	send_frame(a, p->session, PROTO_EXITED, &exited, sizeof(exited));
+	process_free(p);
+}
+
+/*
+ * Everybody's orphans end up here too. A process can only be ours once the child that started it
+ * has ended, so by then that one's report is there.
+ */
 static void reap(struct agent *a)
 {
-	int status;
-	pid_t pid;
+	siginfo_t info = {};
 
-	while ((pid = sys_waitpid(-1, &status, WNOHANG)) > 0) {
-		for (int i = 0; i < PROTO_PROCESSES_MAX; i++) {
-			struct process *p = a->processes + i;
-			struct proto_exited exited = {.id = p->id, .status = status};
+	while (sys_waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
+		struct process *p;
+		int status;
 
-			if (!p->id || p->pid != pid)
-				continue;
-			send_frame(a, PROTO_EXITED, &exited, sizeof(exited));
-			process_free(p);
-		}
+		jobs_read(a);
+		if (sys_waitpid(info.si_pid, &status, WNOHANG) <= 0)
+			return;
+		p = process_of_pid(&a->processes, info.si_pid);
+		if (p)
+			process_ended(a, p, status);
+		info.si_pid = 0;
 	}
 }
 
 /* --- requests --- */
 
-/* Takes over START. */
-static void handle_start(struct agent *a, struct proto_start *start, uint32_t len)
+static struct job *job_new(struct agent *a, int session, uint32_t type)
 {
-	struct process *p = process_get(a, start->id);
+	for (size_t i = 0; i < ARRAY_LEN(a->jobs); i++) {
+		struct job *job = a->jobs + i;
 
-	if (!p || p->pid || p->start) {
-		send_failed(a, start->id, p ? -EEXIST : -EAGAIN, "process table");
-		free(start);
-		return;
+		if (!job_is_free(job))
+			continue;
+		job->session = session;
+		job->type = (enum proto_type)type;
+		return job;
 	}
-	p->start = start;
-	p->start_len = len;
-	process_try(a, p);
+	return NULL;
 }
 
-static void handle_signal(struct agent *a, const struct proto_signal *signal)
+static int take_start(struct agent *a, struct job *job)
 {
-	struct process *p = process_find(a, signal->id);
+	struct process *p;
+	struct proto_start start;
 
-	if (p && p->id && p->pid > 0)
-		sys_kill(p->pid, signal->signal);
-}
-
-static void handle_resize(struct agent *a, const struct proto_resize *resize)
-{
-	struct process *p = process_find(a, resize->id);
-	struct winsize size = {.ws_row = resize->rows, .ws_col = resize->columns};
-
-	if (p && p->id && p->terminal >= 0)
-		ioctl(p->terminal, TIOCSWINSZ, &size);
-}
-
-static int handle_frame(struct agent *a)
-{
-	static const uint32_t at_least[] = {
-		[PROTO_START] = sizeof(struct proto_start),
-		[PROTO_SIGNAL] = sizeof(struct proto_signal),
-		[PROTO_RESIZE] = sizeof(struct proto_resize),
-		[PROTO_POWER_OFF] = 0,
-	};
-	autofree void *payload = NULL;
-	struct proto_frame frame;
-	int r = read_exactly(a->control, &frame, sizeof(frame));
-
-	if (r < 0)
-		return r;
-	if (frame.type >= ARRAY_LEN(at_least) || frame.type < PROTO_START ||
-		frame.len > PROTO_PAYLOAD_MAX || frame.len < at_least[frame.type])
+	if (job->len < sizeof(start))
 		return -EBADMSG;
-	payload = malloc(frame.len + 1);
-	if (!payload)
-		return -ENOMEM;
-	r = read_exactly(a->control, payload, frame.len);
-	if (r < 0)
-		return r;
-	if (frame.type == PROTO_START)
-		handle_start(a, take_ptr(payload), frame.len);
-	else if (frame.type == PROTO_SIGNAL)
-		handle_signal(a, payload);
-	else if (frame.type == PROTO_RESIZE)
-		handle_resize(a, payload);
-	else
-		a->stop = true;
+	memcpy(&start, job->request, sizeof(start));
+	if (job->type == PROTO_CREATE && a->container)
+		return -EEXIST;
+	p = process_get(&a->processes, start.id);
+	if (!p)
+		return -EAGAIN;
+	if (p->started)
+		return -EEXIST;
+	p->start = start;
+	p->started = true;
+	p->session = job->session;
+	job->id = p->id;
 	return 0;
 }
 
-/* --- streams --- */
+static int remember_container(struct agent *a, const struct job *job)
+{
+	const struct proto_setup *setup = (const void *)(job->request + sizeof(struct proto_start));
 
-static void accept_stream(struct agent *a)
+	if (job->len < sizeof(struct proto_start) + sizeof(*setup))
+		return -EBADMSG;
+	a->container = strndup(setup->id, sizeof(setup->id));
+	return a->container ? 0 : -ENOMEM;
+}
+
+/* Takes over REQUEST. */
+static void handle_job(struct agent *a, int session, uint32_t type, uint8_t *request, uint32_t len)
+{
+	struct job *job = job_new(a, session, type);
+	int r = 0;
+
+	if (!job) {
+		free(request);
+		send_failed(a, session, -EAGAIN, "the guest has too much to do");
+		return;
+	}
+	job->request = request;
+	job->len = len;
+	if (kinds[type].starts)
+		r = take_start(a, job);
+	if (r == 0 && type == PROTO_CREATE)
+		r = remember_container(a, job);
+	if (r < 0)
+		job_fail(a, job, r, "the guest cannot start that");
+	else
+		job_try(a, job);
+}
+
+static void handle_signal(struct agent *a, int session, uint8_t *request, uint32_t len)
+{
+	struct proto_signal signal;
+	const struct process *p;
+
+	memcpy(&signal, request, sizeof(signal));
+	if (signal.id == PROTO_SIGNAL_ALL) {
+		handle_job(a, session, PROTO_SIGNAL, request, len);
+		return;
+	}
+	free(request);
+	p = process_find(&a->processes, signal.id);
+	if (p && p->pid > 0) /* else it has ended, and that is on its way */
+		(void)!sys_kill(p->pid, signal.signal);
+}
+
+static void handle_resize(struct agent *a, const uint8_t *request)
+{
+	struct proto_resize resize;
+	const struct process *p;
+
+	memcpy(&resize, request, sizeof(resize));
+	p = process_find(&a->processes, resize.id);
+	if (p && p->id)
+		process_resize(p, resize.rows, resize.columns);
+}
+
+static int handle_frame(struct agent *a, int session)
+{
+	int fd = a->sessions[session], r;
+	autofree uint8_t *payload = NULL;
+	struct proto_frame frame;
+
+	r = read_exactly(fd, &frame, sizeof(frame));
+	if (r < 0)
+		return r;
+	if (frame.len > PROTO_REQUEST_MAX)
+		return -EBADMSG;
+	payload = calloc(1, frame.len + sizeof(struct proto_start) + 1);
+	if (!payload)
+		return -ENOMEM;
+	r = read_exactly(fd, payload, frame.len);
+	if (r < 0)
+		return r;
+	switch (frame.type) {
+	case PROTO_POWER_OFF:
+		a->stop = true;
+		return 0;
+	case PROTO_SIGNAL:
+		handle_signal(a, session, take_ptr(payload), frame.len);
+		return 0;
+	case PROTO_RESIZE:
+		handle_resize(a, payload);
+		return 0;
+	default:
+		if (frame.type >= ARRAY_LEN(kinds) || frame.type < PROTO_CREATE)
+			return -EBADMSG;
+		handle_job(a, session, frame.type, take_ptr(payload), frame.len);
+		return 0;
+	}
+}
+
+/* --- new connections --- */
+
+static void accept_connection(struct agent *a)
 {
 	int fd = sys_accept(a->listener);
 
@@ -332,70 +427,129 @@ static void accept_stream(struct agent *a)
 	cleanup_close(&fd);
 }
 
-static void read_greeting(struct agent *a, int *slot)
+static void add_stream(struct agent *a, int *fd, const struct proto_hello *hello)
+{
+	struct process *p = process_get(&a->processes, hello->id);
+
+	for (int i = 0; i < PROTO_STREAMS && p && !p->pid; i++) {
+		if (hello->what == 1U << i && p->streams[i] < 0)
+			p->streams[i] = take_fd(fd);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(a->jobs) && p; i++) {
+		if (a->jobs[i].request && a->jobs[i].id == p->id)
+			job_try(a, a->jobs + i);
+	}
+}
+
+static void read_hello(struct agent *a, int *slot)
 {
 	autoclose int fd = take_fd(slot);
-	struct proto_stream stream;
-	struct process *p;
+	struct proto_hello hello;
 
-	if (read_exactly(fd, &stream, sizeof(stream)) < 0)
+	if (read_exactly(fd, &hello, sizeof(hello)) < 0)
 		return;
-	p = process_get(a, stream.id);
-	for (int i = 0; i < STREAMS_MAX && p && !p->pid; i++) {
-		if (stream.what == 1U << i && p->streams[i] < 0)
-			p->streams[i] = take_fd(&fd);
+	if (hello.what != PROTO_SESSION) {
+		add_stream(a, &fd, &hello);
+		return;
 	}
-	if (p)
-		process_try(a, p);
+	for (int i = 0; i < SESSIONS_MAX && fd >= 0; i++) {
+		if (a->sessions[i] < 0)
+			a->sessions[i] = take_fd(&fd);
+	}
 }
 
 /* --- the loop --- */
 
-enum {
-	FD_CONTROL,
-	FD_LISTENER,
-	FD_SIGNALS,
-	FD_GREETINGS,
-	FD_RELAYS = FD_GREETINGS + GREETINGS_MAX,
-	FD_COUNT = FD_RELAYS + 2 * RELAYS_MAX
+/* What an entry of the poll belongs to. */
+struct polled {
+	enum { READY, LISTENER, SIGNALS, GREETING, SESSION, JOB, RELAY } kind;
+	size_t index;
+	int count; /* entries, of a relay */
 };
 
-static void prepare(const struct agent *a, struct pollfd *fds)
+struct polling {
+	struct pollfd fds[POLLED_MAX];
+	struct polled what[POLLED_MAX];
+	unsigned int count;
+};
+
+static void add(struct polling *p, int fd, int kind, size_t index)
 {
-	fds[FD_CONTROL] = (struct pollfd){.fd = a->control, .events = POLLIN};
-	fds[FD_LISTENER] = (struct pollfd){.fd = a->listener, .events = POLLIN};
-	fds[FD_SIGNALS] = (struct pollfd){.fd = a->signals, .events = POLLIN};
-	for (int i = 0; i < GREETINGS_MAX; i++)
-		fds[FD_GREETINGS + i] = (struct pollfd){.fd = a->greetings[i], .events = POLLIN};
-	for (int i = 0; i < RELAYS_MAX; i++)
-		relay_prepare(a->relays + i, fds + FD_RELAYS + (ptrdiff_t)i * 2);
+	if (fd < 0)
+		return;
+	p->fds[p->count] = (struct pollfd){.fd = fd, .events = POLLIN};
+	p->what[p->count++] = (struct polled){.kind = kind, .index = index, .count = 1};
 }
 
-static int turn(struct agent *a)
+static void prepare(const struct agent *a, struct polling *p)
 {
-	struct pollfd fds[FD_COUNT];
+	p->count = 0;
+	/* Bytes first: what a process wrote goes before the news of its end. */
+	for (size_t i = 0; i < ARRAY_LEN(a->processes.relays); i++) {
+		int n = relay_prepare(a->processes.relays + i, p->fds + p->count);
+
+		p->what[p->count] = (struct polled){.kind = RELAY, .index = i, .count = n};
+		p->count += (unsigned int)n;
+	}
+	for (size_t i = 0; i < JOBS_MAX; i++)
+		add(p, a->jobs[i].report, JOB, i);
+	add(p, a->signals, SIGNALS, 0);
+	for (size_t i = 0; i < GREETINGS_MAX; i++)
+		add(p, a->greetings[i], GREETING, i);
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		add(p, a->sessions[i], SESSION, i);
+	add(p, a->listener, LISTENER, 0);
+	add(p, a->ready, READY, 0);
+}
+
+static void serve(struct agent *a, const struct polled *what, const struct pollfd *fds)
+{
 	struct signalfd_siginfo info;
+
+	switch (what->kind) {
+	case RELAY:
+		relay_move(a->processes.relays + what->index, fds, what->count);
+		break;
+	case JOB:
+		if (a->jobs[what->index].report >= 0)
+			job_read(a, a->jobs + what->index);
+		break;
+	case SIGNALS:
+		if (sys_read(a->signals, &info, sizeof(info)) > 0)
+			reap(a);
+		break;
+	case GREETING:
+		read_hello(a, a->greetings + what->index);
+		break;
+	case SESSION:
+		if (handle_frame(a, (int)what->index) < 0)
+			session_close(a, (int)what->index);
+		break;
+	case LISTENER:
+		accept_connection(a);
+		break;
+	case READY:
+		a->stop = true;
+		break;
+	}
+}
+
+static int turn(struct agent *a, struct polling *p)
+{
 	int r;
 
-	prepare(a, fds);
-	r = sys_poll(fds, FD_COUNT, -1);
+	prepare(a, p);
+	r = sys_poll(p->fds, p->count, -1);
 	if (r < 0)
 		return r == -EINTR ? 0 : r;
-	for (int i = 0; i < RELAYS_MAX; i++) {
-		struct pollfd *pair = fds + FD_RELAYS + (ptrdiff_t)i * 2;
+	for (unsigned int i = 0; i < p->count; i += (unsigned int)p->what[i].count) {
+		const struct pollfd *fds = p->fds + i;
 
-		if (pair[0].revents || pair[1].revents)
-			relay_move(a->relays + i, pair);
+		if (fds[0].revents || (p->what[i].count > 1 && fds[1].revents))
+			serve(a, p->what + i, fds);
 	}
-	if (fds[FD_SIGNALS].revents && sys_read(a->signals, &info, sizeof(info)) > 0)
-		reap(a);
-	for (int i = 0; i < GREETINGS_MAX; i++) {
-		if (fds[FD_GREETINGS + i].revents)
-			read_greeting(a, a->greetings + i);
-	}
-	if (fds[FD_LISTENER].revents)
-		accept_stream(a);
-	return fds[FD_CONTROL].revents ? handle_frame(a) : 0;
+	processes_hang_up(&a->processes);
+	return 0;
 }
 
 static int watch_children(void)
@@ -411,23 +565,35 @@ static int watch_children(void)
 	return fd < 0 ? -errno : fd;
 }
 
-int agent_run(int control, int listener, const struct proto_ready *ready, struct err *err)
+int agent_run(int ready_fd, int listener, const struct proto_ready *ready, struct err *err)
 {
-	static struct agent a; /* the table is large; there is one agent */
+	static struct agent a; /* the tables are large; there is one agent */
+	static struct polling polling;
+	const struct runtime_options options = {.root = "/run/brig-oci"};
+	const struct proto_frame frame = {.type = PROTO_READY, .len = sizeof(*ready)};
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
-	a.control = control;
+	processes_init(&a.processes);
+	a.ready = ready_fd;
 	a.listener = listener;
 	for (int i = 0; i < GREETINGS_MAX; i++)
 		a.greetings[i] = -1;
-	for (int i = 0; i < RELAYS_MAX; i++)
-		a.relays[i].from = a.relays[i].to = -1;
+	for (int i = 0; i < SESSIONS_MAX; i++)
+		a.sessions[i] = -1;
+	for (int i = 0; i < JOBS_MAX; i++)
+		a.jobs[i] = (struct job){.report = -1, .session = -1};
+	a.files = sys_openat(AT_FDCWD, GUEST_FILES, O_RDONLY | O_DIRECTORY, 0);
+	r = runtime_open(&options, &a.rt, err);
+	if (r < 0)
+		return r;
 	r = a.signals = watch_children();
 	if (r >= 0)
-		r = send_frame(&a, PROTO_READY, ready, sizeof(*ready));
+		r = fd_write_all(ready_fd, &frame, sizeof(frame));
+	if (r == 0)
+		r = fd_write_all(ready_fd, ready, sizeof(*ready));
 	while (r >= 0 && !a.stop)
-		r = turn(&a);
-	cleanup_close(&a.signals);
+		r = turn(&a, &polling);
+	runtime_close(&a.rt);
 	return r < 0 && r != -EPIPE ? err_sys(err, r, "agent") : 0;
 }

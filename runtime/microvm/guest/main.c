@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -32,6 +33,34 @@ static const struct {
 	{"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"},
 	{"cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "nsdelegate"},
 };
+
+/*
+ * The first file system of all cannot be left by pivot_root(2), which a container does. What lies
+ * over it can.
+ */
+static int leave_rootfs(struct err *err)
+{
+	autoclose int tree = sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE);
+	int r = tree < 0 ? tree : sys_move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+
+	if (r == 0)
+		r = sys_fchdir(tree);
+	if (r == 0)
+		r = sys_chroot(".");
+	return r < 0 ? err_sys(err, r, "a root to leave") : 0;
+}
+
+/* Without a file system of ours there are no containers, only programs of the guest's own. */
+static int mount_files(struct err *err)
+{
+	int r = sys_mkdirat(AT_FDCWD, GUEST_FILES, 0755);
+
+	if (r == 0)
+		r = sys_mount(GUEST_TAG, GUEST_FILES, "virtiofs", 0, NULL);
+	return r < 0 && r != -EINVAL && r != -ENODEV
+		       ? err_sys(err, r, "the host's files (virtiofs)")
+		       : 0;
+}
 
 static int make_filesystems(struct err *err)
 {
@@ -116,36 +145,38 @@ static int vsock(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int listen_streams(struct err *err)
+static int listen_host(struct err *err)
 {
 	struct sockaddr_vm any = {
-		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = PROTO_STREAM_PORT};
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = PROTO_PORT};
 	autoclose int fd = vsock();
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, 64) < 0)
-		return err_sys(err, fd < 0 ? fd : -errno, "vsock port %d", PROTO_STREAM_PORT);
+		return err_sys(err, fd < 0 ? fd : -errno, "vsock port %d", PROTO_PORT);
 	return take_fd(&fd);
 }
 
 static int dial_host(struct err *err)
 {
 	struct sockaddr_vm host = {
-		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = PROTO_CONTROL_PORT};
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = PROTO_READY_PORT};
 	autoclose int fd = vsock();
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0)
 		return err_sys(
-			err, fd < 0 ? fd : -errno, "the host's vsock port %d", PROTO_CONTROL_PORT);
+			err, fd < 0 ? fd : -errno, "the host's vsock port %d", PROTO_READY_PORT);
 	return take_fd(&fd);
 }
 
 static int serve(struct err *err)
 {
-	autoclose int listener = -1, control = -1;
+	autoclose int listener = -1, ready_fd = -1;
 	struct proto_ready ready = {.version = PROTO_VERSION};
 	struct timespec now;
-	int r = make_filesystems(err);
+	int r = leave_rootfs(err);
 
+	if (r == 0)
+		r = make_filesystems(err);
 	if (r == 0)
 		r = close_console(err);
 	if (r == 0)
@@ -153,16 +184,18 @@ static int serve(struct err *err)
 	if (r < 0)
 		return r;
 	ready.modules = (uint32_t)r;
-	r = loopback_up(err);
+	r = mount_files(err);
 	if (r == 0)
-		r = listener = listen_streams(err);
+		r = loopback_up(err);
+	if (r == 0)
+		r = listener = listen_host(err);
 	if (r >= 0)
-		r = control = dial_host(err);
+		r = ready_fd = dial_host(err);
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	ready.boot_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	return agent_run(control, listener, &ready, err);
+	return agent_run(ready_fd, listener, &ready, err);
 }
 
 int main(void)

@@ -5,9 +5,10 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
-static void relay_end(struct relay *relay)
+void relay_stop(struct relay *relay)
 {
 	/* A socket may have another descriptor for its other direction: say that this one ends. */
 	shutdown(relay->to, SHUT_WR);
@@ -22,18 +23,21 @@ int relay_start(struct relay *relay, int from, int to)
 	if (relay->buffer && fcntl(from, F_SETFL, O_NONBLOCK) == 0 &&
 		fcntl(to, F_SETFL, O_NONBLOCK) == 0)
 		return 0;
-	relay_end(relay);
+	relay_stop(relay);
 	return -ENOMEM;
 }
 
-void relay_prepare(const struct relay *relay, struct pollfd fds[2])
+int relay_prepare(const struct relay *relay, struct pollfd fds[2])
 {
-	bool reading = relay->from >= 0 && !relay->len;
-	bool waiting = relay->to >= 0; /* also for its other end to vanish */
+	int n = 0;
 
-	fds[0] = (struct pollfd){.fd = reading ? relay->from : -1, .events = POLLIN};
-	fds[1] =
-		(struct pollfd){.fd = waiting ? relay->to : -1, .events = relay->len ? POLLOUT : 0};
+	if (relay->to < 0)
+		return 0;
+	/* The end of what is written to is waited for in any case: nobody may be left to read. */
+	fds[n++] = (struct pollfd){.fd = relay->to, .events = relay->len ? POLLOUT : 0};
+	if (!relay->len && !relay->ended)
+		fds[n++] = (struct pollfd){.fd = relay->from, .events = POLLIN};
+	return n;
 }
 
 /* EIO: the last process closed its side of a terminal. */
@@ -45,6 +49,7 @@ static void relay_fill(struct relay *relay)
 		return;
 	relay->start = 0;
 	relay->len = n > 0 ? (uint32_t)n : 0;
+	relay->total += relay->len;
 	relay->ended = n <= 0;
 }
 
@@ -59,14 +64,23 @@ static bool relay_drain(struct relay *relay)
 	return true;
 }
 
-void relay_move(struct relay *relay, const struct pollfd fds[2])
+void relay_move(struct relay *relay, const struct pollfd *fds, int count)
 {
-	bool alive = !(fds[1].revents & (POLLERR | POLLNVAL));
+	bool alive = !(fds[0].revents & (POLLERR | POLLNVAL));
 
-	if (alive && fds[0].revents)
+	if (alive && count > 1 && fds[1].revents)
 		relay_fill(relay);
 	if (alive && relay->len)
 		alive = relay_drain(relay);
 	if (!alive || (relay->ended && !relay->len))
-		relay_end(relay);
+		relay_stop(relay);
+}
+
+uint64_t relay_written(const struct relay *relay)
+{
+	int waiting = 0;
+
+	if (relay->from >= 0 && ioctl(relay->from, FIONREAD, &waiting) < 0)
+		waiting = 0;
+	return relay->total + (uint64_t)waiting;
 }

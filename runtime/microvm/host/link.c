@@ -9,184 +9,194 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/uio.h>
 
-static int read_exactly(int fd, void *buf, size_t len)
+int link_connect(int dirfd, const char *name, struct err *err)
 {
-	size_t done = 0;
+	autoclose int fd = sys_socket_unix(SOCK_STREAM);
+	int r = fd < 0 ? fd : sys_connect_unix(fd, dirfd, name);
 
-	while (done < len) {
-		ssize_t n = sys_read(fd, (uint8_t *)buf + done, len - done);
-
-		if (n <= 0)
-			return n < 0 ? (int)n : -EPIPE;
-		done += (size_t)n;
-	}
-	return 0;
+	return r < 0 ? err_sys(err, r, "reach the virtual machine") : take_fd(&fd);
 }
 
-static int send_frame(
-	const struct link *link, uint32_t type, const void *payload, size_t len, struct err *err)
+int link_greet(int fd, uint32_t what, uint32_t id, struct err *err)
 {
-	struct proto_frame frame = {.type = type, .len = (uint32_t)len};
+	const struct {
+		struct vsock_hello vsock;
+		struct proto_hello hello;
+	} first = {{.port = PROTO_PORT}, {.what = what, .id = id}};
+	int r = fd_write_all(fd, &first, sizeof(first));
+
+	return r < 0 ? err_sys(err, r, "reach the virtual machine") : 0;
+}
+
+void link_close(struct link *link)
+{
+	cleanup_close(&link->fd);
+	link->len = link->taken = 0;
+}
+
+int link_send(const struct link *link, enum proto_type type, const struct iovec *parts,
+	size_t count, struct err *err)
+{
+	struct proto_frame frame = {.type = type};
 	autobuf struct buf message = {};
 	int r;
 
-	if (len > PROTO_PAYLOAD_MAX)
-		return err_set(err, -E2BIG, "guest agent: the request is longer than %d bytes",
-			PROTO_PAYLOAD_MAX);
 	buf_add(&message, &frame, sizeof(frame));
-	buf_add(&message, payload, len);
-	r = message.failed ? -ENOMEM : fd_write_all(link->control, message.data, message.len);
+	for (size_t i = 0; i < count; i++)
+		buf_add(&message, parts[i].iov_base, parts[i].iov_len);
+	if (message.failed)
+		return err_sys(err, -ENOMEM, "guest agent");
+	frame.len = (uint32_t)(message.len - sizeof(frame));
+	if (message.len - sizeof(frame) > PROTO_REQUEST_MAX)
+		return err_set(err, -E2BIG, "guest agent: the request is longer than %d bytes",
+			PROTO_REQUEST_MAX);
+	memcpy(message.data, &frame, sizeof(frame));
+	r = fd_write_all(link->fd, message.data, message.len);
 	return r < 0 ? err_sys(err, r, "guest agent") : 0;
 }
 
-/* One frame of exactly LEN bytes and a type that has that length. */
-static int receive(const struct link *link, uint32_t *ret_type, void *ret, size_t size,
-	size_t (*len_of)(uint32_t type), struct err *err)
-{
-	struct proto_frame frame;
-	int r = read_exactly(link->control, &frame, sizeof(frame));
-
-	if (r == 0 && (frame.len > size || frame.len != len_of(frame.type)))
-		return err_set(err, -EPROTO, "guest agent: unknown message %u of %u bytes",
-			frame.type, frame.len);
-	if (r == 0)
-		r = read_exactly(link->control, ret, frame.len);
-	if (r < 0)
-		return err_sys(err, r, "guest agent");
-	*ret_type = frame.type;
-	return 0;
-}
-
-static size_t ready_len(uint32_t type)
-{
-	return type == PROTO_READY ? sizeof(struct proto_ready) : 0;
-}
-
-int link_wait_ready(
-	const struct link *link, int timeout_ms, struct proto_ready *ret, struct err *err)
-{
-	struct pollfd fd = {.fd = link->control, .events = POLLIN};
-	struct proto_ready ready = {};
-	uint32_t type;
-	int r;
-
-	do
-		r = sys_poll(&fd, 1, timeout_ms);
-	while (r == -EINTR);
-	if (r <= 0)
-		return err_sys(err, r ? r : -ETIMEDOUT, "guest agent");
-	r = receive(link, &type, &ready, sizeof(ready), ready_len, err);
-	if (r < 0)
-		return r;
-	if (type != PROTO_READY || ready.version != PROTO_VERSION)
-		return err_set(err, -EPROTO, "guest agent: speaks version %u, not %d",
-			ready.version, PROTO_VERSION);
-	*ret = ready;
-	return 0;
-}
-
-static int open_stream(const struct link *link, uint32_t id, uint32_t what, struct err *err)
-{
-	struct {
-		struct vsock_hello hello;
-		struct proto_stream stream;
-	} first = {{.port = PROTO_STREAM_PORT}, {.id = id, .what = what}};
-	autoclose int fd = sys_socket_unix(SOCK_STREAM);
-	int r = fd < 0 ? fd : sys_connect_unix(fd, link->dirfd, link->listener);
-
-	if (r == 0)
-		r = fd_write_all(fd, &first, sizeof(first));
-	return r < 0 ? err_sys(err, r, "a stream into the VM") : take_fd(&fd);
-}
-
-static void add_strings(struct buf *buf, const char *const *strings, uint32_t *ret_count)
-{
-	for (*ret_count = 0; strings[*ret_count]; ++*ret_count)
-		buf_add(buf, strings[*ret_count], strlen(strings[*ret_count]) + 1);
-}
-
-int link_start(const struct link *link, const struct link_process *process, int ret_streams[4],
-	struct err *err)
-{
-	struct proto_start start = {
-		.id = process->id,
-		.streams = process->streams,
-		.uid = process->uid,
-		.gid = process->gid,
-		.rows = process->rows,
-		.columns = process->columns,
-	};
-	int streams[4] = {-1, -1, -1, -1}, r = 0;
-	autobuf struct buf payload = {};
-
-	for (int i = 0; i < 4 && r >= 0; i++) {
-		if (process->streams & 1U << i)
-			r = streams[i] = open_stream(link, process->id, 1U << i, err);
-	}
-	if (r >= 0) {
-		buf_add(&payload, &start, sizeof(start));
-		buf_add(&payload, process->cwd, strlen(process->cwd) + 1);
-		add_strings(&payload, process->argv, &start.arguments);
-		add_strings(&payload, process->envp, &start.variables);
-		r = payload.failed ? err_sys(err, -ENOMEM, "guest agent") : 0;
-	}
-	if (r == 0) {
-		memcpy(payload.data, &start, sizeof(start));
-		r = send_frame(link, PROTO_START, payload.data, payload.len, err);
-	}
-	for (int i = 0; i < 4 && r < 0; i++)
-		cleanup_close(streams + i);
-	if (r == 0)
-		memcpy(ret_streams, streams, sizeof(streams));
-	return r;
-}
-
-int link_signal(const struct link *link, uint32_t id, int signal, struct err *err)
+int link_send_signal(const struct link *link, uint32_t id, int signal, struct err *err)
 {
 	struct proto_signal message = {.id = id, .signal = signal};
 
-	return send_frame(link, PROTO_SIGNAL, &message, sizeof(message), err);
+	return link_send(link, PROTO_SIGNAL, &(struct iovec){&message, sizeof(message)}, 1, err);
 }
 
-int link_resize(
+int link_send_resize(
 	const struct link *link, uint32_t id, uint16_t rows, uint16_t columns, struct err *err)
 {
 	struct proto_resize message = {.id = id, .rows = rows, .columns = columns};
 
-	return send_frame(link, PROTO_RESIZE, &message, sizeof(message), err);
+	return link_send(link, PROTO_RESIZE, &(struct iovec){&message, sizeof(message)}, 1, err);
 }
 
-int link_power_off(const struct link *link, struct err *err)
+/* What was given out goes, what is behind it moves up. */
+static void drop_taken(struct link *link)
 {
-	return send_frame(link, PROTO_POWER_OFF, NULL, 0, err);
+	link->len -= link->taken;
+	memmove(link->buffer, link->buffer + link->taken, link->len);
+	link->taken = 0;
 }
 
-static size_t event_len(uint32_t type)
+int link_read(struct link *link)
+{
+	ssize_t n;
+
+	drop_taken(link);
+	if (link->len == sizeof(link->buffer))
+		return -EPROTO; /* link_next() has refused what is there */
+	n = sys_read(link->fd, link->buffer + link->len, sizeof(link->buffer) - link->len);
+	if (n <= 0)
+		return n == -EAGAIN ? 0 : n < 0 ? (int)n : -EPIPE;
+	link->len += (size_t)n;
+	return 0;
+}
+
+/* DONE has no length of its own. */
+static bool has_length(uint32_t type, uint32_t len)
 {
 	switch (type) {
-	case PROTO_STARTED:
-		return sizeof(struct proto_started);
-	case PROTO_EXITED:
-		return sizeof(struct proto_exited);
+	case PROTO_READY:
+		return len == sizeof(struct proto_ready);
+	case PROTO_DONE:
+		return len <= PROTO_REPLY_MAX;
 	case PROTO_FAILED:
-		return sizeof(struct proto_failed);
+		return len == sizeof(struct proto_failed);
+	case PROTO_EXITED:
+		return len == sizeof(struct proto_exited);
 	default:
-		return SIZE_MAX;
+		return false;
 	}
 }
 
-int link_next(const struct link *link, struct link_event *ret, struct err *err)
+/* The guest's words go to terminals and logs. */
+static void clean_failure(struct proto_failed *failed)
 {
-	struct link_event event = {};
-	uint32_t type;
-	int r = receive(link, &type, &event.started, sizeof(event.failed), event_len, err);
+	failed->text[sizeof(failed->text) - 1] = 0;
+	for (char *p = failed->text; *p; p++)
+		if (*p < 0x20 || *p >= 0x7f)
+			*p = '?';
+	if (failed->error >= 0 || failed->error < -4095)
+		failed->error = -EPROTO;
+}
+
+int link_next(struct link *link, struct link_message *ret)
+{
+	struct link_message message = {};
+	struct proto_frame frame;
+
+	drop_taken(link);
+	if (link->len < sizeof(frame))
+		return 0;
+	memcpy(&frame, link->buffer, sizeof(frame));
+	if (!has_length(frame.type, frame.len))
+		return -EPROTO;
+	if (link->len < sizeof(frame) + frame.len)
+		return 0;
+	message.type = (enum proto_type)frame.type;
+	message.data = link->buffer + sizeof(frame);
+	message.len = frame.len;
+	if (frame.type != PROTO_DONE) {
+		memcpy(&message.failed, message.data, frame.len);
+		message.data = NULL;
+	}
+	if (frame.type == PROTO_FAILED)
+		clean_failure(&message.failed);
+	link->taken = sizeof(frame) + frame.len;
+	*ret = message;
+	return 1;
+}
+
+int link_wait(struct link *link, int timeout_ms, struct link_message *ret, struct err *err)
+{
+	struct pollfd fd = {.fd = link->fd, .events = POLLIN};
+	int r;
+
+	while ((r = link_next(link, ret)) == 0) {
+		do
+			r = sys_poll(&fd, 1, timeout_ms);
+		while (r == -EINTR);
+		if (r == 0)
+			r = -ETIMEDOUT;
+		if (r > 0)
+			r = link_read(link);
+		if (r < 0)
+			break;
+	}
+	if (r == -EPIPE || r == -ECONNRESET)
+		return err_set(err, -EPIPE, "the virtual machine has ended");
+	if (r == -EPROTO)
+		return err_set(err, r, "the guest agent says what makes no sense");
+	return r < 0 ? err_sys(err, r, "guest agent") : 0;
+}
+
+int link_failure(const struct proto_failed *failed, struct err *err)
+{
+	return err_set(err, failed->error, "%s", failed->text);
+}
+
+int link_answer(struct link *link, struct link_message *ret, struct err *err)
+{
+	int r = link_wait(link, -1, ret, err);
+
+	if (r == 0 && ret->type == PROTO_FAILED)
+		return link_failure(&ret->failed, err);
+	if (r == 0 && ret->type != PROTO_DONE)
+		return err_set(err, -EPROTO, "the guest agent says what makes no sense");
+	return r;
+}
+
+int link_wait_ready(struct link *link, int timeout_ms, struct proto_ready *ret, struct err *err)
+{
+	struct link_message message;
+	int r = link_wait(link, timeout_ms, &message, err);
 
 	if (r < 0)
 		return r;
-	event.type = (enum proto_type)type;
-	if (event.type == PROTO_FAILED)
-		event.failed.step[sizeof(event.failed.step) - 1] = 0;
-	*ret = event;
+	if (message.type != PROTO_READY || message.ready.version != PROTO_VERSION)
+		return err_set(err, -EPROTO, "the guest agent is of another version");
+	*ret = message.ready;
 	return 0;
 }

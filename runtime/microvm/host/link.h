@@ -1,53 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's end of the guest agent: starting processes in a VM and hearing how they end.
+ * The host's end of the guest agent's protocol (proto.h).
  *
- * Order: link_wait_ready() once, then any of the others. Everything that comes from the guest is
- * checked here: types, lengths, and nothing is allocated by its word.
+ * Everything that comes from the guest is checked here: types, lengths, texts. A connection never
+ * waits for the rest of a message: link_read() takes what is there, link_next() gives whole
+ * messages.
  */
 #pragma once
 
 #include "base/err.h"
 #include "runtime/microvm/proto.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
+/* A session, or the connection of READY. */
 struct link {
-	int control; /* the connected stream that is the guest's PROTO_CONTROL_PORT */
-	int dirfd;   /* with .listener, the VMM's listening unix socket */
-	const char *listener;
+	int fd; /* a connected stream, −1: none */
+	size_t len;
+	size_t taken; /* at the start of .buffer, by the message that was given out last */
+	uint8_t buffer[sizeof(struct proto_frame) + PROTO_REPLY_MAX];
 };
 
-struct link_process {
-	uint32_t id;      /* the caller's choice, not 0, not in use */
-	uint32_t streams; /* PROTO_STDIN … that are wanted */
-	const char *cwd;
-	const char *const *argv, *const *envp; /* end with NULL */
-	uint32_t uid, gid;
-	uint16_t rows, columns;
-};
-
-/* What the guest says of its own accord. */
-struct link_event {
-	enum proto_type type; /* STARTED, EXITED or FAILED */
+/* One message; .data points into the link until the next call. */
+struct link_message {
+	enum proto_type type;
 	union {
-		struct proto_started started;
+		struct proto_ready ready;
 		struct proto_exited exited;
-		struct proto_failed failed; /* .step is terminated */
+		struct proto_failed failed; /* .text is terminated and printable, .error negative */
 	};
+	const uint8_t *data; /* of DONE */
+	size_t len;
 };
 
-/* −ETIMEDOUT after TIMEOUT_MS (−1: never); −EPROTO for an agent of another version; −EPIPE when the
- * VM ended first. */
-int link_wait_ready(
-	const struct link *link, int timeout_ms, struct proto_ready *ret, struct err *err);
-/* Asks for a process. RET_STREAMS gets a connected socket for each bit that was asked for (index 0
- * for PROTO_STDIN …), else −1. */
-int link_start(const struct link *link, const struct link_process *process, int ret_streams[4],
-	struct err *err);
-int link_signal(const struct link *link, uint32_t id, int signal, struct err *err);
-int link_resize(
+/* Connects to the VMM's listening socket NAME in the directory DIRFD. */
+int link_connect(int dirfd, const char *name, struct err *err);
+/* Says which port of the guest it is for, and WHAT and ID as in struct proto_hello. Not before
+ * READY. Whether the guest takes it shows later. */
+int link_greet(int fd, uint32_t what, uint32_t id, struct err *err);
+void link_close(struct link *link);
+
+/* Sends a request whose payload is the COUNT pieces of PARTS in turn. */
+struct iovec;
+int link_send(const struct link *link, enum proto_type type, const struct iovec *parts,
+	size_t count, struct err *err);
+int link_send_signal(const struct link *link, uint32_t id, int signal, struct err *err);
+int link_send_resize(
 	const struct link *link, uint32_t id, uint16_t rows, uint16_t columns, struct err *err);
-int link_power_off(const struct link *link, struct err *err);
-/* The next event; blocks. −EPIPE at the end of the VM, −EPROTO for what makes no sense. */
-int link_next(const struct link *link, struct link_event *ret, struct err *err);
+
+/* Reads what is there, or waits for some bytes. −EPIPE: the guest has ended the connection. */
+int link_read(struct link *link);
+/* 1 with the next message, 0 when it is not whole yet, −EPROTO for what makes no sense. */
+int link_next(struct link *link, struct link_message *ret);
+/* Waits for the next message, at most TIMEOUT_MS for each part of it (−1: for ever). */
+int link_wait(struct link *link, int timeout_ms, struct link_message *ret, struct err *err);
+/* The same for the answer to a request: FAILED becomes ERR. */
+int link_answer(struct link *link, struct link_message *ret, struct err *err);
+/* Waits for READY of an agent of our version. */
+int link_wait_ready(struct link *link, int timeout_ms, struct proto_ready *ret, struct err *err);
+/* What FAILED says, as an error. */
+int link_failure(const struct proto_failed *failed, struct err *err);

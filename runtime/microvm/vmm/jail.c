@@ -53,6 +53,14 @@ static int set_capabilities(uint64_t keep)
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
+int jail_user(uid_t uid, gid_t gid)
+{
+	int r = change_user(uid, gid);
+
+	return r < 0 ? r
+		     : set_capabilities(UINT64_MAX); /* setresuid() cleared the effective ones */
+}
+
 static int write_file(const char *name, const char *text)
 {
 	return fd_write_file(AT_FDCWD, name, text);
@@ -186,9 +194,7 @@ int jail_enter(const struct jail_options *o, struct err *err)
 	int r = 0;
 
 	if (o->change_user)
-		r = change_user(o->uid, o->gid);
-	if (r == 0 && o->change_user)
-		r = set_capabilities(UINT64_MAX); /* setresuid() cleared the effective ones */
+		r = jail_user(o->uid, o->gid);
 	if (r < 0)
 		return err_sys(err, r, "jail: user %u and group %u", o->uid, o->gid);
 	/* The maps are files of root's while the process is not dumpable. */

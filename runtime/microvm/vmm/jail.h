@@ -33,6 +33,8 @@ int jail_enter(const struct jail_options *options, struct err *err);
 /* MOUNT, a detached mount (fsmount(2), open_tree(2)), becomes the root and the old one goes. In a
  * mount namespace of the caller's own, whose mounts are private. */
 int jail_root(int mount);
+/* Becomes UID and GID without further groups, and keeps its capabilities. */
+int jail_user(uid_t uid, gid_t gid);
 /* Drops all capabilities but those of the mask KEEP (1 << CAP_…), also from the bounding set. */
 int jail_capabilities(uint64_t keep);
 /* Landlock: files beneath BENEATH only, none at all when it is −1. Kernels without Landlock still

@@ -62,6 +62,7 @@ static const struct mutation mutations[] = {
 	{"annotations org.brig.core_sched", "\"old\"", "must be new"},
 	{"annotations org.brig.core_sched.", "\"new\"", "is not known"},
 	{"annotations org.brig.isolation", "\"container\"", NULL},
+	{"annotations org.brig.isolation", "\"vm\"", NULL},
 	{"annotations org.brig.isolation", "\"vn\"",
 		"an isolation that this program does not have"},
 	{"annotations org.brig.landlock.ro", "\"/\"", NULL},

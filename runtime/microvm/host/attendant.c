@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Process: the attendant, the container's first process as the host sees it. Starts the virtual
+ * machine, waits for start, passes on what comes from either side, and ends as the container does.
+ */
+#include "runtime/microvm/host/attendant.h"
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "netns/loopback.h"
+#include "runtime/microvm/host/attend.h"
+#include "runtime/microvm/host/files.h"
+#include "runtime/microvm/host/machine.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Users that nobody else has: above all that systemd and subuid ranges give out, one for each. */
+enum { UID_BASE = 0x70000000, UID_MASK = 0x3fffff };
+
+struct attendant {
+	struct attend attend; /* first */
+	const struct launch *launch;
+	struct arena arena;
+	struct vm_plan plan;
+	struct vm_machine machine;
+	struct proto_setup setup;
+	struct nets nets;
+	int state, files, reason;
+	int starter; /* who said start, until it is answered */
+	bool started;
+	uid_t creator;
+};
+
+int attendant_plan(
+	const struct spec_config *config, struct arena *arena, struct vm_plan *ret, struct err *err)
+{
+	cpu_set_t set;
+	int count = sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
+
+	return vm_plan_make(config, (unsigned int)count, arena, ret, err);
+}
+
+/* ---- with privileges ---- */
+
+static int enter_namespaces(const struct attendant *a, struct err *err)
+{
+	const struct launch *l = a->launch;
+	struct ucred creator;
+	int r = sys_getpeercred(l->sync, &creator);
+
+	if (r < 0)
+		return err_sys(err, r, "look who made this process");
+	((struct attendant *)a)->creator = creator.uid;
+	r = l->wait_mapped ? sync_expect(l->sync, SYNC_MAPPED, NULL, err) : 0;
+	if (r == 0)
+		r = stage_join(l->plan, err);
+	if (r == 0 && (l->plan->new_namespaces & CLONE_NEWNET))
+		r = netns_raise_loopback(err);
+	if (r == 0)
+		r = cgroup_enter_delegated(l->cgroup, 0, err);
+	if (r < 0)
+		return r;
+	r = sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	return r < 0 ? err_sys(err, r, "a mount namespace") : 0;
+}
+
+static int run_hooks(const struct attendant *a, struct err *err)
+{
+	const struct launch *l = a->launch;
+	const struct spec_hooks *hooks = &l->user.config->hooks;
+	autobuf struct buf text = {};
+	autojson json_t *state = NULL;
+	pid_t pid;
+	int r = 0;
+
+	if (hooks->prestart.count || hooks->create_runtime.count) {
+		r = sync_send(l->sync, SYNC_HOOKS, 0, err);
+		if (r == 0)
+			r = sync_expect(l->sync, SYNC_HOOKS_DONE, NULL, err);
+	}
+	if (r < 0 || !hooks->create_container.count)
+		return r;
+	r = stage_host_pid(l->user.procfd, &pid, err);
+	if (r < 0)
+		return r;
+	state = container_state_json(l->user.container, l->user.config, CONTAINER_CREATING, pid);
+	if (!state || json_write(state, JSON_COMPACT, &text) < 0)
+		return err_sys(err, -ENOMEM, "createContainer hooks");
+	return hooks_run(&hooks->create_container, "createContainer", buf_str(&text),
+		&l->hooks_output, NULL, err);
+}
+
+static int open_state(struct attendant *a, struct err *err)
+{
+	const struct launch *l = a->launch;
+	char path[PATH_MAX];
+	int r;
+
+	/* By path: what is mounted there must be of this process's own mount namespace. */
+	if (snprintf(path, sizeof(path), "%s/%s", l->rt->root, l->user.container->id) >=
+		(int)sizeof(path))
+		return err_sys(err, -ENAMETOOLONG, "--root");
+	r = a->state = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (r >= 0)
+		r = a->reason = sys_openat(
+			a->state, "reason", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	return r < 0 ? err_sys(err, r, "container \"%s\"", l->user.container->id) : 0;
+}
+
+static void fill_setup(struct attendant *a)
+{
+	struct utsname host;
+	struct timespec now;
+
+	snprintf(a->setup.id, sizeof(a->setup.id), "%s", a->launch->user.container->id);
+	clock_gettime(CLOCK_REALTIME, &now);
+	a->setup.clock_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	/* Who shares the host's name sees it. */
+	if (!spec_find_namespace(a->launch->user.config, CLONE_NEWUTS) && uname(&host) == 0)
+		snprintf(a->setup.hostname, sizeof(a->setup.hostname), "%s", host.nodename);
+}
+
+static int start_machine(struct attendant *a, struct err *err)
+{
+	const uid_t uid = UID_BASE | ((uid_t)getpid() & UID_MASK);
+	const struct machine_options options = {
+		.plan = &a->plan,
+		.state = a->state,
+		.files = a->files,
+		.nets = &a->nets,
+		.uid = uid,
+	};
+	const struct spec_process *process = a->launch->user.process;
+	int r = machine_start(&a->machine, &options, err);
+
+	nets_close(&a->nets);
+	cleanup_close(&a->files);
+	if (r == 0)
+		r = attend_open(&a->attend, a->launch->user.procfd, a->state, MACHINE_SOCKET,
+			process->terminal, process->console_size, a->launch->console_socket, err);
+	return r < 0 ? r : attend_unprivilege(uid, err);
+}
+
+/* C2: while it waits, it holds nothing of the host's but what it still needs. */
+static int close_leftovers(struct attendant *a, struct err *err)
+{
+	int keep[6] = {a->launch->sync, a->launch->start_listener, a->reason};
+
+	machine_descriptors(&a->machine, keep + 3);
+	a->state = -1;
+	return attend_close_others(&a->attend, keep, ARRAY_LEN(keep), err);
+}
+
+/* ---- without ---- */
+
+static int create(struct attendant *a, struct err *err)
+{
+	autojson json_t *guest = vm_plan_guest(a->launch->user.config);
+	autobuf struct buf text = {};
+	struct link_message answer;
+	struct proto_start start;
+	int r = guest ? json_write(guest, JSON_COMPACT, &text) : -ENOMEM;
+
+	if (r < 0)
+		return err_sys(err, -ENOMEM, "config.json of the guest");
+	attend_fill_start(&a->attend, &start);
+	fill_setup(a);
+	const struct iovec parts[] = {
+		{&start, sizeof(start)}, {&a->setup, sizeof(a->setup)}, {text.data, text.len}};
+
+	r = link_send(&a->attend.session, PROTO_CREATE, parts, ARRAY_LEN(parts), err);
+	return r < 0 ? r : link_answer(&a->attend.session, &answer, err);
+}
+
+/* The machine has ended, or the answer to start came: the word for who waits. */
+static void answer_starter(struct attendant *a, const struct err *failure)
+{
+	if (a->starter >= 0 && failure)
+		sync_send_failure(a->starter, failure);
+	cleanup_close(&a->starter);
+}
+
+static int on_answer(struct attend *attend, const struct link_message *message, struct err *err)
+{
+	struct attendant *a = (struct attendant *)attend;
+	struct err failure = {};
+
+	if (a->starter < 0)
+		return err_set(err, -EPROTO, "the guest agent says what makes no sense");
+	if (message->type == PROTO_FAILED)
+		link_failure(&message->failed, &failure);
+	answer_starter(a, failure.code ? &failure : NULL);
+	return 0;
+}
+
+static int send_start(struct attendant *a, struct err *err)
+{
+	a->started = true;
+	a->attend.watched = -1;
+	return link_send(&a->attend.session, PROTO_START, NULL, 0, err);
+}
+
+/*
+ * `start` connects. The peer must be who made us (G1): the socket's directory is 0700, and this
+ * holds even if it were not.
+ */
+static int on_connection(struct attend *attend, struct err *err)
+{
+	struct attendant *a = (struct attendant *)attend;
+	autoclose int sock = sys_accept(a->launch->start_listener);
+	struct sync_message message = {};
+	struct ucred peer;
+
+	if (sock < 0)
+		return err_sys(err, sock, "wait for start");
+	if (sys_getpeercred(sock, &peer) < 0 || peer.uid != a->creator)
+		return 0;
+	if (sync_recv(sock, &message) < 0 || message.type != SYNC_START)
+		return 0; /* a start that was killed */
+	a->starter = take_fd(&sock);
+	return send_start(a, err);
+}
+
+/* `run` says it on the socket that it has. */
+static int on_sync(struct attend *attend, struct err *err)
+{
+	struct attendant *a = (struct attendant *)attend;
+	int r = sync_expect(a->launch->sync, SYNC_START, NULL, err);
+
+	if (r < 0)
+		return r;
+	a->starter = a->launch->sync;
+	return send_start(a, err);
+}
+
+static int on_child(struct attend *attend, struct err *err)
+{
+	struct attendant *a = (struct attendant *)attend;
+
+	return machine_reap(&a->machine) && !attend->ended
+		       ? err_set(err, -EPIPE, "the virtual machine has ended")
+		       : 0;
+}
+
+static int prepare(struct attendant *a, struct err *err)
+{
+	const struct launch *l = a->launch;
+	int r;
+
+	setsid();
+	umask(0);
+	r = enter_namespaces(a, err);
+	if (r == 0)
+		r = open_state(a, err);
+	if (r == 0)
+		r = attendant_plan(l->user.config, &a->arena, &a->plan, err);
+	if (r == 0)
+		r = a->files = files_build(l->plan, l->sources, a->state, err);
+	if (r >= 0)
+		r = run_hooks(a, err);
+	if (r == 0)
+		r = nets_take(&a->nets, &a->setup, err);
+	if (r == 0)
+		r = start_machine(a, err);
+	if (r == 0)
+		r = close_leftovers(a, err);
+	if (r == 0)
+		r = machine_ready(&a->machine, err);
+	if (r == 0)
+		r = attend_greet(&a->attend, err);
+	return r < 0 ? r : create(a, err);
+}
+
+/* Nobody reads it here: `state` shows it, and who started the container may be told. */
+static _Noreturn void end_without_word(struct attendant *a)
+{
+	struct err why = {};
+
+	machine_reason(&a->machine, &why);
+	if (a->reason >= 0)
+		(void)!fd_write_all(a->reason, why.text, strlen(why.text));
+	answer_starter(a, &why);
+	machine_stop(&a->machine);
+	a->attend.status = SIGKILL; /* as if somebody had pulled the plug */
+	for (int i = 0; i < 3; i++)
+		pump_close(a->attend.out + i);
+	attend_exit(&a->attend);
+}
+
+void attendant_main(const struct launch *launch)
+{
+	static struct attendant a; /* large */
+	struct launch own = *launch;
+	struct err err = {};
+	sigset_t none;
+	int r;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* The lock is the parent's: as long as we had it open too, nobody else could take it. */
+	close(launch->user.container->dirfd);
+	a.launch = &own;
+	a.state = a.files = a.reason = a.starter = -1;
+	attend_init(&a.attend);
+	machine_init(&a.machine);
+	r = prepare(&a, &err);
+	if (r == 0)
+		r = sync_send(own.sync, SYNC_CREATED, 0, &err);
+	if (r < 0) {
+		sync_send_failure(own.sync, &err);
+		machine_stop(&a.machine);
+		_exit(err.code == -ENOENT || err.code == -ENOTDIR ? 127 : 126);
+	}
+	a.attend.on_answer = on_answer;
+	a.attend.on_child = on_child;
+	if (own.start_listener >= 0) {
+		cleanup_close(&own.sync);
+		a.attend.watched = own.start_listener;
+		a.attend.on_watched = on_connection;
+	} else {
+		a.attend.watched = own.sync;
+		a.attend.on_watched = on_sync;
+	}
+	if (attend_run(&a.attend, &err) < 0)
+		end_without_word(&a);
+	answer_starter(&a, NULL);
+	machine_stop(&a.machine);
+	attend_exit(&a.attend);
+}
+
+/* ---- exec ---- */
+
+static int exec_start(struct attend *t, const struct backend_exec *e, struct err *err)
+{
+	autobuf struct buf text = {};
+	struct link_message answer;
+	struct proto_start start;
+	const struct container *c = e->container;
+	int r;
+
+	setsid();
+	if (json_write(e->json, JSON_COMPACT, &text) < 0)
+		return err_sys(err, -ENOMEM, "exec");
+	r = attend_open(t, c->rt->procfd, c->dirfd, MACHINE_SOCKET, e->process->terminal,
+		e->process->console_size, e->console_socket, err);
+	if (r == 0)
+		r = attend_unprivilege(UID_BASE | ((uid_t)getpid() & UID_MASK), err);
+	if (r == 0)
+		r = attend_close_others(t, &e->sync, 1, err);
+	if (r == 0)
+		r = attend_greet(t, err);
+	if (r < 0)
+		return r;
+	attend_fill_start(t, &start);
+	if (e->cgroup && snprintf(start.cgroup, sizeof(start.cgroup), "%s", e->cgroup) >=
+				 (int)sizeof(start.cgroup))
+		return err_sys(err, -ENAMETOOLONG, "--cgroup");
+	const struct iovec parts[] = {{&start, sizeof(start)}, {text.data, text.len}};
+
+	r = link_send(&t->session, PROTO_EXEC, parts, ARRAY_LEN(parts), err);
+	return r < 0 ? r : link_answer(&t->session, &answer, err);
+}
+
+void attendant_exec_main(const struct backend_exec *exec)
+{
+	static struct attend t; /* large */
+	struct err err = {};
+
+	attend_init(&t);
+	if (exec_start(&t, exec, &err) < 0) {
+		sync_send_failure(exec->sync, &err);
+		_exit(err.code == -ENOENT || err.code == -ENOTDIR ? 127 : 126);
+	}
+	close(exec->sync);
+	if (attend_run(&t, &err) < 0)
+		t.status = SIGKILL; /* with the container */
+	attend_exit(&t);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Process: a command's own. */
+#include "runtime/microvm/host/backend.h"
+
+#include "base/cleanup.h"
+#include "base/sys.h"
+#include "runtime/microvm/host/attendant.h"
+#include "runtime/microvm/host/link.h"
+#include "runtime/microvm/host/machine.h"
+#include "runtime/microvm/host/vmplan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { ANSWER_MS = 30000 };
+
+static int plan(const struct spec_config *config, const struct create_options *options,
+	struct arena *arena, struct spec_config *ret, struct err *err)
+{
+	struct vm_plan plan;
+	int r;
+
+	if (geteuid() != 0)
+		return err_set(err, -EPERM, "isolation \"vm\" needs root");
+	if (options->preserve_fds)
+		return err_set(err, -ENOTSUP,
+			"--preserve-fds, LISTEN_FDS: a virtual machine cannot have descriptors of "
+			"the host");
+	if (options->activation.notify_socket)
+		return err_set(err, -ENOTSUP,
+			"NOTIFY_SOCKET: a virtual machine cannot reach a socket of the host");
+	r = attendant_plan(config, arena, &plan, err);
+	return r < 0 ? r : vm_plan_host(config, &plan, arena, ret, err);
+}
+
+/* One request and its answer, on a session of its own. */
+static int ask(const struct container *c, enum proto_type type, const void *payload, size_t len,
+	struct link *link, struct link_message *ret, struct err *err)
+{
+	int r = link->fd = link_connect(c->dirfd, MACHINE_SOCKET, err);
+
+	if (r >= 0)
+		r = link_greet(link->fd, PROTO_SESSION, 0, err);
+	if (r == 0)
+		r = link_send(link, type, &(struct iovec){(void *)(uintptr_t)payload, len}, 1, err);
+	if (r == 0)
+		r = link_wait(link, ANSWER_MS, ret, err);
+	if (r == 0 && ret->type == PROTO_FAILED)
+		r = link_failure(&ret->failed, err);
+	else if (r == 0 && ret->type != PROTO_DONE)
+		r = err_set(err, -EPROTO, "the guest agent says what makes no sense");
+	return r < 0 ? err_add(err, "container \"%s\"", c->id) : 0;
+}
+
+static int signal_all(const struct container *c, int sig, struct err *err)
+{
+	const struct proto_signal request = {.id = PROTO_SIGNAL_ALL, .signal = sig};
+	struct link link = {.fd = -1};
+	struct link_message answer;
+	int r = ask(c, PROTO_SIGNAL, &request, sizeof(request), &link, &answer, err);
+
+	link_close(&link);
+	return r;
+}
+
+static int ask_update(
+	const struct container *c, const struct spec_resources *change, struct err *err)
+{
+	autojson json_t *json = vm_plan_guest_resources(change);
+	autobuf struct buf text = {};
+	struct link link = {.fd = -1};
+	struct link_message answer;
+	int r;
+
+	if (!json || json_write(json, JSON_COMPACT, &text) < 0)
+		return err_sys(err, -ENOMEM, "update");
+	r = ask(c, PROTO_UPDATE, text.data, text.len, &link, &answer, err);
+	link_close(&link);
+	return r;
+}
+
+/* The machine keeps the size that it booted with: within it, the guest's cgroup has the limit. */
+static int check_memory(
+	const struct spec_resources *change, const struct vm_plan *plan, struct err *err)
+{
+	const uint64_t size = (uint64_t)plan->memory_mib << 20;
+
+	if (!change->memory || !change->memory->limit.set ||
+		(change->memory->limit.value > 0 && (uint64_t)change->memory->limit.value <= size))
+		return 0;
+	return err_set(err, -EINVAL,
+		"memory.limit: the virtual machine was made with %u MiB and cannot have more",
+		plan->memory_mib);
+}
+
+static int update(const struct container *c, const struct spec_resources *change,
+	struct arena *arena, struct spec_resources *ret_host, struct err *err)
+{
+	autospec struct spec_config *config = NULL;
+	struct spec_resources hosts = {};
+	struct vm_plan plan;
+	int r = container_config(c, &config, err);
+
+	if (r == 0)
+		r = attendant_plan(config, arena, &plan, err);
+	if (r == 0)
+		r = check_memory(change, &plan, err);
+	if (r == 0)
+		r = vm_plan_resources(change, &plan, arena, &hosts, err);
+	if (r == 0)
+		r = ask_update(c, change, err);
+	if (r == 0)
+		*ret_host = hosts;
+	return r;
+}
+
+static uint64_t no_more_than(uint64_t value, uint64_t limit)
+{
+	return value < limit ? value : limit;
+}
+
+/*
+ * Time and I/O are what the host measured, the machine's own share included: that is what the
+ * container costs. Memory, processes and their limits are the container's, as its guest counts.
+ */
+static int merge(const struct proto_stats *guest, struct arena *arena, struct cgroup_stats *stats)
+{
+	const struct {
+		const char *key;
+		uint64_t value;
+	} members[] = {
+		{"anon", guest->memory_anon},
+		{"file", guest->memory_file},
+		{"kernel", guest->memory_kernel},
+		{"sock", guest->memory_sock},
+		{"inactive_file", guest->memory_inactive_file},
+	};
+	struct cgroup_stats_memory *memory = &stats->memory;
+	struct pair_u64 *items = arena_array(arena, ARRAY_LEN(members), struct pair_u64);
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_LEN(members); i++)
+		items[i] = (struct pair_u64){members[i].key, members[i].value};
+	memory->stat.items = items;
+	memory->stat.count = ARRAY_LEN(members);
+	memory->usage = guest->memory_usage;
+	memory->peak = guest->memory_peak;
+	memory->limit = guest->memory_limit;
+	memory->swap_usage = guest->memory_swap;
+	memory->swap_limit = guest->swap_limit;
+	memory->events_max = guest->events_max;
+	/* A machine that the host had to kill within counts too. */
+	memory->oom += no_more_than(guest->oom, UINT64_MAX - memory->oom);
+	memory->oom_kill += no_more_than(guest->oom_kill, UINT64_MAX - memory->oom_kill);
+	stats->pids = guest->pids;
+	stats->pids_limit = guest->pids_limit;
+	return 0;
+}
+
+static int stats(
+	const struct container *c, struct arena *arena, struct cgroup_stats *stats, struct err *err)
+{
+	struct link link = {.fd = -1};
+	struct link_message answer;
+	struct proto_stats guest;
+	int r;
+
+	if (stats->frozen) /* it cannot answer; what the host counts has to do */
+		return 0;
+	r = ask(c, PROTO_STATS, NULL, 0, &link, &answer, err);
+	if (r == 0 && answer.len != sizeof(guest))
+		r = err_set(err, -EPROTO, "the guest agent says what makes no sense");
+	if (r == 0) {
+		memcpy(&guest, answer.data, sizeof(guest));
+		if (merge(&guest, arena, stats) < 0)
+			r = err_sys(err, -ENOMEM, "events");
+	}
+	link_close(&link);
+	return r;
+}
+
+/* The guest's words go to terminals. */
+static void copy_command(char *ret, size_t size, const char *from, size_t len)
+{
+	size_t n = 0;
+
+	for (; n + 1 < size && n < len && from[n]; n++)
+		ret[n] = from[n] >= 0x20 && from[n] < 0x7f ? from[n] : '?';
+	ret[n] = 0;
+}
+
+/* Those that the host knows by a pid have that one, the others theirs in the guest. */
+static int take_processes(
+	const struct link_message *answer, struct container_processes *ret, struct err *err)
+{
+	size_t count = answer->len / sizeof(struct proto_process);
+
+	if (answer->len % sizeof(struct proto_process))
+		return err_set(err, -EPROTO, "the guest agent says what makes no sense");
+	ret->items = calloc(count + 1, sizeof(*ret->items));
+	if (!ret->items)
+		return err_sys(err, -ENOMEM, "ps");
+	for (size_t i = 0; i < count; i++) {
+		struct container_process *p = ret->items + ret->count++;
+		struct proto_process one;
+
+		memcpy(&one, answer->data + i * sizeof(one), sizeof(one));
+		p->pid = (pid_t)(one.id ? one.id : one.pid);
+		p->ppid = (pid_t)one.ppid;
+		p->uid = one.uid;
+		copy_command(p->command, sizeof(p->command), one.command, sizeof(one.command));
+	}
+	return 0;
+}
+
+static int processes(const struct container *c, struct container_processes *ret, struct err *err)
+{
+	struct link link = {.fd = -1};
+	struct link_message answer;
+	int r = ask(c, PROTO_PROCESSES, NULL, 0, &link, &answer, err);
+
+	if (r == 0)
+		r = take_processes(&answer, ret, err);
+	link_close(&link);
+	return r;
+}
+
+const struct backend microvm_backend = {
+	.name = "vm",
+	.plan = plan,
+	.init_main = attendant_main,
+	.exec_main = attendant_exec_main,
+	.signal_all = signal_all,
+	.update = update,
+	.stats = stats,
+	.processes = processes,
+};

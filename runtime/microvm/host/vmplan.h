@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan of a container that is a virtual machine: every decision, taken before anything is done.
+ *
+ * Pure: from the configuration and a few facts of the host it decides the size of the machine, what
+ * the host's cgroup gets, which part of the configuration is the host's and which the guest's, and
+ * refuses what a virtual machine cannot honour, naming the field.
+ */
+#pragma once
+
+#include "runtime/backend.h"
+
+enum {
+	VM_MEMORY_DEFAULT_MIB = 512, /* without a limit */
+	VM_MEMORY_MIN_MIB = 96,
+	VM_VCPUS_MAX = 8, /* without a number that is asked for */
+};
+
+struct vm_plan {
+	uint32_t vcpus, memory_mib;
+	const char *kernel;       /* a path, or NULL: the host's own */
+	const char *command_line; /* what is added to it, "" or " word word" */
+	uint64_t overhead;        /* bytes that VMM, file server and attendant may take */
+};
+
+/* CPUS: how many the host has. Memory from ARENA. −EINVAL, −ENOTSUP with the field's name. */
+int vm_plan_make(const struct spec_config *config, unsigned int cpus, struct arena *arena,
+	struct vm_plan *ret, struct err *err);
+
+/* What stays with the host: see struct backend. */
+int vm_plan_host(const struct spec_config *config, const struct vm_plan *plan, struct arena *arena,
+	struct spec_config *ret, struct err *err);
+
+/* The host's part of RESOURCES (of a configuration or of an update): with the overhead on top, and
+ * nothing that only the guest can count. MEMORY_MIB: the machine's. */
+int vm_plan_resources(const struct spec_resources *resources, const struct vm_plan *plan,
+	struct arena *arena, struct spec_resources *ret, struct err *err);
+
+/* The guest's configuration; the caller owns it. The host's file N of the plan's mounts is at
+ * GUEST_FILES/N there. NULL without memory. */
+json_t *vm_plan_guest(const struct spec_config *config);
+/* The guest's part of an update. */
+json_t *vm_plan_guest_resources(const struct spec_resources *resources);

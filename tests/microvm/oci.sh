@@ -1,0 +1,136 @@
+#!/bin/bash
+# brig-oci with virtual machines as containers: what engines rely on, with few boots.
+# where: vm
+# time-limit: 600
+# shellcheck source-path=SCRIPTDIR
+BRIG_TEST_ISOLATED=vm
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/oci.sh"
+
+test_run_exit_codes_streams_and_kernel() {
+	local code=0
+	run_sh 'cat; echo out; echo err >&2; cat /proc/sys/kernel/random/boot_id; exit 42' >out 2>err || code=$?
+	assert_eq "$code" 42
+	assert_eq "$(head -n 1 out)" out
+	assert_eq "$(cat err)" err
+	assert_ne "$(tail -n 1 out)" "$(cat /proc/sys/kernel/random/boot_id)" "the kernel"
+	assert_nothing_left
+}
+
+test_life_of_a_container() {
+	mkdir "$TEST_DIR/volume" && echo from-host >"$TEST_DIR/volume/file"
+	create_sh 'trap "echo got-usr1" USR1; echo ready; while :; do sleep 0.1; done' \
+		'.mounts += [{"destination":"/ro","type":"bind","source":"'"$TEST_DIR"'/volume","options":["rbind","ro"]},
+			{"destination":"/rw","type":"bind","source":"'"$TEST_DIR"'/volume","options":["bind"]}]' \
+		'.linux.resources.memory = {"limit": 67108864}' '.linux.resources.pids = {"limit": 20}' \
+		'.hostname = "in-a-vm"'
+	assert_eq "$(status_of "$ID")" created
+	assert_eq "$(oci state "$ID" | jq .pid)" "$PID"
+	oci start "$ID"
+	wait_until grep -q ready "$BUNDLE/out"
+	assert_eq "$(status_of "$ID")" running
+
+	# Exec: streams, exit codes, signals, errors, isolation inside.
+	local code=0
+	assert_eq "$(echo through | oci exec "$ID" cat)" through
+	oci exec "$ID" sh -c 'exit 9' || code=$?
+	assert_eq "$code" 9
+	code=0
+	oci exec "$ID" sh -c 'kill -9 $$' || code=$?
+	assert_eq "$code" 137
+	expect_failure oci exec "$ID" no-such-program
+	assert_eq "$CODE" 127
+	assert_contains "$ERROR" 'exec: "no-such-program": executable file not found in $PATH'
+	assert_eq "$(oci exec --user 5:6 --cwd /tmp --env A=b "$ID" sh -c 'id -u; id -g; pwd; echo $A' | tr '\n' ' ')" '5 6 /tmp b '
+	assert_eq "$(oci exec "$ID" hostname)" in-a-vm
+	assert_eq "$(oci exec "$ID" cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max | tr '\n' ' ')" '67108864 20 '
+	assert_contains "$(oci exec "$ID" grep NoNewPrivs /proc/self/status)" 1
+	head -c 5M /dev/urandom >big
+	assert_eq "$(oci exec "$ID" cat <big | md5sum)" "$(md5sum <big)"
+
+	# Volumes: what one side writes the other reads; read-only ones stay so.
+	assert_eq "$(oci exec "$ID" cat /ro/file)" from-host
+	oci exec "$ID" sh -c 'echo from-guest >/rw/new'
+	assert_eq "$(cat "$TEST_DIR/volume/new")" from-guest
+	code=0
+	oci exec "$ID" sh -c 'echo x >/ro/file' 2>/dev/null || code=$?
+	assert_ne "$code" 0 "wrote to a read-only volume"
+
+	# A terminal of the engine's.
+	jq -n '{user:{uid:0,gid:0},args:["sh","-c","tty; stty size"],env:["PATH=/bin"],cwd:"/",terminal:true,consoleSize:{height:20,width:90}}' >process.json
+	"$(tool recvtty)" "$TEST_DIR/console" >screen &
+	local receiver=$!
+	wait_until test -S "$TEST_DIR/console"
+	oci exec --detach --console-socket "$TEST_DIR/console" --process process.json --pid-file exec.pid "$ID"
+	wait "$receiver"
+	assert_contains "$(cat screen)" /dev/pts/0
+	assert_contains "$(cat screen)" '20 90'
+
+	# What is told of it.
+	assert_contains " $(oci ps --format json "$ID" | jq -r 'join(" ")') " " $PID "
+	assert_contains "$(oci ps "$ID")" 'sleep 0.1'
+	assert_eq "$(oci events --stats "$ID" | jq .data.memory.usage.limit)" 67108864
+	oci update --memory 33554432 "$ID"
+	assert_eq "$(oci exec "$ID" cat /sys/fs/cgroup/memory.max)" 33554432
+	expect_failure oci update --memory 4294967296 "$ID"
+	assert_contains "$ERROR" memory.limit
+
+	# Pause, signals, the end.
+	oci pause "$ID"
+	assert_eq "$(status_of "$ID")" paused
+	oci resume "$ID"
+	oci kill "$ID" USR1
+	wait_until grep -q got-usr1 "$BUNDLE/out"
+	assert_eq "$(ps -o uid= -p "$PID" | tr -d ' ' | grep -c '^0$')" 0 "the attendant is root"
+	oci kill "$ID" KILL
+	wait_status "$ID" stopped
+	oci delete "$ID"
+	assert_nothing_left
+}
+
+test_terminal_and_signals_of_run() {
+	next_container
+	bundle_sh "$BUNDLE" 'tty; trap "exit 33" TERM; echo ready; while :; do sleep 0.1; done' '.process.terminal = true'
+	"$(tool recvtty)" "$TEST_DIR/console" >screen &
+	wait_until test -S "$TEST_DIR/console"
+	"$BRIG_OCI" --root "$TEST_DIR/state" run --bundle "$BUNDLE" --console-socket "$TEST_DIR/console" "$ID" </dev/null &
+	local runner=$! code=0
+	wait_until grep -q ready screen
+	assert_contains "$(cat screen)" /dev/pts/0
+	kill -TERM "$runner"
+	wait "$runner" || code=$?
+	assert_eq "$code" 33
+	assert_nothing_left
+}
+
+test_the_machine_dies() {
+	start_sh 'echo ready; sleep 600'
+	wait_until grep -q ready "$BUNDLE/out"
+	pkill -KILL -P "$PID" -f brig-vmm
+	wait_status "$ID" stopped
+	assert_contains "$(oci state "$ID" | jq -r .reason)" 'was killed: Killed'
+	oci delete "$ID"
+	assert_nothing_left
+}
+
+test_network_is_taken_over() {
+	modprobe tun
+	[ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+	ip netns add guest
+	ip link add host0 type veth peer name eth0 netns guest address 02:00:00:00:12:34
+	ip addr add 10.99.0.1/24 dev host0 && ip link set host0 up
+	ip -n guest link set lo up && ip -n guest link set eth0 up mtu 1400
+	ip -n guest addr add 10.99.0.2/24 dev eth0
+	ip -n guest route add default via 10.99.0.1
+	start_sh 'ip addr show eth0; ip route; echo ready; nc -l -p 80 -e echo from-the-guest; sleep 600' \
+		'.linux.namespaces |= map(if .type == "network" then .path = "/run/netns/guest" else . end)'
+	wait_until grep -q ready "$BUNDLE/out"
+	assert_contains "$(cat "$BUNDLE/out")" 02:00:00:00:12:34
+	assert_contains "$(cat "$BUNDLE/out")" 10.99.0.2/24
+	assert_contains "$(cat "$BUNDLE/out")" 'mtu 1400'
+	assert_contains "$(cat "$BUNDLE/out")" 'default via 10.99.0.1'
+	assert_eq "$(busybox nc -w 10 10.99.0.2 80 </dev/null)" from-the-guest
+	oci exec "$ID" ping -c 1 -W 10 10.99.0.1
+	oci delete --force "$ID"
+	ip netns del guest
+	assert_nothing_left
+}
