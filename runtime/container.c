@@ -6,7 +6,6 @@
 #include "base/process.h"
 #include "base/sys.h"
 #include "runtime/backend.h"
-#include "runtime/plan.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -32,7 +31,7 @@ static char *default_root(const struct plan_host *host)
 		return asprintf(&root, "%s/brig-oci", dir) < 0 ? NULL : root;
 	if (host->uid == 0)
 		return strdup("/run/brig-oci");
-	return asprintf(&root, "/tmp/brig-oci-%u", geteuid()) < 0 ? NULL : root;
+	return asprintf(&root, "/tmp/brig-oci-%u", host->uid) < 0 ? NULL : root;
 }
 
 static int make_root(const char *path)
@@ -43,7 +42,7 @@ static int make_root(const char *path)
 }
 
 /* Opens PATH as our directory. One that others may write to is not ours: /tmp is everybody's. */
-static int open_root(const char *path, struct err *err)
+static int open_root(const char *path, uid_t user, struct err *err)
 {
 	autoclose int fd = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
 	struct stat st;
@@ -56,7 +55,7 @@ static int open_root(const char *path, struct err *err)
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return err_sys(err, r, "--root: %s", path);
-	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 0022))
+	if ((st.st_uid != user && st.st_uid != 0) || (st.st_mode & 0022))
 		return err_set(err, -EPERM,
 			"--root: %s belongs to uid %u with mode %04o; it must be yours, and "
 			"writable by "
@@ -80,8 +79,9 @@ int runtime_open_procfs(struct err *err)
 
 	if (fs >= 0 && sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 		fd = sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (fd < 0)
-		fd = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd >= 0)
+		return take_fd(&fd);
+	fd = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return err_sys(err, fd, "open /proc");
 	r = check_procfs(fd);
@@ -92,30 +92,29 @@ int runtime_open_procfs(struct err *err)
 
 int runtime_open(const struct runtime_options *options, struct runtime *ret, struct err *err)
 {
-	struct plan_host host = {};
 	struct runtime rt = {
 		.rootfd = -1,
 		.procfd = -1,
-		.rootless = geteuid() != 0,
 		.cgroup_driver = options->cgroup_driver,
 		.vm = options->vm,
 		.isolation = options->isolation,
 	};
-	int r = plan_probe_host(&host, err);
+	int r = plan_probe_host(&rt.host, err);
 
 	if (r < 0)
 		return r;
+	rt.rootless = rt.host.uid != 0;
 	if (options->root && options->root[0] != '/') {
 		autofree char *cwd = getcwd(NULL, 0);
 
 		if (!cwd || asprintf(&rt.root, "%s/%s", cwd, options->root) < 0)
 			rt.root = NULL;
 	} else {
-		rt.root = options->root ? strdup(options->root) : default_root(&host);
+		rt.root = options->root ? strdup(options->root) : default_root(&rt.host);
 	}
 	if (!rt.root)
 		return err_sys(err, -ENOMEM, "--root");
-	r = rt.rootfd = open_root(rt.root, err);
+	r = rt.rootfd = open_root(rt.root, rt.host.uid, err);
 	if (r >= 0)
 		r = rt.procfd = runtime_open_procfs(err);
 	if (r < 0) {
@@ -217,10 +216,11 @@ int container_new(const struct runtime *rt, const char *id, struct container *re
 
 int container_lock(struct container *c, struct err *err)
 {
-	int r = c->dirfd = sys_openat(c->rt->rootfd, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r;
 
-	if (r >= 0)
-		r = lock_dir(c->rt, c->id, c->dirfd);
+	if (c->dirfd < 0)
+		c->dirfd = sys_openat(c->rt->rootfd, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	r = c->dirfd < 0 ? c->dirfd : lock_dir(c->rt, c->id, c->dirfd);
 	if (r == -ENOENT)
 		return err_set(err, r, "container \"%s\" does not exist", c->id);
 	return r < 0 ? err_sys(err, r, "container \"%s\": lock it", c->id) : 0;
@@ -240,6 +240,8 @@ static int read_members(struct container *c, struct err *err)
 	c->created = text_of(j, "created");
 	c->owner = text_of(j, "owner");
 	c->intel_rdt = text_of(j, "intelRdt");
+	c->mount_namespace = text_of(j, "mountNamespace");
+	c->rootfs_mount = (uint64_t)json_integer_value(json_object_get(j, "rootfsMount"));
 	c->cgroup = (struct cgroup_saved){
 		.driver = (enum cgroup_driver)json_integer_value(json_object_get(cgroup, "driver")),
 		.path = text_of(cgroup, "path"),
@@ -376,7 +378,7 @@ int container_cgroup(const struct container *c, struct cgroup **ret, struct err 
 	int r = 0;
 
 	if (c->cgroup.driver != CGROUP_DISABLED)
-		r = cgroup_host_probe(c->rt->procfd, &host, err);
+		r = cgroup_host_probe(&host, err);
 	if (r == 0)
 		r = cgroup_open(&c->cgroup, &host, ret, err);
 	return r < 0 ? err_add(err, "container \"%s\"", c->id) : 0;

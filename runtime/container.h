@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cgroups/cgroup.h"
+#include "runtime/plan.h"
 #include "spec/config.h"
 
 #include <stdbool.h>
@@ -37,7 +38,8 @@ struct runtime {
 	char *root; /* absolute path of the directory of containers */
 	int rootfd; /* that directory */
 	int procfd; /* a procfs that only we see */
-	bool rootless;
+	struct plan_host host;
+	bool rootless; /* host.uid is not 0 */
 	enum cgroup_driver cgroup_driver;
 	const struct backend
 		*vm; /* for containers with isolation "vm", or NULL: none can be made */
@@ -84,6 +86,9 @@ struct container {
 	unsigned long long start_time;
 	struct cgroup_saved cgroup;
 	const char *intel_rdt; /* directory to remove with the container, or NULL */
+	/* The mount namespace that it joined, or NULL, and the number there of its root's mount. */
+	const char *mount_namespace;
+	uint64_t rootfs_mount;
 	bool terminal;
 	bool vm;   /* made with isolation "vm" */
 	int pidfd; /* of the init, −1 when it has ended */
@@ -98,7 +103,7 @@ int container_new(const struct runtime *rt, const char *id, struct container *re
 int container_open(const struct runtime *rt, const char *id, bool lock, struct container *ret,
 	struct err *err);
 void container_close(struct container *c);
-/* Takes the lock of a container whose directory was closed. −ENOENT when it was deleted. */
+/* Takes the lock, opening the directory when it is not. −ENOENT when it was deleted. */
 int container_lock(struct container *c, struct err *err);
 
 /* Writes RECORD (stolen) as the container's record and reads the members from it. */

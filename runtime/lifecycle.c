@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { FREEZE_MS = 10000, DESTROY_MS = 10000, STOP_MS = 10000 };
@@ -85,7 +86,9 @@ int container_go(struct created *created, struct err *err)
 		return r;
 	}
 	container_run_poststart(c, config);
-	cleanup_close(&c->dirfd); /* and with it the lock */
+	/* Others may have it now; the directory stays open for container_finish(). */
+	if (sys_flock(c->dirfd, LOCK_UN) < 0)
+		cleanup_close(&c->dirfd);
 	return 0;
 }
 
@@ -207,6 +210,49 @@ int container_leave_rdt(const struct container *c, struct err *err)
 	return rdt_remove(top, c->intel_rdt, err);
 }
 
+/* In a process that enters the namespace for good. What is at the rootfs's path there may be
+ * somebody else's by now: its mount's number tells. */
+static int detach_rootfs(const struct container *c, int namespace)
+{
+	autoclose int root = -1;
+	uint64_t id;
+	int r = sys_setns(namespace, CLONE_NEWNS);
+
+	if (r == 0)
+		r = root = sys_openat(AT_FDCWD, c->rootfs, O_PATH | O_DIRECTORY, 0);
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r >= 0)
+		r = sys_mount_id(root, &id);
+	if (r < 0 || id != c->rootfs_mount)
+		return r;
+	r = sys_fchdir(root);
+	return r < 0 ? r : sys_umount2(".", MNT_DETACH);
+}
+
+int container_leave_mounts(const struct container *c, struct err *err)
+{
+	autoclose int namespace = -1;
+	int status = 0, r;
+	pid_t pid;
+
+	if (!c->mount_namespace)
+		return 0;
+	r = namespace = sys_openat(AT_FDCWD, c->mount_namespace, O_RDONLY, 0);
+	if (r == -ENOENT) /* and with it what was in it */
+		return 0;
+	if (r >= 0)
+		r = pid = sys_fork();
+	if (r == 0)
+		_exit(-detach_rootfs(c, namespace));
+	if (r > 0)
+		r = sys_waitpid(pid, &status, 0);
+	if (r >= 0)
+		r = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+	return r < 0 ? err_sys(err, r, "take the container's mounts out of %s", c->mount_namespace)
+		     : 0;
+}
+
 int container_destroy(struct container *c, struct cgroup *cgroup, const struct spec_config *config,
 	struct err *err)
 {
@@ -214,6 +260,8 @@ int container_destroy(struct container *c, struct cgroup *cgroup, const struct s
 
 	if (r == 0)
 		r = container_leave_rdt(c, err);
+	if (r == 0)
+		r = container_leave_mounts(c, err);
 	if (r < 0)
 		return r;
 	cleanup_close(&c->pidfd);

@@ -34,7 +34,6 @@ struct making {
 	struct spec_config backends;       /* what of .config is the host's part, with a backend */
 	const struct spec_config *applied; /* what is carried out here: .config or .backends */
 	struct arena arena;
-	struct plan_host host;
 	struct plan plan;
 	struct container container;
 	bool has_container;

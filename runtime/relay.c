@@ -24,15 +24,17 @@
 static int join_all(const struct launch *l, struct err *err)
 {
 	const struct plan *plan = l->plan;
-	int later[8];
+	int later[PLAN_JOINS_MAX], fds[PLAN_JOINS_MAX];
 	size_t nlater = 0;
-	int r = 0;
+	int r = stage_open_joins(plan, fds, err);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < plan->njoins; i++) {
 		const struct plan_join *join = &plan->joins[i];
-		autoclose int fd = sys_openat(AT_FDCWD, join->path, O_RDONLY, 0);
+		autoclose int fd = fds[i];
 
-		r = fd < 0 ? fd : sys_setns(fd, join->type);
+		r = sys_setns(fd, join->type);
 		if (r == -EPERM && join->type != CLONE_NEWUSER && nlater < ARRAY_LEN(later))
 			later[nlater++] = take_fd(&fd);
 		else if (r < 0)

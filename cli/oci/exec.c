@@ -2,7 +2,7 @@
 /* exec. */
 #include "cli/foreground.h"
 #include "cli/oci/oci.h"
-#include "cli/oci/self.h"
+#include "cli/self.h"
 
 #include "base/fd.h"
 #include "base/parse.h"
@@ -204,6 +204,8 @@ int oci_exec(const struct invocation *inv, struct err *err)
 	};
 	int r = self_protect(inv->argv, err);
 
+	if (r == 0)
+		r = oci_check_preserved(values->preserve_fds, err);
 	if (r == 0)
 		r = oci_open_runtime(inv, &rt, err);
 	if (r == 0)
