@@ -139,8 +139,7 @@ static int prepare_backend(struct joining *j, struct err *err)
 		return err_set(err, -ENOTSUP,
 			"--preserve-fds: a virtual machine cannot have descriptors of the host");
 	j->json = spec_process_json(j->options->process);
-	return j->json ? 0
-		       : err_set(err, -EINVAL, "exec: arguments and environment must be UTF-8");
+	return j->json ? 0 : err_set(err, -EINVAL, "exec: arguments and environment must be UTF-8");
 }
 
 static int prepare(struct joining *j, struct err *err)

@@ -228,6 +228,7 @@ const struct json_name spec_seccomp_flag_names[] = {
 
 const struct json_name spec_isolation_names[] = {
 	{"container", SPEC_ISOLATION_CONTAINER},
+	{"vm", SPEC_ISOLATION_VM},
 	{},
 };
 

@@ -72,7 +72,7 @@ static void test_document(void **state)
 	assert_string_equal(
 		json_string_value(at(json, "annotations", "org.example.version", NULL)), "0.1.0");
 	assert_string_equal(json_string_value(at(json, "annotations", "org.brig.isolation", NULL)),
-		"container");
+		"container,vm");
 	assert_non_null(
 		strstr(json_string_value(at(json, "annotations", "org.brig.annotations", NULL)),
 			"org.brig.landlock.,"));
