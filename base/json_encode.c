@@ -188,9 +188,15 @@ json_t *json_encode(const void *in, const struct json_table *table)
 
 	for (const struct json_rule *rule = table->rules; object && rule->key; rule++) {
 		const void *member = at(in, rule);
+		json_t *value;
 
-		if (is_set(rule, member, table))
-			object = set(object, rule->key, encode_member(rule, member));
+		if (!is_set(rule, member, table))
+			continue;
+		value = encode_member(rule, member);
+		if (rule->kind == JSON_PART && !rule->required && value && !json_object_size(value))
+			json_decref(value); /* which is not the same as one without members */
+		else
+			object = set(object, rule->key, value);
 	}
 	return object;
 }

@@ -26,7 +26,6 @@ struct backend_exec {
 	const struct spec_process *process; /* complete */
 	json_t *json;                       /* the same, as in config.json */
 	const char *cgroup;                 /* below the container's own, or NULL */
-	bool ignore_paused;
 	int sync;           /* SYNC_FAILED goes here; its end says that the process was executed */
 	int console_socket; /* connected; gets the terminal's master. −1: none */
 };

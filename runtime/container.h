@@ -27,13 +27,6 @@
 
 struct backend; /* runtime/backend.h */
 
-/* How containers are kept apart from the host. */
-enum isolation {
-	ISOLATION_BY_CONFIG, /* as config.json says, in namespaces when it says nothing */
-	ISOLATION_CONTAINER,
-	ISOLATION_VM,
-};
-
 struct runtime {
 	char *root; /* absolute path of the directory of containers */
 	int rootfd; /* that directory */
@@ -43,15 +36,15 @@ struct runtime {
 	enum cgroup_driver cgroup_driver;
 	/* For containers with isolation "vm", or NULL: none can be made. */
 	const struct backend *vm;
-	enum isolation isolation; /* of new containers */
-	struct cancel *cancel;    /* what ends making, starting or exec, or NULL */
+	enum spec_isolation isolation; /* of new containers; 0: as config.json says */
+	struct cancel *cancel;         /* what ends making, starting or exec, or NULL */
 };
 
 struct runtime_options {
 	const char *root; /* NULL: /run/brig-oci, or $XDG_RUNTIME_DIR/brig-oci */
 	enum cgroup_driver cgroup_driver;
 	const struct backend *vm;
-	enum isolation isolation;
+	enum spec_isolation isolation;
 };
 
 /* Opens (and makes, mode 0700) the root. The process of a command; end with runtime_close(). */

@@ -6,7 +6,6 @@
 #include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 #include "runtime/stage.h"
-#include "runtime/sync.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -31,7 +30,6 @@ struct joining {
 	unsigned int namespaces; /* CLONE_NEW… that differ from ours */
 	struct user_process user;
 	struct join_report *report; /* shared with entrant and joiner */
-	int sync, stages_sync;      /* with the backend's process; −1: there is none */
 	int console, stages_console;
 	int pidfd;
 	pid_t pid;
@@ -137,19 +135,11 @@ static int prepare_joining(struct joining *j, struct err *err)
 
 static int prepare_backend(struct joining *j, struct err *err)
 {
-	int fds[2], r;
-
 	if (j->options->preserve_fds)
 		return err_set(err, -ENOTSUP,
 			"--preserve-fds: a virtual machine cannot have descriptors of the host");
 	j->json = spec_process_json(j->options->process);
-	if (!j->json)
-		return err_set(err, -EINVAL, "exec: arguments and environment must be UTF-8");
-	r = sys_socketpair(SOCK_SEQPACKET, fds);
-	if (r < 0)
-		return err_sys(err, r, "make a socketpair");
-	j->sync = fds[0], j->stages_sync = fds[1];
-	return 0;
+	return j->json ? 0 : err_set(err, -EINVAL, "exec: arguments and environment must be UTF-8");
 }
 
 static int prepare(struct joining *j, struct err *err)
@@ -161,7 +151,7 @@ static int prepare(struct joining *j, struct err *err)
 		r = check_status(j, err);
 	if (r == 0)
 		r = container_config(&j->container, &j->config, err);
-	j->backend = container_backend(&j->container);
+	j->backend = r < 0 ? NULL : container_backend(&j->container);
 	if (r == 0)
 		r = j->backend ? prepare_backend(j, err) : prepare_joining(j, err);
 	if (r == 0 && j->container.cgroup.driver != CGROUP_DISABLED) {
@@ -268,7 +258,7 @@ static _Noreturn void entrant_main(const struct joining *j)
 	_exit(0);
 }
 
-static _Noreturn void backend_main(struct joining *j)
+static _Noreturn void backend_main(const struct joining *j, int sync)
 {
 	const struct backend_exec exec = {
 		.container = &j->container,
@@ -276,17 +266,53 @@ static _Noreturn void backend_main(struct joining *j)
 		.process = j->options->process,
 		.json = j->json,
 		.cgroup = j->options->cgroup,
-		.ignore_paused = j->options->ignore_paused,
-		.sync = j->stages_sync,
+		.sync = sync,
 		.console_socket = j->stages_console,
 	};
+	sigset_t none;
 
-	cleanup_close(&j->sync); /* so that our parent's death is an end of file */
-	cleanup_close(&j->console);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	j->backend->exec_main(&exec);
 }
 
 /* ---- parent ---- */
+
+/* Returns when the backend's process stands for one that was executed. */
+static int start_backend(struct joining *j, struct err *err)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uint64_t)(uintptr_t)&j->pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	autoclose int ours = -1, theirs = -1;
+	int fds[2], r = sys_socketpair(SOCK_SEQPACKET, fds);
+
+	if (r < 0)
+		return err_sys(err, r, "make a socketpair");
+	ours = fds[0], theirs = fds[1];
+	if (j->cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)j->cgroup_fd;
+	}
+	/* C3: a process of ours in the container's cgroup, and with a capability for a while. */
+	r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (r < 0)
+		return err_sys(err, r, "prctl(PR_SET_DUMPABLE)");
+	r = sys_clone3(&args);
+	if (r == 0) {
+		close(ours); /* so that our death is an end of file */
+		backend_main(j, theirs);
+	}
+	cleanup_close(&theirs);
+	cleanup_close(&j->stages_console);
+	if (r < 0)
+		return err_sys(err, r, "clone the process");
+	j->pid = r;
+	r = cancel_wait(j->rt->cancel, ours, err);
+	return r < 0 ? r : sync_expect_end(ours, err);
+}
 
 static int clone_entrant(struct joining *j, pid_t *ret_pid, int *ret_pidfd, struct err *err)
 {
@@ -308,8 +334,6 @@ static int clone_entrant(struct joining *j, pid_t *ret_pid, int *ret_pidfd, stru
 	if (r < 0)
 		return r;
 	*ret_pid = sys_clone3(&args);
-	if (*ret_pid == 0 && j->backend)
-		backend_main(j);
 	if (*ret_pid == 0)
 		entrant_main(j);
 	return *ret_pid < 0 ? err_sys(err, *ret_pid, "clone the process") : 0;
@@ -372,23 +396,6 @@ static int start(struct joining *j, struct err *err)
 	return r < 0 ? r : read_report(j, status, err);
 }
 
-/* The backend's process stands for the container's one from the beginning. */
-static int start_backend(struct joining *j, struct err *err)
-{
-	int r = clone_entrant(j, &j->pid, &j->pidfd, err);
-
-	cleanup_close(&j->stages_sync);
-	cleanup_close(&j->stages_console);
-	if (r < 0)
-		return r;
-	r = cancel_wait(j->rt->cancel, j->sync, err);
-	if (r == 0)
-		return sync_expect_end(j->sync, err);
-	sys_pidfd_send_signal(j->pidfd, SIGKILL);
-	sys_waitpid(j->pid, NULL, 0);
-	return r;
-}
-
 static int run(struct joining *j, int *ret_master, struct err *err)
 {
 	int r = prepare(j, err);
@@ -397,12 +404,12 @@ static int run(struct joining *j, int *ret_master, struct err *err)
 		return r;
 	j->user.config = j->config;
 	j->user.container = &j->container;
+	j->user.report = j->report;
 	if (j->backend) {
 		r = start_backend(j, err);
 	} else {
 		j->user.setgroups_denied = setgroups_denied(j);
 		j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
-		j->user.report = j->report;
 		r = start(j, err);
 	}
 	if (r == 0)
@@ -425,8 +432,6 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 		.options = options,
 		.container = {.dirfd = -1, .pidfd = -1},
 		.cgroup_fd = -1,
-		.sync = -1,
-		.stages_sync = -1,
 		.console = -1,
 		.stages_console = -1,
 		.pidfd = -1,
@@ -444,8 +449,6 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 		*ret_pid = j.pid;
 		*ret_pidfd = take_fd(&j.pidfd);
 	}
-	cleanup_close(&j.sync);
-	cleanup_close(&j.stages_sync);
 	cleanup_close(&j.console);
 	cleanup_close(&j.stages_console);
 	cleanup_close(&j.pidfd);

@@ -50,10 +50,10 @@ void making_begin(struct making *m, const struct runtime *rt, const struct creat
 static int choose_backend(struct making *m, struct err *err)
 {
 	const char *word = spec_annotation(m->config, "org.brig.isolation");
-	bool vm = m->rt->isolation == ISOLATION_VM;
+	bool vm = m->rt->isolation == SPEC_ISOLATION_VM;
 	bool asked = m->config->vm || (word && strcmp(word, "vm") == 0);
 
-	if (m->rt->isolation == ISOLATION_CONTAINER && asked)
+	if (m->rt->isolation == SPEC_ISOLATION_CONTAINER && asked)
 		return err_set(err, -EINVAL,
 			"--isolation=container: the bundle asks for a virtual machine (%s)",
 			m->config->vm ? "vm" : "annotations: org.brig.isolation");

@@ -4,6 +4,7 @@
 #include "cli/self.h"
 
 #include "base/log.h"
+#include "spec/names.h"
 #ifdef BRIG_MICROVM
 #include "runtime/microvm/host/backend.h"
 #endif
@@ -28,12 +29,6 @@ static const struct json_name log_levels[] = {
 	{NULL, 0},
 };
 
-static const struct json_name isolation_names[] = {
-	{"container", ISOLATION_CONTAINER},
-	{"vm", ISOLATION_VM},
-	{NULL, 0},
-};
-
 static const struct oci_global global_defaults = {.log_level = LOG_WARNING};
 
 static const struct option global_options[] = {
@@ -52,7 +47,8 @@ static const struct option global_options[] = {
 	{"cgroup-manager", 0, OPTION_NAME, OPTION_AT(oci_global, cgroup_manager),
 		.names = cgroup_driver_names,
 		.help = "make cgroups in the file system, through systemd, or not at all"},
-	{"isolation", 0, OPTION_NAME, OPTION_AT(oci_global, isolation), .names = isolation_names,
+	{"isolation", 0, OPTION_NAME, OPTION_AT(oci_global, isolation),
+		.names = spec_isolation_names,
 		.help = "make containers in namespaces of this kernel, or each in a virtual "
 			"machine "
 			"of its own [what config.json asks for; vm when called brig-oci-vm]"},
@@ -176,14 +172,14 @@ static const struct program program = {
 };
 
 /* An engine that can give no option calls us by another name. */
-static enum isolation isolation_of(const struct invocation *inv)
+static enum spec_isolation isolation_of(const struct invocation *inv)
 {
 	const struct oci_global *global = inv->global;
 	const char *slash = strrchr(inv->argv[0], '/');
 
 	if (!global->isolation && strcmp(slash ? slash + 1 : inv->argv[0], "brig-oci-vm") == 0)
-		return ISOLATION_VM;
-	return (enum isolation)global->isolation;
+		return SPEC_ISOLATION_VM;
+	return (enum spec_isolation)global->isolation;
 }
 
 int oci_open_runtime(const struct invocation *inv, struct runtime *ret, struct err *err)

@@ -20,7 +20,7 @@ struct oci_global {
 	int log_level;  /* enum log_level */
 	bool debug, systemd_cgroup;
 	int cgroup_manager;   /* enum cgroup_driver */
-	int isolation;        /* enum isolation */
+	int isolation;        /* enum spec_isolation */
 	const char *rootless; /* accepted for compatibility: found out, not told */
 };
 

@@ -174,20 +174,28 @@ static int print_processes(
 	return 0;
 }
 
+/* −EOPNOTSUPP when ps(1) can tell. */
+static int ps_of_backend(const struct invocation *inv, const struct runtime *rt, struct err *err)
+{
+	struct container_processes all = {};
+	int r = container_processes(rt, inv->args[0], &all, err);
+
+	if (r == 0)
+		r = print_processes(inv, &all, err);
+	free(all.items);
+	return r;
+}
+
 int oci_ps(const struct invocation *inv, struct err *err)
 {
 	const struct oci_list_values *values = inv->options;
 	autoruntime struct runtime rt = {.rootfd = -1, .procfd = -1};
 	autojson json_t *list = NULL;
-	struct container_processes processes = {};
 	struct cgroup_pids pids = {};
 	int r = oci_open_runtime(inv, &rt, err);
 
 	if (r == 0 && values->format != OCI_JSON) {
-		r = container_processes(&rt, inv->args[0], &processes, err);
-		if (r == 0)
-			r = print_processes(inv, &processes, err);
-		free(processes.items);
+		r = ps_of_backend(inv, &rt, err);
 		if (r != -EOPNOTSUPP)
 			return r;
 		r = 0;

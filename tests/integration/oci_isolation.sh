@@ -35,7 +35,7 @@ test_who_asks_for_a_virtual_machine() {
 	assert_contains "$ERROR" 'the bundle asks for a virtual machine'
 	bundle_edit "$BUNDLE" '.annotations["org.brig.isolation"]="chroot"'
 	expect_failure oci run --bundle "$BUNDLE" "$ID"
-	assert_contains "$ERROR" 'must be container or vm'
+	assert_contains "$ERROR" 'an isolation that this program does not have'
 	bundle_edit "$BUNDLE" 'del(.annotations) | .vm={"kernel":{"path":"/boot/vmlinuz"}}'
 	expect_failure oci run --bundle "$BUNDLE" "$ID"
 	assert_contains "$ERROR" 'virtual machine cannot share'

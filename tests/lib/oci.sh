@@ -132,7 +132,7 @@ trap oci_cleanup EXIT
 
 # The same tests with virtual machines: by the name that asks for them.
 if [ "${BRIG_TEST_ISOLATED-}" = vm ]; then
-	export BRIG_TEST_PATIENCE=120 BRIG_LIBEXEC=$BRIG_BUILD/runtime/microvm
+	export BRIG_LIBEXEC=$BRIG_BUILD/runtime/microvm
 	mount -t tmpfs tmpfs /boot
 	ln -s "${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz" "/boot/vmlinuz-$(uname -r)"
 	ln -s "$BRIG_OCI" "$TEST_DIR/brig-oci-vm"

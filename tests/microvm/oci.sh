@@ -129,7 +129,8 @@ test_network_is_taken_over() {
 	assert_contains "$(cat "$BUNDLE/out")" 'mtu 1400'
 	assert_contains "$(cat "$BUNDLE/out")" 'default via 10.99.0.1'
 	assert_eq "$(busybox nc -w 10 10.99.0.2 80 </dev/null)" from-the-guest
-	oci exec "$ID" ping -c 1 -W 10 10.99.0.1
+	busybox nc -l -p 81 -e echo from-the-host &
+	assert_eq "$(oci exec "$ID" nc -w 20 10.99.0.1 81 </dev/null)" from-the-host
 	oci delete --force "$ID"
 	ip netns del guest
 	assert_nothing_left

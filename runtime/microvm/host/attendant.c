@@ -313,7 +313,7 @@ void attendant_main(const struct launch *launch)
 	attend_init(&a.attend);
 	machine_init(&a.machine);
 	r = prepare(&a, &err);
-	if (r == 0)
+	if (r == 0 && own.tell_created)
 		r = sync_send(own.sync, SYNC_CREATED, 0, &err);
 	if (r < 0) {
 		sync_send_failure(own.sync, &err);

@@ -125,6 +125,28 @@ static void test_absent(void **state)
 		assert_non_null(json_object_get(json, written[i]));
 }
 
+static const struct json_rule limit_rules[] = {
+	{"limit", JSON_OPT_I64, .required = true, JSON_AT(outer, opt_i64)},
+	{},
+};
+static const struct json_table limit_table = {.rules = limit_rules};
+static const struct json_rule holder_rules[] = {{"pids", JSON_PART, .table = &limit_table}, {}};
+static const struct json_table holder_table = {.size = sizeof(struct outer), .rules = holder_rules};
+
+/* An object that needs a member is not written without it. */
+static void test_part_that_is_not_there(void **state)
+{
+	struct outer outer = {};
+	autojson json_t *none = json_encode(&outer, &holder_table), *some = NULL;
+
+	(void)state;
+	assert_int_equal(json_object_size(none), 0);
+	outer.opt_i64 = (struct opt_i64){true, 5};
+	some = json_encode(&outer, &holder_table);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(some, "pids"), "limit")), 5);
+}
+
 /* Rather nothing than something else. */
 static void test_not_utf8(void **state)
 {
@@ -143,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_part_that_is_not_there),
 		cmocka_unit_test(test_not_utf8),
 	};
 
