@@ -587,3 +587,10 @@ json_t *json_u64(uint64_t value)
 	snprintf(text, sizeof(text), "%s%" PRIu64, big_mark, value);
 	return json_string(text);
 }
+
+const char *json_text_of(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return big_digits(value) ? NULL : json_string_value(value);
+}

@@ -153,6 +153,10 @@ const char *json_name_of(const struct json_name *names, int64_t value);
 /* VALUE as json_parse() would give it: of any size. The caller owns it; NULL without memory. */
 json_t *json_u64(uint64_t value);
 
+/* The text of OBJECT's member KEY, borrowed; NULL when there is none, also when it is such a value.
+ */
+const char *json_text_of(const json_t *object, const char *key);
+
 /* Appends VALUE as text: FLAGS of json_dumps(3); integers of any size come out as such. −ENOMEM or
  * 0. */
 int json_write(const json_t *value, size_t flags, struct buf *ret);

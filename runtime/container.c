@@ -227,11 +227,6 @@ int container_lock(struct container *c, struct err *err)
 	return r < 0 ? err_sys(err, r, "container \"%s\": lock it", c->id) : 0;
 }
 
-static const char *text_of(const json_t *record, const char *key)
-{
-	return json_string_value(json_object_get(record, key));
-}
-
 static int damaged(const struct container *c, struct err *err)
 {
 	return err_set(err, -EINVAL,
@@ -259,19 +254,19 @@ static int read_members(struct container *c, struct err *err)
 	if (!good)
 		return damaged(c, err);
 
-	c->bundle = text_of(j, "bundle");
-	c->rootfs = text_of(j, "rootfs");
-	c->created = text_of(j, "created");
-	c->owner = text_of(j, "owner");
-	c->intel_rdt = text_of(j, "intelRdt");
-	c->mount_namespace = text_of(j, "mountNamespace");
+	c->bundle = json_text_of(j, "bundle");
+	c->rootfs = json_text_of(j, "rootfs");
+	c->created = json_text_of(j, "created");
+	c->owner = json_text_of(j, "owner");
+	c->intel_rdt = json_text_of(j, "intelRdt");
+	c->mount_namespace = json_text_of(j, "mountNamespace");
 	c->rootfs_mount = (uint64_t)json_integer_value(json_object_get(j, "rootfsMount"));
 	c->cgroup = (struct cgroup_saved){
 		.driver = (enum cgroup_driver)driver,
-		.path = text_of(cgroup, "path"),
-		.top = text_of(cgroup, "top"),
-		.unit = text_of(cgroup, "unit"),
-		.delegated = text_of(cgroup, "delegated"),
+		.path = json_text_of(cgroup, "path"),
+		.top = json_text_of(cgroup, "top"),
+		.unit = json_text_of(cgroup, "unit"),
+		.delegated = json_text_of(cgroup, "delegated"),
 		.inode = (uint64_t)json_integer_value(json_object_get(cgroup, "inode")),
 		.rootless = json_is_true(json_object_get(cgroup, "rootless")),
 	};

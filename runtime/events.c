@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <time.h>
 
+enum { ENDING_MS = 5000 };
+
 struct watch {
 	struct container container;
 	struct cgroup *cgroup;
@@ -69,11 +71,13 @@ static int emit_oom(struct watch *w, struct err *err)
 	return data ? emit(w, "oom", data, err) : err_sys(err, -ENOMEM, "events");
 }
 
+/* A process that exits loses its namespaces first and has ended a moment later, on a busy machine a
+ * long one. */
 static bool has_ended(const struct watch *w)
 {
-	struct err ignored = {};
+	struct pollfd fd = {.fd = w->container.pidfd, .events = POLLIN};
 
-	return container_signal(&w->container, 0, &ignored) < 0;
+	return sys_poll(&fd, 1, ENDING_MS) > 0;
 }
 
 /* Sleeps until something happens: to the container, to its memory, to the reader, or the time. */

@@ -39,7 +39,7 @@ test_intervals_and_the_end() {
 	several() { [ "$(wc -l <"$TEST_DIR/events")" -ge 3 ]; }
 	wait_until several
 	oci kill "$ID" KILL
-	wait $! || fail "events: status $?"
+	wait $! || fail "events: status $?: $(cat "$TEST_DIR/errors")"
 	assert_eq "$(cat "$TEST_DIR/errors")" ""
 	assert_eq "$(head -1 "$TEST_DIR/events" | jq -r .type)" stats
 	assert_eq "$(tail -1 "$TEST_DIR/events" | jq -c .)" "{\"type\":\"exit\",\"id\":\"$ID\"}"

@@ -277,6 +277,23 @@ static void test_big_integers_beside_others(void **state)
 	assert_true(json_is_real(json_object_get(f->json, "real")));
 }
 
+static void test_text_of_a_member(void **state)
+{
+	autojson json_t *json = NULL;
+	struct err err = {};
+	static const char text[] = "{\"a\": \"b\", \"n\": 1, \"big\": 18446744073709551615, \"m\": "
+				   "\"\\u0001integer:5\"}";
+
+	(void)state;
+	assert_int_equal(json_parse("x", text, strlen(text), &json, &err), 0);
+	assert_string_equal(json_text_of(json, "a"), "b");
+	assert_null(json_text_of(json, "n"));
+	assert_null(json_text_of(json, "big"));
+	assert_null(json_text_of(json, "m"));
+	assert_null(json_text_of(json, "none"));
+	assert_null(json_text_of(NULL, "a"));
+}
+
 static void test_big_integers_are_written_as_such(void **state)
 {
 	autojson json_t *value = json_pack("{s:o, s:o, s:[o, s], s:s, s:s, s:i}", "max",
@@ -349,6 +366,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_kind),
+		cmocka_unit_test(test_text_of_a_member),
 		cmocka_unit_test(test_big_integers_are_written_as_such),
 		cmocka_unit_test(test_absent_and_null),
 		cmocka_unit_test(test_errors_name_the_place),
