@@ -92,6 +92,7 @@ test_update() {
 	quick --detach --name "$c" --memory 64m "$image" sleep 300 >/dev/null
 	podman update --memory 96m --cpus 0.25 "$c"
 	assert_eq "$(podman exec "$c" sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max cpu.max)')" "100663296 25000 100000"
+	assert_eq "$(cat "/sys/fs/cgroup$(inspect "$c" .State.CgroupPath)/memory.max")" 100663296
 }
 
 test_terminals() {
