@@ -144,6 +144,18 @@ int sys_fstat(int fd, struct stat *ret)
 	return RESULT(fstat(fd, ret));
 }
 
+int sys_mount_id(int fd, uint64_t *ret)
+{
+	struct statx stx;
+	int r = RESULT(statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx));
+
+	if (r == 0 && !(stx.stx_mask & STATX_MNT_ID))
+		r = -EOPNOTSUPP;
+	if (r == 0)
+		*ret = stx.stx_mnt_id;
+	return r;
+}
+
 int sys_fstatfs(int fd, struct statfs *ret)
 {
 	return RESULT(fstatfs(fd, ret));
@@ -197,6 +209,11 @@ int sys_memfd_create(const char *name, unsigned int flags)
 int sys_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
 	return RESULT(close_range(first, last, (int)flags));
+}
+
+int sys_bpf(int cmd, union bpf_attr *attr, unsigned int size)
+{
+	return (int)RESULT(syscall(SYS_bpf, cmd, attr, size));
 }
 
 ssize_t sys_read(int fd, void *buf, size_t size)
@@ -353,6 +370,15 @@ int sys_pivot_root(const char *new_root, const char *put_old)
 pid_t sys_clone3(struct clone_args *args)
 {
 	return (pid_t)RESULT(syscall(SYS_clone3, args, sizeof(*args)));
+}
+
+pid_t sys_clone(unsigned long flags, pid_t *ret_pid)
+{
+#ifdef __s390x__
+	return (pid_t)RESULT(syscall(SYS_clone, NULL, flags, ret_pid, NULL, 0));
+#else
+	return (pid_t)RESULT(syscall(SYS_clone, flags, NULL, ret_pid, NULL, 0));
+#endif
 }
 
 pid_t sys_fork(void)

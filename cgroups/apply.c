@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "cgroups/cgroup.h"
 #include "cgroups/convert.h"
+#include "cgroups/host.h"
 #include "cgroups/scope.h"
 #include "cgroups/tree.h"
 
@@ -63,14 +64,14 @@ static int ensure_controllers(struct cgroup *cgroup, unsigned int needed, struct
 		return 0;
 	if (cgroup->driver == CGROUP_SYSTEMD) { /* above its scope all is the manager's */
 		if (strcmp(cgroup->path, cgroup->top) == 0)
-			return tree_missing(needed & ~there, cgroup->v1, cgroup->path, err);
+			return tree_missing(needed & ~there, host_v1(), cgroup->path, err);
 		path = cgroup->path + strlen(cgroup->top);
 	}
 	topfd = cgroup->driver == CGROUP_SYSTEMD ? tree_open(cgroup->rootfd, cgroup->top)
 						 : tree_open(cgroup->rootfd, ".");
 	if (topfd < 0)
 		return err_sys(err, topfd, "open cgroup %s", cgroup->top);
-	fd = tree_make(topfd, path, needed, 0, cgroup->v1, &made, err);
+	fd = tree_make(topfd, path, needed, 0, &made, err);
 	return fd < 0 ? fd : 0;
 }
 

@@ -54,7 +54,6 @@ static int new_cgroup(enum cgroup_driver driver, const struct cgroup_host *host,
 		.rootfd = -1,
 		.placeholder = -1,
 		.rootless = rootless,
-		.v1 = host->v1,
 		.helper = host->helper,
 	};
 	if (driver != CGROUP_DISABLED) {
@@ -121,8 +120,7 @@ static int adopt_limits(
 static int make_cgroupfs(
 	struct cgroup *cgroup, const struct cgroup_plan *plan, int *ret_made, struct err *err)
 {
-	int fd = tree_make(
-		cgroup->rootfd, plan->path, plan->needed, plan->wanted, cgroup->v1, ret_made, err);
+	int fd = tree_make(cgroup->rootfd, plan->path, plan->needed, plan->wanted, ret_made, err);
 	int r = fd < 0 ? fd : adopt_limits(cgroup, plan, fd, err);
 
 	/* What we just made is empty. */
@@ -178,13 +176,13 @@ static int make_systemd(struct cgroup *cgroup, const struct cgroup_plan *plan, s
 		if (r < 0)
 			return err_sys(err, r, "read the controllers of cgroup %s", cgroup->top);
 		if (plan->needed & ~there)
-			return tree_missing(plan->needed & ~there, cgroup->v1, cgroup->top, err);
+			return tree_missing(plan->needed & ~there, host_v1(), cgroup->top, err);
 		return adopt_limits(cgroup, plan, take_fd(&topfd), err);
 	}
 	r = move_placeholder(topfd, cgroup->placeholder_pid);
 	if (r < 0)
 		return err_sys(err, r, "make cgroup %s/%s", cgroup->top, waiting_room);
-	fd = tree_make(topfd, plan->subgroup, plan->needed, plan->wanted, cgroup->v1, &made, err);
+	fd = tree_make(topfd, plan->subgroup, plan->needed, plan->wanted, &made, err);
 	return fd < 0 ? err_add(err, "cgroup %s", cgroup->top)
 		      : adopt_limits(cgroup, plan, fd, err);
 }

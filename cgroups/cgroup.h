@@ -62,30 +62,29 @@ const char *cgroup_controller_name(unsigned int bit);
 /* ---- host ---- */
 
 struct cgroup_host {
-	int rootfd;               /* the top directory of the v2 tree */
-	const char *mount;        /* "/sys/fs/cgroup" or "/sys/fs/cgroup/unified" */
-	bool hybrid;              /* there are v1 hierarchies as well */
-	unsigned int controllers; /* what the top directory offers */
-	unsigned int v1;          /* controllers that are mounted as v1 hierarchies */
+	int rootfd;         /* the top directory of the v2 tree */
+	const char *mount;  /* "/sys/fs/cgroup" or "/sys/fs/cgroup/unified" */
 	const char *helper; /* the brig-systemd program; set by the probe to the installed one */
-	char own[4096];     /* the calling process's cgroup, "/a/b"; from /proc/self/cgroup */
 };
 
 /*
- * Finds the v2 tree at /sys/fs/cgroup, or at /sys/fs/cgroup/unified on a hybrid host. PROCFD is a
- * procfs. −ENOENT with a sentence when there is none: only CGROUP_DISABLED works then. Any process.
+ * Finds the v2 tree at /sys/fs/cgroup, or at /sys/fs/cgroup/unified on a hybrid host.
+ * −ENOENT with a sentence when there is none: only CGROUP_DISABLED works then. Any process.
  */
-int cgroup_host_probe(int procfd, struct cgroup_host *ret, struct err *err);
+int cgroup_host_probe(struct cgroup_host *ret, struct err *err);
 /* Does nothing for a host that is all zero. */
 void cgroup_host_close(struct cgroup_host *host);
 CLEANUP_DEFINE(cgroup_host, struct cgroup_host, cgroup_host_close)
 #define autocgrouphost __attribute__((cleanup(cleanup_cgroup_host)))
 
+/* The calling process's own cgroup, "/a/b", from the procfs PROCFD. −ENOENT, −ENAMETOOLONG. */
+int cgroup_host_own(int procfd, char *ret, size_t size, struct err *err);
+
 /* ---- plan ---- */
 
 /* What a plan depends on besides the configuration. */
 struct cgroup_facts {
-	const char *own; /* the runtime's own cgroup; may be NULL */
+	const char *own; /* the runtime's own cgroup, wanted for a rootless caller; may be NULL */
 	bool rootless;   /* not root on the host: systemd's user manager, a delegated subtree */
 };
 
@@ -139,7 +138,6 @@ struct cgroup {
 	bool fresh;      /* just made, nothing applied yet */
 	bool no_filter;  /* just made, so no device filter is attached */
 	int rootfd;      /* the v2 tree's top, a descriptor of its own */
-	unsigned int v1; /* as in the host, for messages */
 	const char *helper; /* as in the host */
 	int placeholder;    /* systemd: a socket that keeps the scope from being empty, or −1 */
 	pid_t placeholder_pid;

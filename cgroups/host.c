@@ -9,6 +9,7 @@
 #include "cgroups/tree.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <string.h>
 
@@ -91,42 +92,68 @@ int host_parse_own(const char *text, char *own, size_t size, unsigned int *ret_v
 	return found ? 0 : -ENOENT;
 }
 
-static bool is_cgroup2(int fd)
+/* 1 with a descriptor when PATH is the top of a v2 tree, 0 when it is not there or something else.
+ * Anything else is an error: taken for "not there", a cgroup would be left behind. */
+static int open_cgroup2(const char *path, int *ret_fd)
 {
+	autoclose int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	struct statfs fs;
-
-	return fd >= 0 && sys_fstatfs(fd, &fs) >= 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
-}
-
-int cgroup_host_probe(int procfd, struct cgroup_host *ret, struct err *err)
-{
-	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-	struct cgroup_host host = {.rootfd = -1, .helper = CGROUP_HELPER};
-	autoclose int fd = -1;
-	autobuf struct buf text = {};
 	int r;
 
-	for (size_t i = 0; i < ARRAY_LEN(mounts) && !is_cgroup2(fd); i++) {
-		cleanup_close(&fd);
-		fd = sys_openat(AT_FDCWD, mounts[i], O_RDONLY | O_DIRECTORY, 0);
-		host.mount = mounts[i];
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+	r = sys_fstatfs(fd, &fs);
+	if (r < 0)
+		return r;
+	if (fs.f_type != CGROUP2_SUPER_MAGIC)
+		return 0;
+	*ret_fd = take_fd(&fd);
+	return 1;
+}
+
+int cgroup_host_probe(struct cgroup_host *ret, struct err *err)
+{
+	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	int fd = -1, r;
+
+	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
+		r = open_cgroup2(mounts[i], &fd);
+		if (r < 0)
+			return err_sys(err, r, "open %s", mounts[i]);
+		if (r == 0)
+			continue;
+		*ret = (struct cgroup_host){
+			.rootfd = fd,
+			.mount = mounts[i],
+			.helper = CGROUP_HELPER,
+		};
+		return 0;
 	}
-	if (!is_cgroup2(fd))
-		return err_set(err, -ENOENT,
-			"no cgroup v2 tree is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified; "
-			"mount one, or use the cgroup manager \"disabled\"");
-	r = tree_controllers(fd, "cgroup.controllers", &host.controllers);
-	if (r < 0)
-		return err_sys(err, r, "read %s/cgroup.controllers", host.mount);
-	r = fd_read_file(procfd, "self/cgroup", 1 << 20, &text);
+	return err_set(err, -ENOENT,
+		"no cgroup v2 tree is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified; "
+		"mount one, or use the cgroup manager \"disabled\"");
+}
+
+int cgroup_host_own(int procfd, char *ret, size_t size, struct err *err)
+{
+	autobuf struct buf text = {};
+	unsigned int v1;
+	int r = fd_read_file(procfd, "self/cgroup", 1 << 20, &text);
+
 	if (r >= 0)
-		r = host_parse_own(buf_str(&text), host.own, sizeof(host.own), &host.v1);
-	if (r < 0)
-		return err_sys(err, r, "find the own cgroup in /proc/self/cgroup");
-	host.hybrid = host.v1 != 0;
-	host.rootfd = take_fd(&fd);
-	*ret = host;
-	return 0;
+		r = host_parse_own(buf_str(&text), ret, size, &v1);
+	return r < 0 ? err_sys(err, r, "find the own cgroup in /proc/self/cgroup") : 0;
+}
+
+unsigned int host_v1(void)
+{
+	autobuf struct buf text = {};
+	char own[PATH_MAX];
+	unsigned int v1 = 0;
+
+	if (fd_read_file(AT_FDCWD, "/proc/self/cgroup", 1 << 20, &text) >= 0)
+		(void)host_parse_own(buf_str(&text), own, sizeof(own), &v1);
+	return v1;
 }
 
 void cgroup_host_close(struct cgroup_host *host)

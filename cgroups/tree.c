@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cgroups/cgroup.h"
+#include "cgroups/host.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -79,8 +80,8 @@ static int write_subtree(int dirfd, unsigned int mask)
 	return fd_write_file(dirfd, "cgroup.subtree_control", text);
 }
 
-int tree_enable(int dirfd, const char *path, unsigned int needed, unsigned int wanted,
-	unsigned int v1, struct err *err)
+int tree_enable(
+	int dirfd, const char *path, unsigned int needed, unsigned int wanted, struct err *err)
 {
 	unsigned int there = 0, on = 0, lacking;
 	int r = tree_controllers(dirfd, "cgroup.subtree_control", &on);
@@ -92,7 +93,7 @@ int tree_enable(int dirfd, const char *path, unsigned int needed, unsigned int w
 	if (r < 0)
 		return err_sys(err, r, "read the controllers of cgroup %s", path);
 	if (needed & ~there)
-		return tree_missing(needed & ~there, v1, path, err);
+		return tree_missing(needed & ~there, host_v1(), path, err);
 	lacking = (needed | wanted) & there & ~on;
 	if (!lacking)
 		return 0;
@@ -129,7 +130,7 @@ static int open_child(int parent, const char *name, bool *ret_made)
 }
 
 static int make_once(int rootfd, const char *path, unsigned int needed, unsigned int wanted,
-	unsigned int v1, int *ret_made, struct err *err)
+	int *ret_made, struct err *err)
 {
 	const char *rest = path;
 	autoclose int fd = tree_open(rootfd, ".");
@@ -152,7 +153,7 @@ static int make_once(int rootfd, const char *path, unsigned int needed, unsigned
 		memcpy(name, rest, n);
 		name[n] = '\0';
 		snprintf(above, sizeof(above), "%.*s", (int)(rest - path), path);
-		r = tree_enable(fd, *above ? above : "/", needed, wanted, v1, err);
+		r = tree_enable(fd, *above ? above : "/", needed, wanted, err);
 		if (r < 0)
 			return r;
 		child = open_child(fd, name, &made);
@@ -168,15 +169,56 @@ static int make_once(int rootfd, const char *path, unsigned int needed, unsigned
 
 enum { MAKE_TRIES = 16 };
 
-int tree_make(int rootfd, const char *path, unsigned int needed, unsigned int wanted,
-	unsigned int v1, int *ret_made, struct err *err)
+/*
+ * The usual case: all but the last component is there, and so are the controllers, as far as the
+ * top offers them. An error when it is any other case, and nothing was done then.
+ */
+static int make_last(
+	int rootfd, const char *path, unsigned int needed, unsigned int wanted, int *ret_made)
 {
-	int fd = -ENOENT;
+	const char *name = strrchr(path, '/');
+	autoclose int above = -1;
+	char parent[PATH_MAX];
+	unsigned int on, offered;
+	bool made = false;
+	int fd = rootfd, r;
 
+	name = name ? name + 1 : path;
+	if (!*name || name - path >= (ptrdiff_t)sizeof(parent))
+		return -ENOENT;
+	memcpy(parent, path, (size_t)(name - path));
+	parent[name - path] = '\0';
+	if (parent[strspn(parent, "/")])
+		fd = above = tree_open(rootfd, parent);
+	r = fd < 0 ? fd : tree_controllers(fd, "cgroup.subtree_control", &on);
+	if (r >= 0 && needed & ~on)
+		r = -ENOENT;
+	if (r >= 0 && wanted & ~on) {
+		r = tree_controllers(rootfd, "cgroup.controllers", &offered);
+		if (r >= 0 && wanted & offered & ~on)
+			r = -ENOENT;
+	}
+	if (r < 0)
+		return r;
+	r = open_child(fd, name, &made);
+	if (r < 0 && made)
+		sys_unlinkat(fd, name, AT_REMOVEDIR);
+	*ret_made = r >= 0 && made;
+	return r;
+}
+
+int tree_make(int rootfd, const char *path, unsigned int needed, unsigned int wanted, int *ret_made,
+	struct err *err)
+{
+	int fd = make_last(rootfd, path, needed, wanted, ret_made);
+
+	if (fd >= 0)
+		return fd;
+	fd = -ENOENT;
 	/* Somebody who failed beside us may remove a directory that we are about to use. */
 	for (int tries = 0; tries < MAKE_TRIES && (fd == -ENOENT || fd == -ENODEV); tries++) {
 		err_clear(err);
-		fd = make_once(rootfd, path, needed, wanted, v1, ret_made, err);
+		fd = make_once(rootfd, path, needed, wanted, ret_made, err);
 	}
 	return fd;
 }
@@ -218,7 +260,8 @@ static int visit_level(int dirfd, int depth, int (*visit)(int dirfd, void *arg),
 		close(copy);
 		return r;
 	}
-	while (r >= 0 && depth < TREE_DEPTH_MAX && (entry = readdir(dir))) {
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r >= 0 && depth < TREE_DEPTH_MAX && (errno = 0, entry = readdir(dir))) {
 		autoclose int child = -1;
 
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
@@ -229,6 +272,8 @@ static int visit_level(int dirfd, int depth, int (*visit)(int dirfd, void *arg),
 		else if (child != -ENOENT && child != -ENODEV)
 			r = child;
 	}
+	if (r >= 0 && depth < TREE_DEPTH_MAX && errno && errno != ENOENT && errno != ENODEV)
+		r = -errno;
 	closedir(dir);
 	return r < 0 ? r : visit(dirfd, arg);
 }
@@ -254,13 +299,15 @@ static int remove_children(int dirfd, void *arg)
 		close(copy);
 		return r;
 	}
-	while (r >= 0 && (entry = readdir(dir))) {
+	while (r >= 0 && (errno = 0, entry = readdir(dir))) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		r = sys_unlinkat(dirfd, entry->d_name, AT_REMOVEDIR);
 		if (r == -ENOENT)
 			r = 0;
 	}
+	if (r >= 0 && errno && errno != ENOENT && errno != ENODEV)
+		r = -errno;
 	closedir(dir);
 	return r;
 }

@@ -20,19 +20,20 @@ int tree_open(int rootfd, const char *path);
  * directory above PATH as far as they can be, and those that are in NEEDED must. RET_MADE counts
  * the trailing components that were made, for tree_unmake(), also on failure.
  */
-int tree_make(int rootfd, const char *path, unsigned int needed, unsigned int wanted,
-	unsigned int v1, int *ret_made, struct err *err);
+int tree_make(int rootfd, const char *path, unsigned int needed, unsigned int wanted, int *ret_made,
+	struct err *err);
 /* Removes the last MADE components of PATH that are empty; errors do not matter. */
 void tree_unmake(int rootfd, const char *path, int made);
 
 /* Switches controllers on for the children of DIRFD. PATH is for messages. */
-int tree_enable(int dirfd, const char *path, unsigned int needed, unsigned int wanted,
-	unsigned int v1, struct err *err);
+int tree_enable(
+	int dirfd, const char *path, unsigned int needed, unsigned int wanted, struct err *err);
 
 /* The controllers in the file NAME (cgroup.controllers, cgroup.subtree_control) of DIRFD. */
 int tree_controllers(int dirfd, const char *name, unsigned int *ret);
 
-/* −EOPNOTSUPP with a sentence that names the MISSING controllers and why they are not there. */
+/* −EOPNOTSUPP with a sentence that names the MISSING controllers and why they are not there: V1 are
+ * those that v1 hierarchies hold. */
 int tree_missing(unsigned int missing, unsigned int v1, const char *path, struct err *err);
 
 /* Calls VISIT for DIRFD and every directory beneath it, children first, with the directory's

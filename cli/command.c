@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { GROUP_COLUMN = 14 };
+
 /* One command line on its way. */
 struct call {
 	struct invocation inv;
@@ -259,11 +261,44 @@ static void list_commands(const struct command *commands, struct buf *ret)
 	size_t widest = 0;
 
 	for (const struct command *c = commands; c->name; c++)
-		if (!c->hidden && strlen(c->name) > widest)
+		if (!c->hidden && !c->group && strlen(c->name) > widest)
 			widest = strlen(c->name);
 	for (const struct command *c = commands; c->name; c++)
-		if (!c->hidden)
+		if (!c->hidden && !c->group)
 			options_entry(ret, c->name, c->summary, options_column(widest));
+}
+
+/* The names of the commands of one GROUP. */
+static void list_group(const struct command *commands, const char *group, struct buf *ret)
+{
+	autobuf struct buf names = {};
+
+	for (const struct command *c = commands; c->name; c++)
+		if (!c->hidden && c->group && strcmp(c->group, group) == 0)
+			buf_printf(&names, "%s%s", names.len ? ", " : "", c->name);
+	options_entry(ret, group, buf_str(&names), GROUP_COLUMN);
+}
+
+/* The groups in the order of their first commands. */
+static void list_groups(const struct command *commands, struct buf *ret)
+{
+	for (const struct command *c = commands; c->name; c++) {
+		const struct command *first = commands;
+
+		while (first != c && (first->hidden || !first->group || !c->group ||
+					     strcmp(first->group, c->group) != 0))
+			first++;
+		if (!c->hidden && c->group && first == c)
+			list_group(commands, c->group, ret);
+	}
+}
+
+static bool has_groups(const struct command *commands)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (!c->hidden && c->group)
+			return true;
+	return false;
 }
 
 static void add_usage(const struct program *program, const struct command *parent,
@@ -310,6 +345,10 @@ void command_help(const struct program *program, const struct command *parent,
 	if (commands) {
 		buf_puts(ret, "\nCommands:\n");
 		list_commands(commands, ret);
+		if (has_groups(commands)) {
+			buf_puts(ret, "\nMore commands:\n");
+			list_groups(commands, ret);
+		}
 	}
 	if (has_visible(options)) {
 		buf_puts(ret, command ? "\nOptions:\n" : "\nGlobal options:\n");

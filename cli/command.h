@@ -50,6 +50,9 @@ struct command {
 	unsigned int min_args, max_args; /* operands; COMMAND_ANY_ARGS: no limit */
 	unsigned int flags;              /* OPTIONS_STOP_AT_OPERAND */
 	bool hidden;                     /* works, but is not shown */
+	/* NULL: the program's help gives it a line; else it is listed by name under this heading,
+	 * so that the help of a program with many commands fits a screen. */
+	const char *group;
 	/* Returns the exit code, or a negative errno with the sentence in ERR. */
 	int (*run)(const struct invocation *inv, struct err *err);
 };

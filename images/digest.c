@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The low-level functions of libcrypto: they need no provider to be loaded, so that a statically
+ * linked program neither carries nor initialises the rest of it.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "images/digest.h"
 
 #include "spec/image.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+struct context {
+	bool is_512;
+	union {
+		SHA256_CTX sha256;
+		SHA512_CTX sha512;
+	};
+};
 
 const char *digest_hex(const char *digest)
 {
@@ -14,20 +28,19 @@ const char *digest_hex(const char *digest)
 
 int digest_begin(struct digest_state *state, const char *like)
 {
-	const EVP_MD *md = EVP_sha256();
-	EVP_MD_CTX *context;
+	bool is_512 = like && strncmp(like, "sha512:", 7) == 0;
+	struct context *context;
 
-	if (like && strncmp(like, "sha512:", 7) == 0)
-		md = EVP_sha512();
-	else if (like && strncmp(like, "sha256:", 7) != 0)
+	if (like && !is_512 && strncmp(like, "sha256:", 7) != 0)
 		return -EINVAL;
-	context = EVP_MD_CTX_new();
+	context = malloc(sizeof(*context));
 	if (!context)
 		return -ENOMEM;
-	if (EVP_DigestInit_ex(context, md, NULL) != 1) {
-		EVP_MD_CTX_free(context);
-		return -ENOMEM;
-	}
+	context->is_512 = is_512;
+	if (is_512)
+		SHA512_Init(&context->sha512);
+	else
+		SHA256_Init(&context->sha256);
 	digest_free(state);
 	state->context = context;
 	return 0;
@@ -35,18 +48,26 @@ int digest_begin(struct digest_state *state, const char *like)
 
 void digest_add(struct digest_state *state, const void *data, size_t len)
 {
-	EVP_DigestUpdate(state->context, data, len);
+	struct context *context = state->context;
+
+	if (context->is_512)
+		SHA512_Update(&context->sha512, data, len);
+	else
+		SHA256_Update(&context->sha256, data, len);
 }
 
 int digest_end(struct digest_state *state, struct digest *ret)
 {
-	unsigned char bytes[EVP_MAX_MD_SIZE];
-	unsigned int len;
+	struct context *context = state->context;
+	unsigned int len = context->is_512 ? SHA512_DIGEST_LENGTH : SHA256_DIGEST_LENGTH;
+	unsigned char bytes[SHA512_DIGEST_LENGTH];
 	char *p = ret->text;
 
-	if (EVP_DigestFinal_ex(state->context, bytes, &len) != 1)
-		return -EIO;
-	p += sprintf(p, "%s:", len == 64 ? "sha512" : "sha256");
+	if (context->is_512)
+		SHA512_Final(bytes, &context->sha512);
+	else
+		SHA256_Final(bytes, &context->sha256);
+	p += sprintf(p, "%s:", context->is_512 ? "sha512" : "sha256");
 	for (unsigned int i = 0; i < len; i++)
 		p += sprintf(p, "%02x", bytes[i]);
 	digest_free(state);
@@ -67,7 +88,7 @@ int digest_verify(struct digest_state *state, const char *want, struct err *err)
 
 void digest_free(struct digest_state *state)
 {
-	EVP_MD_CTX_free(state->context);
+	free(state->context);
 	state->context = NULL;
 }
 

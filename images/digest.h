@@ -19,7 +19,7 @@ struct digest {
 };
 
 struct digest_state {
-	void *context; /* an EVP_MD_CTX; NULL when not begun */
+	void *context; /* NULL when not begun */
 };
 
 /* LIKE is a digest whose algorithm is to be used; NULL: sha256. −EINVAL, −ENOMEM. */

@@ -39,7 +39,6 @@ static int step_look(struct checkpointing *c, struct err *err)
 {
 	const struct checkpoint_options *o = c->options;
 	struct plan_request request = {.id = o->id};
-	struct plan_host host;
 	int r = container_open(c->rt, o->id, true, &c->container, err);
 
 	if (r < 0)
@@ -50,12 +49,10 @@ static int step_look(struct checkpointing *c, struct err *err)
 			o->id, container_status_name(c->status));
 	request.bundle = c->container.bundle;
 	r = container_config(&c->container, &c->config, err);
-	if (r == 0)
-		r = plan_probe_host(&host, err);
-	if (r == 0 && !host.privileged)
+	if (r == 0 && !c->rt->host.privileged)
 		return err_set(err, -EPERM, "checkpoint needs root: criu does");
 	if (r == 0)
-		r = plan_make(c->config, &request, &host, &c->arena, &c->plan, err);
+		r = plan_make(c->config, &request, &c->rt->host, &c->arena, &c->plan, err);
 	return r < 0 ? r : checkpoint_check_namespaces(&c->plan, err);
 }
 
@@ -84,6 +81,10 @@ static int step_directories(struct checkpointing *c, struct err *err)
 
 	if (!o->image_path)
 		return err_set(err, -EINVAL, "checkpoint needs --image-path");
+	if ((o->pre_dump || o->parent_path) && spec_find_namespace(c->config, CLONE_NEWUSER))
+		return err_set(err, -ENOTSUP,
+			"%s: memory of a container with a user namespace goes into one checkpoint",
+			o->pre_dump ? "--pre-dump" : "--parent-path");
 	r = open_dir("--image-path", o->image_path, true, &c->images_fd, err);
 	if (r == 0)
 		r = open_dir("--work-path", o->work_path ? o->work_path : o->image_path, true,
@@ -201,8 +202,7 @@ static int mount_id_of(const struct checkpointing *c, int fd, int *ret)
  * What criu calls the init's descriptor FD, when the one at its other end is not in the container
  * or its file is on no mount of the container's; else "".
  */
-static int describe_stream(
-	const struct checkpointing *c, int fd, char *ret, size_t size, struct err *err)
+static int describe_stream(struct checkpointing *c, int fd, char *ret, size_t size, struct err *err)
 {
 	char name[64];
 	autoclose int file = -1;
@@ -233,6 +233,9 @@ static int describe_stream(
 	if (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISDIR(st.st_mode) ||
 		(S_ISCHR(st.st_mode) && major(st.st_rdev) == 1))
 		snprintf(ret, size, "file[%x:%" PRIx64 "]", (unsigned int)id, (uint64_t)st.st_ino);
+	if (S_ISREG(st.st_mode))
+		c->images.stream_files.items[c->images.stream_files.count++] =
+			(struct stream_file){(uint32_t)fd, st.st_size};
 	return 0;
 }
 
@@ -241,7 +244,8 @@ static int step_streams(struct checkpointing *c, struct err *err)
 	const char **items = arena_array(&c->arena, 3, const char *);
 	char text[PATH_MAX];
 
-	if (!items)
+	c->images.stream_files.items = arena_array(&c->arena, 3, struct stream_file);
+	if (!items || !c->images.stream_files.items)
 		return err_sys(err, -ENOMEM, "checkpoint");
 	for (int fd = 0; fd < 3; fd++) {
 		int r = describe_stream(c, fd, text, sizeof(text), err);
@@ -253,6 +257,7 @@ static int step_streams(struct checkpointing *c, struct err *err)
 			return err_sys(err, -ENOMEM, "checkpoint");
 	}
 	c->images.streams = (struct strings){.items = items, .count = 3};
+	c->images.pid = c->container.pid;
 	return 0;
 }
 
@@ -294,7 +299,7 @@ static int step_cgroup(struct checkpointing *c, struct err *err)
 
 	if (c->container.cgroup.driver == CGROUP_DISABLED)
 		return 0;
-	r = cgroup_host_probe(c->rt->procfd, &host, err);
+	r = cgroup_host_probe(&host, err);
 	if (r == 0)
 		r = cgroup_open(&c->container.cgroup, &host, &c->cgroup, err);
 	if (r == 0)

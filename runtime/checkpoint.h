@@ -19,6 +19,8 @@
 #include "runtime/lifecycle.h"
 #include "runtime/plan.h"
 
+#include <sys/stat.h>
+
 struct checkpoint_options {
 	const char *id, *image_path;
 	const char *work_path;   /* where dump.log goes; NULL: image_path */
@@ -50,6 +52,23 @@ int container_checkpoint(
  */
 int container_restore(const struct runtime *rt, const struct restore_options *options,
 	struct created *ret, struct err *err);
+
+/* ---- images ---- */
+
+/* What checkpoint_take_back_images() puts back. */
+struct lent_images {
+	int dirfd; /* borrowed */
+	struct lent_file *files;
+};
+
+/*
+ * Lets the group GID read the files of the directory DIRFD, and nobody else but their owner: in a
+ * user namespace, it is the container's root who reads what criu wrote as the host's. No symbolic
+ * link is followed. On failure all is as it was. The process of a command, as root.
+ */
+int checkpoint_lend_images(int dirfd, gid_t gid, struct lent_images *ret, struct err *err);
+/* Gives every file its own group and mode again. Once or more; nothing for one that is all 0. */
+void checkpoint_take_back_images(struct lent_images *lent);
 
 /* ---- planning; pure ---- */
 
@@ -83,8 +102,18 @@ struct external_mount {
 	const char *below;       /* of a bind: "" or "/…" */
 };
 
+/* A standard stream that is a file: criu puts only one that looks the same in its place. */
+struct stream_file {
+	uint32_t stream;
+	int64_t size;
+};
+
 /* What brig-oci.json holds. */
 struct checkpoint_images {
+	struct {
+		struct stream_file *items;
+		size_t count;
+	} stream_files;
 	struct {
 		struct external_mount *items;
 		size_t count;
@@ -92,6 +121,7 @@ struct checkpoint_images {
 	/* What criu calls the standard streams that are not the container's own ("pipe:[1]"), else
 	 * "". Three, or none. */
 	struct strings streams;
+	int64_t pid; /* of the init, by which criu names its lock on the network; 0: unknown */
 };
 
 /*
@@ -107,6 +137,10 @@ int checkpoint_plan_mounts(const struct plan *plan, const char *const *resolved,
  * bundle does not have it. */
 int checkpoint_mount_source(const struct plan *plan, const struct external_mount *mount,
 	const char *cgroup_path, struct arena *arena, const char **ret, struct err *err);
+
+/* −ENOTSUP when STREAM was a file and ST, what is to take its place, is none of the same size. */
+int checkpoint_check_stream(const struct checkpoint_images *images, uint32_t stream,
+	const struct stat *st, struct err *err);
 
 /* −ENOTSUP for namespaces that cannot be kept. */
 int checkpoint_check_namespaces(const struct plan *plan, struct err *err);

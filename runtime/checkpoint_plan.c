@@ -155,8 +155,11 @@ static bool classify(const struct plan *plan, const char *const *resolved,
 		return true;
 	}
 	ret->kind = EXTERNAL_CGROUP;
+	/* criu makes the cgroup namespace before the user namespace, which then may not mount it.
+	 */
 	return cover && cover->kind == PLAN_MOUNT_CGROUP && !*rest &&
-	       !spec_find_namespace(plan->config, CLONE_NEWCGROUP);
+	       (!spec_find_namespace(plan->config, CLONE_NEWCGROUP) ||
+		       spec_find_namespace(plan->config, CLONE_NEWUSER));
 }
 
 int checkpoint_plan_mounts(const struct plan *plan, const char *const *resolved,
@@ -225,6 +228,27 @@ int checkpoint_mount_source(const struct plan *plan, const struct external_mount
 	return 0;
 }
 
+/* ---- streams ---- */
+
+int checkpoint_check_stream(const struct checkpoint_images *images, uint32_t stream,
+	const struct stat *st, struct err *err)
+{
+	static const char *const names[] = {"standard input", "standard output", "standard error"};
+
+	for (size_t i = 0; i < images->stream_files.count; i++) {
+		const struct stream_file *file = &images->stream_files.items[i];
+
+		if (file->stream == stream && stream < ARRAY_LEN(names) &&
+			(!S_ISREG(st->st_mode) || st->st_size != file->size))
+			return err_set(err, -ENOTSUP,
+				"%s was a file of %lld bytes at the checkpoint; criu puts only a "
+				"file of the same size in its place (a pipe then and now has no "
+				"such limit)",
+				names[stream], (long long)file->size);
+	}
+	return 0;
+}
+
 /* ---- namespaces ---- */
 
 static const struct {
@@ -278,7 +302,7 @@ static const struct json_name external_kinds[] = {
 
 json_t *checkpoint_images_json(const struct checkpoint_images *images)
 {
-	autojson json_t *mounts = json_array(), *streams = json_array();
+	autojson json_t *mounts = json_array(), *streams = json_array(), *files = json_array();
 
 	for (size_t i = 0; i < images->mounts.count; i++) {
 		const struct external_mount *m = &images->mounts.items[i];
@@ -293,7 +317,15 @@ json_t *checkpoint_images_json(const struct checkpoint_images *images)
 	for (size_t i = 0; i < images->streams.count; i++)
 		if (json_array_append_new(streams, json_string(images->streams.items[i])) < 0)
 			return NULL;
-	return json_pack("{s:O, s:O}", "mounts", mounts, "streams", streams);
+	for (size_t i = 0; i < images->stream_files.count; i++) {
+		const struct stream_file *f = &images->stream_files.items[i];
+
+		if (json_array_append_new(files, json_pack("{s:i, s:I}", "stream", (int)f->stream,
+							 "size", (json_int_t)f->size)) < 0)
+			return NULL;
+	}
+	return json_pack("{s:O, s:O, s:O, s:I}", "mounts", mounts, "streams", streams,
+		"streamFiles", files, "pid", (json_int_t)images->pid);
 }
 
 static int finish_mount(void *out, const struct json_context *ctx)
@@ -323,10 +355,22 @@ int checkpoint_images_read(
 		.rules = mount_rules,
 		.finish = finish_mount,
 	};
+	static const struct json_rule file_rules[] = {
+		{"stream", JSON_U32, .required = true, JSON_AT(stream_file, stream)},
+		{"size", JSON_I64, .required = true, JSON_AT(stream_file, size)},
+		{NULL},
+	};
+	static const struct json_table file_table = {
+		.size = sizeof(struct stream_file),
+		.rules = file_rules,
+	};
 	static const struct json_rule rules[] = {
 		{"mounts", JSON_STRUCTS, .required = true, JSON_AT(checkpoint_images, mounts),
 			.table = &mount_table},
 		{"streams", JSON_TEXTS, .required = true, JSON_AT(checkpoint_images, streams)},
+		{"streamFiles", JSON_STRUCTS, JSON_AT(checkpoint_images, stream_files),
+			.table = &file_table},
+		{"pid", JSON_I64, JSON_AT(checkpoint_images, pid)},
 		{NULL},
 	};
 	static const struct json_table table = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Process: init and joiner. */
+/* Process: init, exec's entrant and joiner. */
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/stage.h"
@@ -73,7 +73,12 @@ int console_attach(int peer, struct err *err)
 		if (r >= 0)
 			r = sys_set_cloexec(fd, false);
 	}
-	if (r >= 0)
-		r = sys_ioctl(0, TIOCSCTTY, NULL);
+	return r < 0 ? err_sys(err, r, "make the terminal standard input and output") : 0;
+}
+
+int console_control(struct err *err)
+{
+	int r = sys_ioctl(0, TIOCSCTTY, NULL);
+
 	return r < 0 ? err_sys(err, r, "make the terminal the controlling one") : 0;
 }

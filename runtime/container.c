@@ -5,11 +5,11 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/sys.h"
-#include "runtime/plan.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static char *default_root(const struct plan_host *host)
 		return asprintf(&root, "%s/brig-oci", dir) < 0 ? NULL : root;
 	if (host->uid == 0)
 		return strdup("/run/brig-oci");
-	return asprintf(&root, "/tmp/brig-oci-%u", geteuid()) < 0 ? NULL : root;
+	return asprintf(&root, "/tmp/brig-oci-%u", host->uid) < 0 ? NULL : root;
 }
 
 static int make_root(const char *path)
@@ -42,7 +42,7 @@ static int make_root(const char *path)
 }
 
 /* Opens PATH as our directory. One that others may write to is not ours: /tmp is everybody's. */
-static int open_root(const char *path, struct err *err)
+static int open_root(const char *path, uid_t user, struct err *err)
 {
 	autoclose int fd = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
 	struct stat st;
@@ -55,7 +55,7 @@ static int open_root(const char *path, struct err *err)
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return err_sys(err, r, "--root: %s", path);
-	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 0022))
+	if ((st.st_uid != user && st.st_uid != 0) || (st.st_mode & 0022))
 		return err_set(err, -EPERM,
 			"--root: %s belongs to uid %u with mode %04o; it must be yours, and "
 			"writable by "
@@ -79,8 +79,9 @@ int runtime_open_procfs(struct err *err)
 
 	if (fs >= 0 && sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 		fd = sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (fd < 0)
-		fd = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd >= 0)
+		return take_fd(&fd);
+	fd = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return err_sys(err, fd, "open /proc");
 	r = check_procfs(fd);
@@ -91,28 +92,27 @@ int runtime_open_procfs(struct err *err)
 
 int runtime_open(const struct runtime_options *options, struct runtime *ret, struct err *err)
 {
-	struct plan_host host = {};
 	struct runtime rt = {
 		.rootfd = -1,
 		.procfd = -1,
-		.rootless = geteuid() != 0,
 		.cgroup_driver = options->cgroup_driver,
 	};
-	int r = plan_probe_host(&host, err);
+	int r = plan_probe_host(&rt.host, err);
 
 	if (r < 0)
 		return r;
+	rt.rootless = rt.host.uid != 0;
 	if (options->root && options->root[0] != '/') {
 		autofree char *cwd = getcwd(NULL, 0);
 
 		if (!cwd || asprintf(&rt.root, "%s/%s", cwd, options->root) < 0)
 			rt.root = NULL;
 	} else {
-		rt.root = options->root ? strdup(options->root) : default_root(&host);
+		rt.root = options->root ? strdup(options->root) : default_root(&rt.host);
 	}
 	if (!rt.root)
 		return err_sys(err, -ENOMEM, "--root");
-	r = rt.rootfd = open_root(rt.root, err);
+	r = rt.rootfd = open_root(rt.root, rt.host.uid, err);
 	if (r >= 0)
 		r = rt.procfd = runtime_open_procfs(err);
 	if (r < 0) {
@@ -214,10 +214,11 @@ int container_new(const struct runtime *rt, const char *id, struct container *re
 
 int container_lock(struct container *c, struct err *err)
 {
-	int r = c->dirfd = sys_openat(c->rt->rootfd, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r;
 
-	if (r >= 0)
-		r = lock_dir(c->rt, c->id, c->dirfd);
+	if (c->dirfd < 0)
+		c->dirfd = sys_openat(c->rt->rootfd, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	r = c->dirfd < 0 ? c->dirfd : lock_dir(c->rt, c->id, c->dirfd);
 	if (r == -ENOENT)
 		return err_set(err, r, "container \"%s\" does not exist", c->id);
 	return r < 0 ? err_sys(err, r, "container \"%s\": lock it", c->id) : 0;
@@ -228,17 +229,42 @@ static const char *text_of(const json_t *record, const char *key)
 	return json_string_value(json_object_get(record, key));
 }
 
+static int damaged(const struct container *c, struct err *err)
+{
+	return err_set(err, -EINVAL,
+		"container \"%s\": state.json is damaged; delete it with --force", c->id);
+}
+
+/* A whole number of OBJECT between 0 and MAX; 0 when it is left out. */
+static bool number_of(const json_t *object, const char *key, json_int_t max, json_int_t *ret)
+{
+	const json_t *value = json_object_get(object, key);
+
+	*ret = json_integer_value(value);
+	return !value || (json_is_integer(value) && *ret >= 0 && *ret <= max);
+}
+
 static int read_members(struct container *c, struct err *err)
 {
 	const json_t *j = c->json, *cgroup = json_object_get(j, "cgroup");
+	json_int_t driver, pid, start_time;
+	bool good = (!cgroup || json_is_object(cgroup)) &&
+		    number_of(cgroup, "driver", CGROUP_DISABLED, &driver) &&
+		    number_of(j, "pid", INT_MAX, &pid) &&
+		    number_of(j, "startTime", INT64_MAX, &start_time);
+
+	if (!good)
+		return damaged(c, err);
 
 	c->bundle = text_of(j, "bundle");
 	c->rootfs = text_of(j, "rootfs");
 	c->created = text_of(j, "created");
 	c->owner = text_of(j, "owner");
 	c->intel_rdt = text_of(j, "intelRdt");
+	c->mount_namespace = text_of(j, "mountNamespace");
+	c->rootfs_mount = (uint64_t)json_integer_value(json_object_get(j, "rootfsMount"));
 	c->cgroup = (struct cgroup_saved){
-		.driver = (enum cgroup_driver)json_integer_value(json_object_get(cgroup, "driver")),
+		.driver = (enum cgroup_driver)driver,
 		.path = text_of(cgroup, "path"),
 		.top = text_of(cgroup, "top"),
 		.unit = text_of(cgroup, "unit"),
@@ -248,33 +274,44 @@ static int read_members(struct container *c, struct err *err)
 	};
 	if (!cgroup)
 		c->cgroup.driver = CGROUP_DISABLED;
-	c->pid = (pid_t)json_integer_value(json_object_get(j, "pid"));
-	c->start_time = (unsigned long long)json_integer_value(json_object_get(j, "startTime"));
+	c->pid = (pid_t)pid;
+	c->start_time = (unsigned long long)start_time;
 	c->terminal = json_is_true(json_object_get(j, "terminal"));
-	if (!c->bundle || !c->rootfs || !c->created || !c->owner || c->pid < 0)
-		return err_set(err, -EINVAL,
-			"container \"%s\": state.json is damaged; delete it with "
-			"--force",
-			c->id);
+	if (!c->bundle || !c->rootfs || !c->created || !c->owner)
+		return damaged(c, err);
 	return 0;
 }
 
-/* Opens the init's pidfd, if the process of that number is still the one that we made. */
-static void find_init(struct container *c)
+int container_parse_record(struct container *c, const char *text, size_t len, struct err *err)
 {
+	int r = json_parse("state.json", text, len, &c->json, err);
+
+	return r < 0 ? r : read_members(c, err);
+}
+
+/* Opens the init's pidfd, if the process of that number is still the one that we made. That it
+ * cannot be found out is an error: a container that runs must not be taken for stopped. */
+static int find_init(struct container *c, struct err *err)
+{
+	autoclose int pidfd = -1;
 	unsigned long long start_time;
 	char state;
+	int r;
 
 	if (!c->pid)
-		return;
-	c->pidfd = sys_pidfd_open(c->pid, 0);
-	if (c->pidfd < 0) {
-		c->pidfd = -1;
-		return;
-	}
-	if (process_start_time(c->rt->procfd, c->pid, &start_time, &state) < 0 ||
-		start_time != c->start_time || state == 'Z' || state == 'X')
-		cleanup_close(&c->pidfd);
+		return 0;
+	r = pidfd = sys_pidfd_open(c->pid, 0);
+	if (r == -EINVAL) /* the number is a thread's by now */
+		return 0;
+	if (r >= 0)
+		r = process_start_time(c->rt->procfd, c->pid, &start_time, &state);
+	if (r == -ESRCH)
+		return 0;
+	if (r < 0)
+		return err_sys(err, r, "container \"%s\": look for its process %d", c->id, c->pid);
+	if (start_time == c->start_time && state != 'Z' && state != 'X')
+		c->pidfd = take_fd(&pidfd);
+	return 0;
 }
 
 static int load_record(struct container *c, struct err *err)
@@ -288,12 +325,8 @@ static int load_record(struct container *c, struct err *err)
 	}
 	if (r < 0)
 		return err_sys(err, r, "container \"%s\": read state.json", c->id);
-	r = json_parse("state.json", text.data, text.len, &c->json, err);
-	if (r == 0)
-		r = read_members(c, err);
-	if (r == 0)
-		find_init(c);
-	return r;
+	r = container_parse_record(c, buf_str(&text), text.len, err);
+	return r < 0 ? r : find_init(c, err);
 }
 
 int container_open(
@@ -354,7 +387,7 @@ int container_cgroup(const struct container *c, struct cgroup **ret, struct err 
 	int r = 0;
 
 	if (c->cgroup.driver != CGROUP_DISABLED)
-		r = cgroup_host_probe(c->rt->procfd, &host, err);
+		r = cgroup_host_probe(&host, err);
 	if (r == 0)
 		r = cgroup_open(&c->cgroup, &host, ret, err);
 	return r < 0 ? err_add(err, "container \"%s\"", c->id) : 0;
@@ -435,10 +468,13 @@ int container_each(
 		cleanup_close(&copy);
 		return err_sys(err, r, "read %s", rt->root);
 	}
-	while (r == 0 && (entry = readdir(dir)))
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (entry->d_type == DT_DIR && container_check_id(entry->d_name, &ignored) == 0 &&
 			entry->d_name[0] != '.')
 			r = fn(entry->d_name, arg);
+	if (r == 0 && errno)
+		r = err_sys(err, -errno, "read %s", rt->root);
 	closedir(dir);
 	return r;
 }

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "cgroups/cgroup.h"
+#include "runtime/plan.h"
 #include "spec/config.h"
 
 #include <stdbool.h>
@@ -27,9 +28,10 @@ struct runtime {
 	char *root; /* absolute path of the directory of containers */
 	int rootfd; /* that directory */
 	int procfd; /* a procfs that only we see */
-	bool rootless;
+	struct plan_host host;
+	bool rootless; /* host.uid is not 0 */
 	enum cgroup_driver cgroup_driver;
-	const struct cancel *cancel; /* what ends making a container, or NULL */
+	struct cancel *cancel; /* what ends making, starting or exec, or NULL */
 };
 
 struct runtime_options {
@@ -69,6 +71,9 @@ struct container {
 	unsigned long long start_time;
 	struct cgroup_saved cgroup;
 	const char *intel_rdt; /* directory to remove with the container, or NULL */
+	/* The mount namespace that it joined, or NULL, and the number there of its root's mount. */
+	const char *mount_namespace;
+	uint64_t rootfs_mount;
 	bool terminal;
 	int pidfd; /* of the init, −1 when it has ended */
 };
@@ -82,8 +87,12 @@ int container_new(const struct runtime *rt, const char *id, struct container *re
 int container_open(const struct runtime *rt, const char *id, bool lock, struct container *ret,
 	struct err *err);
 void container_close(struct container *c);
-/* Takes the lock of a container whose directory was closed. −ENOENT when it was deleted. */
+/* Takes the lock, opening the directory when it is not. −ENOENT when it was deleted. */
 int container_lock(struct container *c, struct err *err);
+
+/* Reads TEXT, a record, into .json and the members that are borrowed from it. −EINVAL when it is
+ * damaged. Pure. */
+int container_parse_record(struct container *c, const char *text, size_t len, struct err *err);
 
 /* Writes RECORD (stolen) as the container's record and reads the members from it. */
 int container_record(struct container *c, json_t *record, struct err *err);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Process: parent, then joiner. One more process in a running container. */
+/* Process: parent and entrant. One more process in a running container. */
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/attrs/sched.h"
 #include "runtime/lifecycle.h"
 #include "runtime/stage.h"
-#include "runtime/sync.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -26,7 +26,8 @@ struct joining {
 	int cgroup_fd;
 	unsigned int namespaces; /* CLONE_NEW… that differ from ours */
 	struct user_process user;
-	int sync, stages_sync, console, stages_console;
+	struct join_report *report; /* shared with entrant and joiner */
+	int console, stages_console;
 	int pidfd;
 	pid_t pid;
 };
@@ -87,6 +88,32 @@ int stage_container_namespaces(const struct container *container, const struct s
 	return 0;
 }
 
+int stage_enter_container(
+	const struct container *container, unsigned int namespaces, struct err *err)
+{
+	autoclose int root = -1;
+	char name[32];
+	int r = 0;
+
+	if (container->mount_namespace) {
+		snprintf(name, sizeof(name), "%d/root", container->pid);
+		r = root = sys_openat(container->rt->procfd, name, O_PATH | O_DIRECTORY, 0);
+		if (r < 0)
+			return err_sys(err, r, "open the container's root");
+	}
+	/* One call for all, by pidfd (B2): no path is asked, nobody meets us half inside. */
+	r = namespaces ? sys_setns(container->pidfd, (int)namespaces) : 0;
+	if (r < 0)
+		return err_sys(err, r, "join the container's namespaces");
+	/* In a mount namespace of its own the container's root is the namespace's. */
+	if (root >= 0) {
+		r = sys_fchdir(root);
+		if (r == 0)
+			r = sys_chroot(".");
+	}
+	return r < 0 ? err_sys(err, r, "enter the container's root") : 0;
+}
+
 static bool setgroups_denied(const struct joining *j)
 {
 	char name[32], text[16];
@@ -99,7 +126,7 @@ static bool setgroups_denied(const struct joining *j)
 static int prepare(struct joining *j, struct err *err)
 {
 	const struct exec_options *o = j->options;
-	int fds[2], r = container_open(j->rt, o->id, false, &j->container, err);
+	int r = container_open(j->rt, o->id, false, &j->container, err);
 
 	if (r == 0)
 		r = check_status(j, err);
@@ -114,7 +141,6 @@ static int prepare(struct joining *j, struct err *err)
 		if (r == 0)
 			r = cgroup_open_for_exec(j->cgroup, j->rt->procfd, j->container.pid,
 				o->cgroup, &j->cgroup_fd, err);
-		/* C3: nor may it find them in the process that joins it. */
 		cgroup_free(j->cgroup);
 		j->cgroup = NULL;
 	} else if (r == 0 && o->cgroup) {
@@ -122,10 +148,12 @@ static int prepare(struct joining *j, struct err *err)
 	}
 	if (r < 0)
 		return r;
-	r = sys_socketpair(SOCK_SEQPACKET, fds);
-	if (r < 0)
-		return err_sys(err, r, "make a socketpair");
-	j->sync = fds[0], j->stages_sync = fds[1];
+	j->report = mmap(NULL, sizeof(*j->report), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (j->report == MAP_FAILED) {
+		j->report = NULL;
+		return err_sys(err, -errno, "mmap");
+	}
 	r = parent_open_console(
 		o->console_socket, o->process->terminal, &j->console, &j->stages_console, err);
 	if (r == 0)
@@ -133,7 +161,7 @@ static int prepare(struct joining *j, struct err *err)
 	return r;
 }
 
-/* ---- joiner ---- */
+/* ---- entrant ---- */
 
 static int make_console(const struct joining *j, struct err *err)
 {
@@ -166,23 +194,28 @@ static int set_oom_score(const struct joining *j, struct err *err)
 	return r < 0 ? err_sys(err, r, "process.oomScoreAdj: %s", value) : 0;
 }
 
-static int joiner_run(const struct joining *j, struct err *err)
+/* What the engine gave this command is nothing for the container, which may see the joiner. */
+static void forget_environment(void)
 {
-	/* The pid namespace was entered by the clone. */
-	unsigned int rest = j->namespaces & ~(unsigned int)CLONE_NEWPID;
-	int r;
+	for (char **e = environ; *e; e++)
+		memset(*e, 0, strlen(*e));
+}
 
-	setsid();
-	r = set_oom_score(j, err);
-	if (r == 0 && rest) {
-		/* One call for all, by pidfd (B2): no path is asked, nobody meets us half inside.
-		 */
-		r = sys_setns(j->container.pidfd, (int)rest);
-		if (r < 0)
-			return err_sys(err, r, "join the container's namespaces");
-	}
-	if (r == 0 && spec_find_namespace(j->config, CLONE_NEWUSER)) {
-		r = stage_become_root(j->user.setgroups_denied, err);
+static int enter(const struct joining *j, struct err *err)
+{
+	int r = set_oom_score(j, err);
+
+	if (r < 0)
+		return r;
+	/* C3: for the joiner, which inherits it. */
+	r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (r < 0)
+		return err_sys(err, r, "prctl(PR_SET_DUMPABLE)");
+	r = stage_enter_container(&j->container, j->namespaces, err);
+	if (r < 0)
+		return r;
+	if (spec_find_namespace(j->config, CLONE_NEWUSER)) {
+		r = stage_become_root(stage_keeps_groups(&j->user), err);
 		if (r == -EINVAL) { /* root is not mapped: credentials take us further */
 			err_clear(err);
 			r = 0;
@@ -193,83 +226,28 @@ static int joiner_run(const struct joining *j, struct err *err)
 	return r < 0 ? r : user_process_exec(&j->user, err);
 }
 
-static _Noreturn void joiner_main(const struct joining *j)
+static _Noreturn void entrant_main(const struct joining *j)
 {
 	struct err err = {};
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	joiner_run(j, &err);
-	sync_send_failure(j->stages_sync, &err);
-	_exit(err.code == -ENOENT || err.code == -ENOTDIR ? 127 : 126);
-}
-
-/*
- * An unprivileged user may enter the pid namespace only together with the user namespace that it
- * belongs to, and then is no longer who the engine talks to: a process of its own does that.
- */
-static _Noreturn void joiner_relay(struct joining *j, struct clone_args *args)
-{
-	const unsigned int first = j->namespaces & (CLONE_NEWUSER | CLONE_NEWPID);
-	struct err err = {};
-	int r = sys_setns(j->container.pidfd, (int)first);
-
-	if (r < 0) {
-		err_sys(&err, r, "join the container's user namespace");
-	} else {
-		j->namespaces &= ~first;
-		args->flags = (args->flags | CLONE_PARENT) & ~(uint64_t)CLONE_PIDFD;
-		args->exit_signal = 0;
-		args->pidfd = 0;
-		r = sys_clone3(args);
-		if (r == 0)
-			joiner_main(j);
-		if (r < 0)
-			err_sys(&err, r, "clone the process");
-		else if (sync_send(j->stages_sync, SYNC_INIT_PID, r, &err) == 0)
-			_exit(0);
-	}
-	sync_send_failure(j->stages_sync, &err);
-	_exit(1);
+	setsid(); /* keys that are typed are not for us */
+	forget_environment();
+	if (enter(j, &err) < 0)
+		j->report->err = err;
+	_exit(0);
 }
 
 /* ---- parent ---- */
 
-static int clone_by_relay(struct joining *j, struct clone_args *args, struct err *err)
-{
-	struct clone_args relay_args = {
-		.flags = CLONE_CLEAR_SIGHAND | (args->flags & CLONE_INTO_CGROUP),
-		.cgroup = args->cgroup,
-		.exit_signal = SIGCHLD,
-	};
-	struct sync_message message;
-	pid_t relay;
-	int r;
-
-	args->flags &= ~(uint64_t)CLONE_INTO_CGROUP;
-	args->cgroup = 0;
-	relay = sys_clone3(&relay_args);
-
-	if (relay == 0)
-		joiner_relay(j, args);
-	if (relay < 0)
-		return err_sys(err, relay, "clone a process");
-	r = sync_expect(j->sync, SYNC_INIT_PID, &message, err);
-	sys_waitpid(relay, NULL, 0);
-	if (r < 0)
-		return r;
-	j->pid = message.pid;
-	r = j->pidfd = sys_pidfd_open(j->pid, 0);
-	return r < 0 ? err_sys(err, r, "open the process") : 0;
-}
-
-static int clone_joiner(struct joining *j, struct err *err)
+static int clone_entrant(struct joining *j, pid_t *ret_pid, int *ret_pidfd, struct err *err)
 {
 	const struct spec_cpu_affinity *affinity = j->options->process->exec_cpu_affinity;
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-		.pidfd = (uint64_t)(uintptr_t)&j->pidfd,
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.exit_signal = SIGCHLD,
 	};
 	int r = 0;
@@ -283,17 +261,67 @@ static int clone_joiner(struct joining *j, struct err *err)
 		r = sched_apply_affinity("process.execCPUAffinity.initial", affinity->initial, err);
 	if (r < 0)
 		return r;
-	if ((j->namespaces & CLONE_NEWUSER) && j->rt->rootless)
-		return clone_by_relay(j, &args, err);
-	if (j->namespaces & CLONE_NEWPID) {
-		r = sys_setns(j->container.pidfd, CLONE_NEWPID);
-		if (r < 0)
-			return err_sys(err, r, "join the container's pid namespace");
+	*ret_pid = sys_clone3(&args);
+	if (*ret_pid == 0)
+		entrant_main(j);
+	return *ret_pid < 0 ? err_sys(err, *ret_pid, "clone the process") : 0;
+}
+
+/* Opens the joiner, after the entrant's end: a number that the container may have put into the
+ * report is none of our children's. */
+static int open_joiner(struct joining *j, struct err *err)
+{
+	const pid_t pid = *(volatile pid_t *)&j->report->pid;
+	siginfo_t info;
+
+	if (pid <= 0)
+		return 0;
+	if (sys_waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return err_set(
+			err, -EPROTO, "the process that joined the container was tampered with");
+	j->pidfd = sys_pidfd_open(pid, 0);
+	if (j->pidfd < 0)
+		return err_sys(err, j->pidfd, "open the process");
+	j->pid = pid;
+	return 0;
+}
+
+static int read_report(const struct joining *j, int status, struct err *err)
+{
+	*err = j->report->err;
+	err->text[sizeof(err->text) - 1] = '\0';
+	if (err->code < 0)
+		return err->code;
+	err_clear(err);
+	if (j->pid)
+		return 0;
+	return err_set(err, -ECHILD,
+		"the process that was to join the container ended before: %s %d",
+		WIFSIGNALED(status) ? "signal" : "status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+/* Returns when the user's process was executed, which ends the entrant's vfork. */
+static int start(struct joining *j, struct err *err)
+{
+	autoclose int pidfd = -1;
+	struct err ignored = {};
+	pid_t entrant;
+	int status = 0, r = clone_entrant(j, &entrant, &pidfd, err);
+
+	cleanup_close(&j->stages_console);
+	if (r < 0)
+		return r;
+	r = cancel_wait(j->rt->cancel, pidfd, err);
+	if (r < 0)
+		sys_pidfd_send_signal(pidfd, SIGKILL);
+	sys_waitpid(entrant, &status, 0);
+	if (r < 0) {
+		open_joiner(j, &ignored);
+		return r;
 	}
-	j->pid = sys_clone3(&args);
-	if (j->pid == 0)
-		joiner_main(j);
-	return j->pid < 0 ? err_sys(err, j->pid, "clone the process") : 0;
+	r = open_joiner(j, err);
+	return r < 0 ? r : read_report(j, status, err);
 }
 
 static int run(struct joining *j, int *ret_master, struct err *err)
@@ -306,15 +334,8 @@ static int run(struct joining *j, int *ret_master, struct err *err)
 	j->user.container = &j->container;
 	j->user.setgroups_denied = setgroups_denied(j);
 	j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
-	/* C3: from here on nobody in the container may look into this process or its child. */
-	r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (r < 0)
-		return err_sys(err, r, "prctl(PR_SET_DUMPABLE)");
-	r = clone_joiner(j, err);
-	cleanup_close(&j->stages_sync);
-	cleanup_close(&j->stages_console);
-	if (r == 0)
-		r = sync_expect_end(j->sync, err);
+	j->user.report = j->report;
+	r = start(j, err);
 	if (r == 0)
 		r = parent_take_master(&j->console, ret_master, err);
 	if (r == 0)
@@ -335,8 +356,6 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 		.options = options,
 		.container = {.dirfd = -1, .pidfd = -1},
 		.cgroup_fd = -1,
-		.sync = -1,
-		.stages_sync = -1,
 		.console = -1,
 		.stages_console = -1,
 		.pidfd = -1,
@@ -345,7 +364,6 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 				.process = options->process,
 				.procfd = rt->procfd,
 				.preserve_fds = options->preserve_fds,
-				.joining = true,
 				.seccomp_socket = -1,
 			},
 	};
@@ -355,13 +373,13 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 		*ret_pid = j.pid;
 		*ret_pidfd = take_fd(&j.pidfd);
 	}
-	cleanup_close(&j.sync);
-	cleanup_close(&j.stages_sync);
 	cleanup_close(&j.console);
 	cleanup_close(&j.stages_console);
 	cleanup_close(&j.pidfd);
 	cleanup_close(&j.cgroup_fd);
 	cleanup_close(&j.user.seccomp_socket);
+	if (j.report)
+		munmap(j.report, sizeof(*j.report));
 	seccomp_program_free(&j.seccomp);
 	cgroup_free(j.cgroup);
 	spec_config_free(j.config);

@@ -21,33 +21,53 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-int stage_become_root(bool setgroups_denied, struct err *err)
+bool stage_keeps_groups(const struct user_process *user)
+{
+	return user->setgroups_denied ||
+	       spec_annotation(user->config, "run.oci.keep_original_groups");
+}
+
+int stage_become_root(bool keep_groups, struct err *err)
 {
 	int r = sys_setresgid(0, 0, 0);
 
-	if (r == 0 && !setgroups_denied)
+	if (r == 0 && !keep_groups)
 		r = sys_setgroups(0, NULL);
 	if (r == 0)
 		r = sys_setresuid(0, 0, 0);
 	return r < 0 ? err_sys(err, r, "become root of the user namespace (is id 0 mapped?)") : 0;
 }
 
-int stage_join(const struct plan *plan, struct err *err)
+int stage_open_joins(const struct plan *plan, int ret_fds[PLAN_JOINS_MAX], struct err *err)
 {
 	for (size_t i = 0; i < plan->njoins; i++) {
-		autoclose int fd = sys_openat(AT_FDCWD, plan->joins[i].path, O_RDONLY, 0);
-		int r = fd < 0 ? fd : sys_setns(fd, plan->joins[i].type);
-
-		if (r < 0)
-			return err_sys(err, r, "linux.namespaces: join %s", plan->joins[i].path);
+		ret_fds[i] = sys_openat(AT_FDCWD, plan->joins[i].path, O_RDONLY, 0);
+		if (ret_fds[i] >= 0)
+			continue;
+		for (size_t k = 0; k < i; k++)
+			close(ret_fds[k]);
+		return err_sys(err, ret_fds[i], "linux.namespaces: join %s", plan->joins[i].path);
 	}
 	return 0;
+}
+
+int stage_join(const struct plan *plan, struct err *err)
+{
+	int fds[PLAN_JOINS_MAX], r = stage_open_joins(plan, fds, err);
+
+	for (size_t i = 0; i < plan->njoins && r == 0; i++) {
+		r = sys_setns(fds[i], plan->joins[i].type);
+		if (r < 0)
+			err_sys(err, r, "linux.namespaces: join %s", plan->joins[i].path);
+		close(fds[i]);
+	}
+	return r;
 }
 
 /* B1: only into procfs itself, whatever is mounted where. */
 static int write_sysctl(int procfd, const struct plan_sysctl *sysctl, struct err *err)
 {
-	autoclose int fd = -1;
+	autolate int fd = -1;
 	char path[PATH_MAX];
 	size_t len = strlen(sysctl->value);
 	ssize_t n;
@@ -85,7 +105,7 @@ static int enter_namespaces(const struct launch *l, struct err *err)
 	if (r == 0 && l->rt->rootless) /* until here, its id maps had to be written */
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r == 0 && in_user_namespace && !plan->relay)
-		r = stage_become_root(l->user.setgroups_denied, err);
+		r = stage_become_root(stage_keeps_groups(&l->user), err);
 	if (r == 0 && !plan->relay)
 		r = stage_join(plan, err);
 	if (r == 0 && (plan->new_namespaces & CLONE_NEWNET))
@@ -152,7 +172,9 @@ static int make_console(struct launch *l, struct mounts_context *ctx, struct err
 		r = mounts_bind_console(ctx, peer, err);
 	if (r == 0)
 		r = console_send(l->console_socket, master, err);
-	return r < 0 ? r : console_attach(peer, err);
+	if (r == 0)
+		r = console_attach(peer, err);
+	return r < 0 ? r : console_control(err);
 }
 
 static int build_root(struct launch *l, struct err *err)
@@ -258,10 +280,9 @@ static int init_run(struct launch *l, struct err *err)
 	if (r == 0)
 		r = build_root(l, err);
 	umask(0022);
-	/* A moved device can only go back while the creation is not over. */
-	if (r == 0 && (!l->run || l->plan->config->linux_.net_devices.count))
+	if (r == 0 && l->tell_created)
 		r = user_process_check(&l->user, err);
-	if (r == 0)
+	if (r == 0 && l->tell_created)
 		r = sync_send(l->sync, SYNC_CREATED, 0, err);
 	if (r < 0)
 		return r;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { FREEZE_MS = 10000, DESTROY_MS = 10000, STOP_MS = 10000 };
@@ -84,7 +85,9 @@ int container_go(struct created *created, struct err *err)
 		return r;
 	}
 	container_run_poststart(c, config);
-	cleanup_close(&c->dirfd); /* and with it the lock */
+	/* Others may have it now; the directory stays open for container_finish(). */
+	if (sys_flock(c->dirfd, LOCK_UN) < 0)
+		cleanup_close(&c->dirfd);
 	return 0;
 }
 
@@ -100,6 +103,15 @@ int container_finish(struct created *created, struct err *err)
 	return r < 0 ? r : container_destroy(c, created->cgroup, created->config, err);
 }
 
+/* It is in a hook that does not end, perhaps; there is nothing to be had but its end. */
+static void end_init(const struct container *c)
+{
+	struct pollfd fd = {.fd = c->pidfd, .events = POLLIN};
+
+	sys_pidfd_send_signal(c->pidfd, SIGKILL);
+	sys_poll(&fd, 1, STOP_MS);
+}
+
 int container_start(const struct runtime *rt, const char *id, struct err *err)
 {
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
@@ -111,7 +123,10 @@ int container_start(const struct runtime *rt, const char *id, struct err *err)
 		return r;
 	if (container_status(&c) != CONTAINER_CREATED)
 		return wrong_status(&c, "start", "created", err);
-	r = container_config(&c, &config, err);
+	/* Not before there is the lock: who waits for that has nothing to undo. */
+	r = rt->cancel ? cancel_open(rt->cancel, err) : 0;
+	if (r == 0)
+		r = container_config(&c, &config, err);
 	if (r < 0)
 		return r;
 	r = sock = sys_socket_unix(SOCK_SEQPACKET);
@@ -122,7 +137,11 @@ int container_start(const struct runtime *rt, const char *id, struct err *err)
 	r = sync_send(sock, SYNC_START, 0, err);
 	if (r < 0) /* it does not know of it and waits on */
 		return r;
-	r = sync_expect_end(sock, err);
+	r = cancel_wait(rt->cancel, sock, err);
+	if (r < 0)
+		end_init(&c);
+	else
+		r = sync_expect_end(sock, err);
 	/* The init is gone or it has become the user's process: either way there is no way back to
 	 * "created". */
 	sys_unlinkat(c.dirfd, "start.sock", 0);
@@ -204,6 +223,49 @@ int container_leave_rdt(const struct container *c, struct err *err)
 	return rdt_remove(top, c->intel_rdt, err);
 }
 
+/* In a process that enters the namespace for good. What is at the rootfs's path there may be
+ * somebody else's by now: its mount's number tells. */
+static int detach_rootfs(const struct container *c, int namespace)
+{
+	autoclose int root = -1;
+	uint64_t id;
+	int r = sys_setns(namespace, CLONE_NEWNS);
+
+	if (r == 0)
+		r = root = sys_openat(AT_FDCWD, c->rootfs, O_PATH | O_DIRECTORY, 0);
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r >= 0)
+		r = sys_mount_id(root, &id);
+	if (r < 0 || id != c->rootfs_mount)
+		return r;
+	r = sys_fchdir(root);
+	return r < 0 ? r : sys_umount2(".", MNT_DETACH);
+}
+
+int container_leave_mounts(const struct container *c, struct err *err)
+{
+	autoclose int namespace = -1;
+	int status = 0, r;
+	pid_t pid;
+
+	if (!c->mount_namespace)
+		return 0;
+	r = namespace = sys_openat(AT_FDCWD, c->mount_namespace, O_RDONLY, 0);
+	if (r == -ENOENT) /* and with it what was in it */
+		return 0;
+	if (r >= 0)
+		r = pid = sys_fork();
+	if (r == 0)
+		_exit(-detach_rootfs(c, namespace));
+	if (r > 0)
+		r = sys_waitpid(pid, &status, 0);
+	if (r >= 0)
+		r = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+	return r < 0 ? err_sys(err, r, "take the container's mounts out of %s", c->mount_namespace)
+		     : 0;
+}
+
 int container_destroy(struct container *c, struct cgroup *cgroup, const struct spec_config *config,
 	struct err *err)
 {
@@ -211,6 +273,8 @@ int container_destroy(struct container *c, struct cgroup *cgroup, const struct s
 
 	if (r == 0)
 		r = container_leave_rdt(c, err);
+	if (r == 0)
+		r = container_leave_mounts(c, err);
 	if (r < 0)
 		return r;
 	cleanup_close(&c->pidfd);

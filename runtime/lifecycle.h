@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "runtime/activation.h"
 #include "runtime/container.h"
+#include "runtime/plan.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +31,8 @@
 struct create_options {
 	const char *id, *bundle;    /* bundle: any path, "." by default */
 	const char *config;         /* in place of BUNDLE/config.json */
+	const char *config_text;    /* the configuration itself, in place of a file; or NULL */
+	struct plan_rootfs rootfs;  /* in place of what root.path has; .open NULL: none */
 	const char *console_socket; /* NULL: none */
 	const char *pid_file;       /* NULL: none */
 	const char *pidfd_socket;   /* gets the init's pidfd; NULL: none */
@@ -60,6 +63,8 @@ int container_go(struct created *created, struct err *err);
 int container_finish(struct created *created, struct err *err);
 void created_close(struct created *created);
 
+/* A signal that rt->cancel is for ends it, and then the container has ended as well, as when a hook
+ * or the program's start fails. Opens rt->cancel, when there is one, once it has the lock. */
 int container_start(const struct runtime *rt, const char *id, struct err *err);
 /* ALL: to every process of the container. */
 int container_kill(const struct runtime *rt, const char *id, int sig, bool all, struct err *err);
@@ -123,6 +128,8 @@ void container_run_poststart(const struct container *c, const struct spec_config
 void container_run_poststop(const struct container *c, const struct spec_config *config);
 /* Removes the group in resctrl that was made for it, if any. */
 int container_leave_rdt(const struct container *c, struct err *err);
+/* Takes its mounts out of the mount namespace that it joined, if any. */
+int container_leave_mounts(const struct container *c, struct err *err);
 /* Removes what a container has outside of its directory, CGROUP (NULL: there is none any more)
  * among that, and the directory. Locked, stopped. CONFIG may be NULL: it could not be read. */
 int container_destroy(struct container *c, struct cgroup *cgroup, const struct spec_config *config,

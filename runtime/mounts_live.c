@@ -106,7 +106,15 @@ static int work(struct live *l, struct err *err)
 	return l->paths ? remove_all(l, rootfd, err) : add_all(l, rootfd, err);
 }
 
-/* Only children enter a pid namespace. */
+/* A new procfs is that of the namespace which its maker is in, and only children enter one. */
+static bool makes_procfs(const struct live *l)
+{
+	for (size_t i = 0; !l->paths && i < l->plan.nmounts; i++)
+		if (l->plan.mounts[i].kind == PLAN_MOUNT_PROC)
+			return true;
+	return false;
+}
+
 static int work_in_child(struct live *l, struct err *err)
 {
 	int status;
@@ -127,15 +135,15 @@ static int work_in_child(struct live *l, struct err *err)
 
 static int join(struct live *l, struct err *err)
 {
-	int r = sys_setns(l->container.pidfd, (int)l->namespaces);
+	int r = stage_enter_container(&l->container, l->namespaces, err);
 
-	if (r < 0)
-		return err_sys(err, r, "join the container's namespaces");
-	if (l->namespaces & CLONE_NEWUSER)
+	if (r == 0 && (l->namespaces & CLONE_NEWUSER))
 		r = stage_become_root(true, err);
 	if (r < 0)
 		return r;
-	return l->namespaces & CLONE_NEWPID ? work_in_child(l, err) : work(l, err);
+	/* C3: otherwise we stay out of the container's sight, with what we have of the host's. */
+	return makes_procfs(l) && (l->namespaces & CLONE_NEWPID) ? work_in_child(l, err)
+								 : work(l, err);
 }
 
 static _Noreturn void joiner_main(struct live *l)
@@ -215,13 +223,11 @@ static int prepare_add(struct live *l, const struct spec_mounts *list, struct er
 		.id = l->container.id,
 		.bundle = l->container.bundle,
 	};
-	struct plan_host host;
-	int r = plan_probe_host(&host, err);
+	int r;
 
 	l->asked = *l->config;
 	l->asked.mounts = *list;
-	if (r == 0)
-		r = plan_make(&l->asked, &request, &host, &l->arena, &l->plan, err);
+	r = plan_make(&l->asked, &request, &l->rt->host, &l->arena, &l->plan, err);
 	return r < 0 ? r : open_sources(l, err);
 }
 

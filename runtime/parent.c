@@ -46,28 +46,43 @@ void making_begin(struct making *m, const struct runtime *rt, const struct creat
 	};
 }
 
-int making_read(struct making *m, struct err *err)
+static int parse_config(struct making *m, struct err *err)
 {
-	const struct create_options *o = m->options;
-	char path[PATH_MAX];
-	int r;
-
-	if (!realpath(o->bundle, m->bundle))
-		return err_sys(err, -errno, "bundle %s", o->bundle);
-	if (o->config)
-		r = snprintf(path, sizeof(path), "%s", o->config);
-	else
-		r = snprintf(path, sizeof(path), "%s/config.json", m->bundle);
-	if (r >= (int)sizeof(path))
-		return err_sys(err, -ENAMETOOLONG, "bundle %s", o->bundle);
-	r = fd_read_file(AT_FDCWD, path, CONFIG_MAX, &m->config_text);
-	if (r < 0)
-		return err_sys(err, r, "read %s", path);
-	r = spec_config_parse(
+	int r = spec_config_parse(
 		"config.json", m->config_text.data, m->config_text.len, &m->config, err);
+
 	if (r == 0 && !m->config->process)
 		return err_set(err, -EINVAL, "config.json: process: is missing");
 	return r;
+}
+
+int making_read(struct making *m, struct err *err)
+{
+	const struct create_options *o = m->options;
+	autoclose int dirfd = sys_openat(AT_FDCWD, o->bundle, O_PATH | O_DIRECTORY, 0);
+	char name[32];
+	ssize_t n;
+	int r;
+
+	snprintf(name, sizeof(name), "self/fd/%d", dirfd);
+	n = dirfd < 0 ? dirfd
+		      : sys_readlinkat(m->rt->procfd, name, m->bundle, sizeof(m->bundle) - 1);
+	if (n < 0)
+		return err_sys(err, (int)n, "bundle %s", o->bundle);
+	m->bundle[n] = '\0';
+	if (m->bundle[0] != '/') /* mounted nowhere */
+		return err_sys(err, -ENOENT, "bundle %s", o->bundle);
+	if (o->config_text) {
+		buf_puts(&m->config_text, o->config_text);
+		return m->config_text.failed ? err_sys(err, -ENOMEM, "configuration")
+					     : parse_config(m, err);
+	}
+	r = o->config ? fd_read_file(AT_FDCWD, o->config, CONFIG_MAX, &m->config_text)
+		      : fd_read_file(dirfd, "config.json", CONFIG_MAX, &m->config_text);
+	if (r < 0)
+		return err_sys(err, r, "read %s%s", o->config ? o->config : m->bundle,
+			o->config ? "" : "/config.json");
+	return parse_config(m, err);
 }
 
 int making_plan(struct making *m, struct err *err)
@@ -78,18 +93,20 @@ int making_plan(struct making *m, struct err *err)
 		.no_pivot = m->options->no_pivot,
 		.no_new_keyring = m->options->no_new_keyring,
 		.notify_socket = m->options->activation.notify_socket,
+		.rootfs = m->options->rootfs,
 	};
-	struct cgroup_facts facts = {};
-	int r = plan_probe_host(&m->host, err);
+	struct cgroup_facts facts = {.rootless = !m->rt->host.privileged};
+	char own[PATH_MAX];
+	int r = plan_make(m->config, &request, &m->rt->host, &m->arena, &m->plan, err);
 
-	if (r == 0)
-		r = plan_make(m->config, &request, &m->host, &m->arena, &m->plan, err);
 	if (r == 0 && m->rt->cgroup_driver != CGROUP_DISABLED)
-		r = cgroup_host_probe(m->rt->procfd, &m->cgroup_host, err);
+		r = cgroup_host_probe(&m->cgroup_host, err);
+	if (r == 0 && m->cgroup_host.mount && facts.rootless) {
+		r = cgroup_host_own(m->rt->procfd, own, sizeof(own), err);
+		facts.own = own;
+	}
 	if (r < 0)
 		return r;
-	facts.rootless = !m->host.privileged;
-	facts.own = m->cgroup_host.own;
 	return cgroup_plan_make(m->config, m->options->id, m->rt->cgroup_driver, &facts, &m->arena,
 		&m->cgroup_plan, err);
 }
@@ -111,15 +128,22 @@ static json_t *cgroup_json(const struct making *m)
 
 int making_record(struct making *m, unsigned long long start_time, struct err *err)
 {
+	uint64_t rootfs_mount = 0;
 	char owner[16];
+	int r = 0;
 
-	snprintf(owner, sizeof(owner), m->host.uid ? "%u" : "root", m->host.uid);
+	snprintf(owner, sizeof(owner), m->rt->host.uid ? "%u" : "root", m->rt->host.uid);
+	if (m->plan.mount_namespace)
+		r = sys_mount_id(m->sources.rootfs, &rootfs_mount);
+	if (r < 0)
+		return err_sys(err, r, "root.path: look at its mount");
 	return container_record(&m->container,
-		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*}", "bundle", m->bundle,
-			"rootfs", m->plan.rootfs, "created", m->created, "owner", owner, "pid",
-			(int)m->pid, "startTime", (json_int_t)start_time, "terminal",
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*, s:s*, s:I}", "bundle",
+			m->bundle, "rootfs", m->plan.rootfs, "created", m->created, "owner", owner,
+			"pid", (int)m->pid, "startTime", (json_int_t)start_time, "terminal",
 			(int)m->config->process->terminal, "cgroup", cgroup_json(m), "intelRdt",
-			m->rdt_path),
+			m->rdt_path, "mountNamespace", m->plan.mount_namespace, "rootfsMount",
+			(json_int_t)rootfs_mount),
 		err);
 }
 
@@ -145,7 +169,7 @@ int making_apply_cgroup(struct making *m, struct err *err)
 	const struct spec_resources *resources = m->config->linux_.resources;
 	int r = resources ? cgroup_apply_devices(m->cgroup, resources, true, err) : 0;
 
-	if (r == -EPERM && !m->host.privileged) {
+	if (r == -EPERM && !m->rt->host.privileged) {
 		log_debug("%s", err->text);
 		err_clear(err);
 		r = 0;
@@ -163,7 +187,7 @@ int making_cgroup(struct making *m, struct err *err)
 	int r = cgroup_create(&m->cgroup_plan, &m->cgroup_host, &m->cgroup, err);
 
 	/* A user without a delegated subtree still gets containers, but no limits. */
-	if ((r == -EACCES || r == -ENOTCONN) && !m->host.privileged &&
+	if ((r == -EACCES || r == -ENOTCONN) && !m->rt->host.privileged &&
 		!m->config->linux_.cgroups_path) {
 		log_warning("%s: limits are not enforced", err->text);
 		err_clear(err);
@@ -212,6 +236,17 @@ static int step_sockets(struct making *m, struct err *err)
 
 /* ---- the clone ---- */
 
+/*
+ * Whether something comes between the making and the start: another command; what the outside is
+ * told, which must not be of a container that fails; a terminal to be taken; and moved devices can
+ * only go back while the creation is not over. Otherwise init need not stop for us.
+ */
+static bool waits_for_created(const struct making *m)
+{
+	return !m->run || m->options->pid_file || m->options->pidfd_socket || m->console >= 0 ||
+	       m->config->linux_.net_devices.count;
+}
+
 static void fill_launch(struct making *m)
 {
 	struct launch *l = &m->launch;
@@ -222,6 +257,7 @@ static void fill_launch(struct making *m)
 	l->sources = &m->sources;
 	l->cgroup = m->cgroup;
 	l->run = m->run;
+	l->tell_created = waits_for_created(m);
 	l->cgroup_path = m->cgroup_path[0] ? m->cgroup_path : NULL;
 	l->sync = m->stages_sync;
 	l->console_socket = m->stages_console;
@@ -472,9 +508,9 @@ static int step_serve(struct making *m, struct err *err)
 	r = making_record(m, start_time, err);
 	if (r == 0)
 		r = serve_hooks(m, err);
-	if (r == 0)
+	if (r == 0 && m->launch.tell_created)
 		r = expect(m, SYNC_CREATED, err);
-	return r < 0 ? r : cancel_take(m->rt->cancel, err);
+	return r < 0 || m->run ? r : cancel_take(m->rt->cancel, err);
 }
 
 /* ---- the way out ---- */
@@ -520,6 +556,8 @@ void making_roll_back(struct making *m)
 		log_warning("%s", err.text);
 	if (container_leave_rdt(&m->container, &err) < 0)
 		log_warning("%s", err.text);
+	if (container_leave_mounts(&m->container, &err) < 0)
+		log_warning("%s", err.text);
 	if (m->pid) {
 		cleanup_close(&m->container.pidfd);
 		container_run_poststop(&m->container, m->config);
@@ -559,6 +597,15 @@ static int make(struct making *m, struct err *err)
 	return r;
 }
 
+int making_publish(struct making *m, struct err *err)
+{
+	static const char receiver[] = "run.oci.pidfd_receiver";
+	const struct create_options *o = m->options;
+	int r = parent_send_pidfd(receiver, spec_annotation(m->config, receiver), m->pidfd, err);
+
+	return r < 0 ? r : parent_publish(o->pid_file, o->pidfd_socket, m->pid, m->pidfd, err);
+}
+
 void making_hand_over(struct making *m, int master, struct created *ret)
 {
 	*ret = (struct created){
@@ -585,7 +632,7 @@ static int create(const struct runtime *rt, const struct create_options *options
 	if (r == 0)
 		r = parent_take_master(&m.console, &master, err);
 	if (r == 0)
-		r = parent_publish(options->pid_file, options->pidfd_socket, m.pid, m.pidfd, err);
+		r = making_publish(&m, err);
 	if (r < 0) {
 		cleanup_close(&master);
 		making_roll_back(&m);

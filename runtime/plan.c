@@ -2,33 +2,34 @@
 #include "runtime/plan.h"
 
 #include "base/buf.h"
-#include "base/fd.h"
+#include "base/sys.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mount.h>
-#include <unistd.h>
+
+/* PROC_USER_INIT_INO: the kernel gives the initial namespaces fixed numbers. */
+static const ino_t INITIAL_USER_NAMESPACE = 0xEFFFFFFD;
 
 int plan_probe_host(struct plan_host *ret, struct err *err)
 {
-	char map[64];
-	unsigned int inside, outside, size;
-	ssize_t n;
+	static const char userns[] = "/proc/self/ns/user";
+	struct stat st;
+	int r;
 
-	ret->uid = geteuid();
-	ret->gid = getegid();
-	if (ret->uid != 0) {
-		ret->privileged = false;
+	/* What the kernel told this program when it began, which costs no call. */
+	ret->uid = (uid_t)getauxval(AT_EUID);
+	ret->gid = (gid_t)getauxval(AT_EGID);
+	ret->privileged = false;
+	if (ret->uid != 0)
 		return 0;
-	}
-	n = fd_read_line(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map));
-	if (n < 0 && n != -EFBIG)
-		return err_sys(err, (int)n, "read /proc/self/uid_map");
-	/* The initial user namespace, or one that maps everything, is an identity map. */
-	ret->privileged = n > 0 && sscanf(map, "%u %u %u", &inside, &outside, &size) == 3 &&
-			  inside == 0 && outside == 0 && size == UINT32_MAX;
+	r = sys_fstatat(AT_FDCWD, userns, &st, 0);
+	if (r < 0)
+		return err_sys(err, r, "look at %s", userns);
+	ret->privileged = st.st_ino == INITIAL_USER_NAMESPACE;
 	return 0;
 }
 
@@ -75,12 +76,14 @@ static const int join_order[] = {
 	CLONE_NEWUSER,
 };
 
+_Static_assert(ARRAY_LEN(join_order) <= PLAN_JOINS_MAX, "PLAN_JOINS_MAX");
+
 static int plan_namespaces(struct plan *plan, struct arena *arena, struct err *err)
 {
 	const struct spec_config *config = plan->config;
 	bool user_by_path = false;
 
-	plan->joins = arena_array(arena, ARRAY_LEN(join_order), struct plan_join);
+	plan->joins = arena_array(arena, PLAN_JOINS_MAX, struct plan_join);
 	if (!plan->joins)
 		return err_sys(err, -ENOMEM, "planning namespaces");
 	for (size_t i = 0; i < ARRAY_LEN(join_order); i++) {
@@ -97,11 +100,20 @@ static int plan_namespaces(struct plan *plan, struct arena *arena, struct err *e
 			plan->new_namespaces |= (unsigned int)ns->type;
 		}
 	}
-	if (!(plan->new_namespaces & CLONE_NEWNS))
+	for (size_t i = 0; i < plan->njoins; i++)
+		if (plan->joins[i].type == CLONE_NEWNS)
+			plan->mount_namespace = plan->joins[i].path;
+	if (!(plan->new_namespaces & CLONE_NEWNS) && !plan->mount_namespace)
 		return err_set(err, -EINVAL,
-			"linux.namespaces: a new \"mount\" namespace is needed: brig never changes "
+			"linux.namespaces: a \"mount\" namespace is needed: the runtime's own is "
 			"the "
-			"mounts of a namespace that others use");
+			"host's");
+	/* Mounts are for root of the user namespace that the mount namespace belongs to. */
+	if (plan->mount_namespace && (plan->new_namespaces & CLONE_NEWUSER))
+		return err_set(err, -EINVAL,
+			"linux.namespaces: a new user namespace can mount nothing in the \"mount\" "
+			"namespace %s; join its user namespace as well, or none",
+			plan->mount_namespace);
 	/*
 	 * The init process is cloned straight into new namespaces, and can join the others itself
 	 * but for: a pid or time namespace, which only children enter; any namespace when it begins
@@ -149,6 +161,10 @@ static int plan_ids(
 		return err_set(err, -EPERM,
 			"linux.namespaces: somebody who is not root needs a user namespace for the "
 			"container; see brig-oci spec --rootless");
+	if (plan->mount_namespace && !host->privileged)
+		return err_set(err, -EPERM,
+			"linux.namespaces: only root may join the \"mount\" namespace %s",
+			plan->mount_namespace);
 	if (!(plan->new_namespaces & CLONE_NEWUSER))
 		return 0;
 	if (!linux_->uid_mappings.count || !linux_->gid_mappings.count)
@@ -217,6 +233,7 @@ int plan_make(const struct spec_config *config, const struct plan_request *reque
 	plan.rootfs = plan_bundle_path(&plan, arena, config->root->path);
 	if (!plan.rootfs)
 		return err_sys(err, -ENOMEM, "planning the rootfs");
+	plan.context_key = spec_annotation(config, "run.oci.mount_context_type") ?: "context";
 	r = plan_namespaces(&plan, arena, err);
 	if (r == 0)
 		r = plan_time(&plan, arena, err);

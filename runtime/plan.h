@@ -27,11 +27,23 @@ struct plan_host {
 	bool privileged;
 };
 
+/*
+ * A root file system that is mounted nowhere on the host: .open gives it as a detached mount, which
+ * is attached at root.path in the container's mount namespace alone and ends with it. Called once,
+ * by the process that opens the sources of mounts: the parent, or the init in its user namespace
+ * when that is not root (plan.sources_by_init). NULL: root.path itself.
+ */
+struct plan_rootfs {
+	int (*open)(void *context, struct err *err);
+	void *context;
+};
+
 /* What the command line asked for. Paths are absolute. */
 struct plan_request {
 	const char *id, *bundle;
 	bool no_pivot, no_new_keyring;
 	const char *notify_socket; /* bound to ACTIVATION_SOCKET; NULL: none */
+	struct plan_rootfs rootfs;
 };
 
 /* How the id maps of a new user namespace are written; user_namespaces(7). */
@@ -40,6 +52,8 @@ enum plan_id_map {
 	PLAN_ID_MAP_DIRECT, /* by the parent, straight into uid_map and gid_map */
 	PLAN_ID_MAP_HELPER, /* by newuidmap(1) and newgidmap(1), which look at /etc/subuid */
 };
+
+enum { PLAN_JOINS_MAX = 8 };
 
 struct plan_join {
 	int type; /* CLONE_NEW… */
@@ -51,7 +65,7 @@ enum plan_mount_kind {
 	PLAN_MOUNT_FS,   /* a new file system of .type */
 	PLAN_MOUNT_TMPFS,
 	PLAN_MOUNT_PROC,    /* its destination must be a real directory (A5) */
-	PLAN_MOUNT_SYSFS,   /* likewise; falls back to a bind of the host's, read-only */
+	PLAN_MOUNT_SYSFS,   /* likewise */
 	PLAN_MOUNT_DEVPTS,  /* the container's terminals come from it when it is at /dev/pts */
 	PLAN_MOUNT_CGROUP,  /* cgroup2, or a bind of the own cgroup without a cgroup namespace */
 	PLAN_MOUNT_REMOUNT, /* attributes of what is mounted at the destination */
@@ -63,8 +77,9 @@ struct plan_mount {
 	const struct spec_mount *spec;
 	/* The id map of an idmapped mount, as texts for uid_map and gid_map; NULL: not idmapped. */
 	const char *uid_map, *gid_map;
-	const char *context; /* the SELinux label of its files, linux.mountLabel; or NULL */
-	bool is_dev;         /* the tmpfs at /dev, which gets the devices and links */
+	const char *context;     /* the SELinux label of its files, linux.mountLabel; or NULL */
+	const char *context_key; /* the option that gives it: "context", "fscontext", … */
+	bool is_dev;             /* the tmpfs at /dev, which gets the devices and links */
 };
 
 struct plan_device {
@@ -88,6 +103,10 @@ struct plan {
 	bool new_cgroup_namespace;   /* made by the init process itself, once it is in its cgroup */
 	struct plan_join *joins;     /* in the order in which they are joined */
 	size_t njoins;
+	/* The mount namespace that is joined, or NULL: then it is a new one. What is mounted in a
+	 * joined one others see as well: its root stays what it is, the container changes to its
+	 * own by chroot(2), and the mounts are taken away with the container. */
+	const char *mount_namespace;
 	/* A process of its own between parent and init is needed: it joins or makes what must be
 	 * settled before the init process may be cloned, and leaves. */
 	bool relay;
@@ -110,7 +129,12 @@ struct plan {
 	struct plan_device *devices;
 	size_t ndevices;
 	bool devices_by_bind; /* mknod(2) is not allowed: the host's nodes are bound instead */
-	bool has_dev;         /* /dev is a file system of the container's own */
+	/* A sysfs of its own may be refused, as the network namespace can be another user
+	 * namespace's: then the host's is bound, read-only. Else a refusal is an error. */
+	bool sysfs_by_bind;
+	bool has_dev; /* /dev is a file system of the container's own */
+	const char
+		*context_key; /* for what is mounted over masked paths, as in struct plan_mount */
 	struct plan_sysctl *sysctls;
 	size_t nsysctls;
 };

@@ -24,21 +24,23 @@
 static int join_all(const struct launch *l, struct err *err)
 {
 	const struct plan *plan = l->plan;
-	int later[8];
+	int later[PLAN_JOINS_MAX], fds[PLAN_JOINS_MAX];
 	size_t nlater = 0;
-	int r = 0;
+	int r = stage_open_joins(plan, fds, err);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < plan->njoins; i++) {
 		const struct plan_join *join = &plan->joins[i];
-		autoclose int fd = sys_openat(AT_FDCWD, join->path, O_RDONLY, 0);
+		autoclose int fd = fds[i];
 
-		r = fd < 0 ? fd : sys_setns(fd, join->type);
+		r = sys_setns(fd, join->type);
 		if (r == -EPERM && join->type != CLONE_NEWUSER && nlater < ARRAY_LEN(later))
 			later[nlater++] = take_fd(&fd);
 		else if (r < 0)
 			return err_sys(err, r, "linux.namespaces: join %s", join->path);
 		else if (join->type == CLONE_NEWUSER)
-			r = stage_become_root(l->user.setgroups_denied, err);
+			r = stage_become_root(stage_keeps_groups(&l->user), err);
 		if (r < 0 && r != -EPERM)
 			return r;
 	}
@@ -70,7 +72,7 @@ static int make_user_namespace(const struct launch *l, struct err *err)
 	r = sync_send(l->sync, SYNC_RELAYED, getpid(), err);
 	if (r == 0)
 		r = sync_expect(l->sync, SYNC_MAPPED, NULL, err);
-	return r < 0 ? r : stage_become_root(l->user.setgroups_denied, err);
+	return r < 0 ? r : stage_become_root(stage_keeps_groups(&l->user), err);
 }
 
 static int relay_run(const struct launch *l, struct clone_args *args, struct err *err)

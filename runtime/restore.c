@@ -4,6 +4,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/sys.h"
+#include "netns/table.h"
 #include "runtime/checkpoint.h"
 #include "runtime/making.h"
 
@@ -20,6 +21,7 @@ struct restoring {
 	int images_fd, work_fd;
 	json_t *json; /* what images borrows from */
 	struct checkpoint_images images;
+	struct lent_images lent;
 	struct criu_request request;
 	struct criu_inherit inherits[INHERITS_MAX];
 	struct criu_join joins[JOINS_MAX];
@@ -74,7 +76,7 @@ static int step_check(struct restoring *s, struct err *err)
 	const struct restore_options *o = s->options;
 	bool terminal = s->making.config->process->terminal;
 
-	if (!s->making.host.privileged)
+	if (!s->making.rt->host.privileged)
 		return err_set(err, -EPERM, "restore needs root: criu does");
 	if (o->create.console_socket && !terminal)
 		return err_set(err, -EINVAL,
@@ -172,6 +174,25 @@ static void add_inherit(struct restoring *s, const char *key, int fd)
 	s->inherits[s->request.ninherits++] = (struct criu_inherit){.key = key, .fd = fd};
 }
 
+static int add_streams(struct restoring *s, struct err *err)
+{
+	for (size_t i = 0; i < s->images.streams.count; i++) {
+		struct stat st;
+		int r;
+
+		if (!*s->images.streams.items[i])
+			continue;
+		r = sys_fstat((int)i, &st);
+		if (r < 0)
+			return err_sys(err, r, "look at descriptor %zu", i);
+		r = checkpoint_check_stream(&s->images, (uint32_t)i, &st, err);
+		if (r < 0)
+			return r;
+		add_inherit(s, s->images.streams.items[i], (int)i);
+	}
+	return 0;
+}
+
 static int add_namespaces(struct restoring *s, struct err *err)
 {
 	static const int types[] = {
@@ -242,10 +263,9 @@ static int step_request(struct restoring *s, struct err *err)
 	};
 	if (o->flags.cgroups != CRIU_CGROUPS_IGNORE && s->making.cgroup->path)
 		s->request.cgroup_root = s->making.cgroup->path;
-	for (size_t i = 0; i < s->images.streams.count; i++)
-		if (*s->images.streams.items[i])
-			add_inherit(s, s->images.streams.items[i], (int)i);
-	r = add_mounts(s, err);
+	r = add_streams(s, err);
+	if (r == 0)
+		r = add_mounts(s, err);
 	return r < 0 ? r : add_namespaces(s, err);
 }
 
@@ -292,27 +312,49 @@ static int on_terminal(struct restoring *s, int *fd, struct err *err)
 /* criu started in the container's cgroup; limits are for the container alone. */
 static void move_criu_out(struct restoring *s)
 {
-	const struct cgroup_host *host = &s->making.cgroup_host;
-	char path[sizeof(host->own) + 64], pid[16];
+	struct err ignored = {};
+	char own[PATH_MAX], path[sizeof(own) + 64], pid[16];
 
-	if (s->making.cgroup->driver == CGROUP_DISABLED)
+	if (s->making.cgroup->driver == CGROUP_DISABLED ||
+		cgroup_host_own(s->making.rt->procfd, own, sizeof(own), &ignored) < 0)
 		return;
-	snprintf(path, sizeof(path), "%s%s/cgroup.procs", host->mount, host->own);
+	snprintf(path, sizeof(path), "%s%s/cgroup.procs", s->making.cgroup_host.mount, own);
 	snprintf(pid, sizeof(pid), "%d", s->criu.pid);
 	/* Where that is not allowed, it shares the limits for the moment it still lives. */
 	(void)!fd_write_file(AT_FDCWD, path, pid);
+}
+
+/*
+ * While it dumps, criu stops the network by a table that it names after the init's pid, and finds
+ * the table in the images that it then makes. It looks for one with the new pid to remove.
+ */
+static int unlock_network(struct restoring *s, struct err *err)
+{
+	struct making *m = &s->making;
+	autoclose int netns = -1;
+	char name[32];
+
+	if (!s->images.pid)
+		return 0;
+	snprintf(name, sizeof(name), "%d/ns/net", m->pid);
+	netns = sys_openat(m->rt->procfd, name, O_RDONLY, 0);
+	if (netns < 0)
+		return err_sys(err, netns, "open the container's network namespace");
+	snprintf(name, sizeof(name), "CRIU-%lld", (long long)s->images.pid);
+	return netns_drop_table(netns, name, err);
 }
 
 /* All is restored and stopped; after this it runs. */
 static int on_restored(struct restoring *s, struct err *err)
 {
 	struct making *m = &s->making;
-	const struct create_options *o = m->options;
 	int r;
 
 	move_criu_out(s);
 	r = making_apply_cgroup(m, err);
-	return r < 0 ? r : parent_publish(o->pid_file, o->pidfd_socket, m->pid, m->pidfd, err);
+	if (r == 0)
+		r = unlock_network(s, err);
+	return r < 0 ? r : making_publish(m, err);
 }
 
 static int on_event(void *arg, const struct criu_response *event, int *fd, struct err *err)
@@ -340,14 +382,19 @@ static int step_restore(struct restoring *s, struct err *err)
 		.arg = s,
 	};
 	char log_path[PATH_MAX];
-	int r = criu_start(&setup, &s->criu, err);
+	int r = 0;
 
+	if (s->making.plan.new_namespaces & CLONE_NEWUSER)
+		r = checkpoint_lend_images(s->images_fd, s->making.plan.root_gid, &s->lent, err);
+	if (r == 0)
+		r = criu_start(&setup, &s->criu, err);
 	if (r < 0)
 		return r;
 	snprintf(log_path, sizeof(log_path), "%s/%s", o->work_path ? o->work_path : o->image_path,
 		s->request.log_file);
 	r = criu_converse(&s->criu, &s->request, log_path, on_event, s, NULL, err);
 	criu_end(&s->criu);
+	checkpoint_take_back_images(&s->lent);
 	if (r == 0 && !s->making.pid)
 		return err_set(err, -EPROTO, "criu did not tell the container's process");
 	return r;
@@ -390,6 +437,7 @@ static void restoring_close(struct restoring *s)
 	cleanup_close(&s->master);
 	for (size_t i = 0; i < s->nfds; i++)
 		cleanup_close(&s->namespace_fds[i]);
+	checkpoint_take_back_images(&s->lent);
 	json_decref(s->json);
 	making_close(&s->making);
 }

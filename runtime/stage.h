@@ -7,8 +7,10 @@
  *           before the init process is cloned                                   relay.c
  *   init    pid 1 to be: builds the root, waits for start, becomes the user's
  *           process                                                             init.c
- *   joiner  the process of `exec`: joins the namespaces of a running container,
- *           becomes the user's process                                          join.c
+ *   entrant  exec's: enters the namespaces of a running container, but for that
+ *           of the pids, and does there what needs anything of the host's       exec.c
+ *   joiner  its sibling in the container's pid namespace: becomes the user's
+ *           process                                                             user_process.c
  *
  * A stage begins in a copy of its creator's memory (clone3(2) without CLONE_VM) and is
  * single-threaded. It reports by sync.h, never prints, and never returns to its caller.
@@ -24,7 +26,17 @@
 #include "runtime/mounts.h"
 #include "runtime/plan.h"
 
-/* How the user's process is made what process asks; for init and joiner alike (D2). */
+/*
+ * What exec's processes share: one page of memory, so that the joiner needs no descriptor to say
+ * what went wrong. A hostile container may reach the joiner, so what is in it is believed only as
+ * far as the parent can check it.
+ */
+struct join_report {
+	pid_t pid;      /* of the joiner, by the clone; 0: there is none yet */
+	struct err err; /* why it was not executed; code 0: it was */
+};
+
+/* How the user's process is made what process asks; for create and exec alike (D2). */
 struct user_process {
 	const struct container *container;
 	const struct spec_config *config;
@@ -32,7 +44,7 @@ struct user_process {
 	int procfd;                          /* a procfs of the host's pid namespace */
 	unsigned int preserve_fds;           /* descriptors 3 … 2+n stay open */
 	const struct activation *activation; /* NULL: none */
-	bool joining;                        /* by exec, not the container's first */
+	struct join_report *report;          /* by exec, not the container's first; else NULL */
 	const char *keyring;   /* name of the new session keyring, or NULL: none is made */
 	bool setgroups_denied; /* the user namespace gave up setgroups(2) */
 	const struct seccomp_program *seccomp; /* for config's profile; NULL without one */
@@ -53,6 +65,8 @@ struct launch {
 	int console_socket; /* connected; gets the terminal's master. −1: none */
 	bool run;           /* start follows at once: what it would find out, it finds out */
 	bool wait_mapped;   /* SYNC_MAPPED will come: there is something to wait for */
+	bool tell_created;  /* the parent waits for SYNC_CREATED: there is something between it and
+			     * SYNC_START */
 };
 
 struct clone_args;
@@ -62,6 +76,8 @@ _Noreturn void init_main(const struct launch *launch);
 
 /* ---- parent: what create, run and exec do alike ---- */
 
+/* Sends PIDFD to the socket PATH (NULL: nowhere); WHAT stands in errors. */
+int parent_send_pidfd(const char *what, const char *path, int pidfd, struct err *err);
 /* Writes PID_FILE and sends PIDFD to PIDFD_SOCKET; either may be NULL. */
 int parent_publish(
 	const char *pid_file, const char *pidfd_socket, pid_t pid, int pidfd, struct err *err);
@@ -88,21 +104,45 @@ int console_open(int ptsfd, const struct spec_console_size *size, int *ret_maste
 	struct err *err);
 /* Sends MASTER with the name that runtimes use, to the engine's console socket. */
 int console_send(int socket, int master, struct err *err);
-/* Makes PEER the controlling terminal of this session and standard input, output and error. */
+/* Makes PEER standard input, output and error. */
 int console_attach(int peer, struct err *err);
+/* Makes standard input the controlling terminal of this session. */
+int console_control(struct err *err);
 
 /* Which namespaces (CLONE_NEW…) the container has of its own, for setns(2) with its pidfd: joining
  * one's own user namespace would be an error. Parent. */
 int stage_container_namespaces(const struct container *container, const struct spec_config *config,
 	unsigned int *ret, struct err *err);
+/* Opens the joins of the plan, before the first of them changes what a path means: RET_FDS has one
+ * for each. On failure none is open. */
+int stage_open_joins(const struct plan *plan, int ret_fds[PLAN_JOINS_MAX], struct err *err);
 /* Enters the joins of the plan that this stage can; see plan.c for the order. */
 int stage_join(const struct plan *plan, struct err *err);
+/* Enters NAMESPACES (of stage_container_namespaces()) of a container that runs, and its root. The
+ * pid namespace is entered for children only. Joiner. */
+int stage_enter_container(
+	const struct container *container, unsigned int namespaces, struct err *err);
 /* The caller's pid in the host's pid namespace, as the procfs of that one tells it. */
 int stage_host_pid(int procfd, pid_t *ret, struct err *err);
+/* Whether the supplementary groups of the caller stay. */
+bool stage_keeps_groups(const struct user_process *user);
 /* Becomes root of the user namespace that this process is in. */
-int stage_become_root(bool setgroups_denied, struct err *err);
+int stage_become_root(bool keep_groups, struct err *err);
 
 /* Looks the executable up as exec would, so that create can refuse a missing one. */
 int user_process_check(const struct user_process *user, struct err *err);
-/* Takes all that process asks for and executes it; returns only on error. */
+/*
+ * Takes all that process asks for and executes it; returns only on error.
+ *
+ * With a report, this is exec's entrant, in the container's namespaces but for that of its pids, so
+ * that no process of the container's can see it, whatever capabilities it has (C3). It gives up
+ * every descriptor, capability and label here, and only then clones the joiner as its own sibling,
+ * which comes to that pid namespace with nothing to take: it makes its session, loads the filter if
+ * no_new_privs or CAP_SYS_ADMIN allow that then, and executes. Returns 0 when that is done or has
+ * failed, which the report says.
+ *
+ * The joiner has to do it all itself only where what it takes is not handed on by a clone
+ * (SCHED_DEADLINE, reset on fork), where the filter forbids the clone and has to come first, and
+ * where a listener must be sent without no_new_privs.
+ */
 int user_process_exec(const struct user_process *user, struct err *err);

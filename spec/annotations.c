@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/parse.h"
 #include "base/path.h"
+#include "spec/names.h"
 #include "spec/tables.h"
 
 #include <ctype.h>
@@ -40,30 +41,60 @@ static const char *check_property(const char *name, const char *value)
 	return *value ? NULL : "must have a value";
 }
 
-/* Annotations that runtimes share, whose values have a syntax of their own. */
+static const char *check_isolation(const char *name, const char *value)
+{
+	(void)name;
+	for (const struct json_name *word = spec_isolation_names; word->name; word++)
+		if (strcmp(value, word->name) == 0)
+			return NULL;
+	return "asks for an isolation that this program does not have (see brig-oci features)";
+}
+
+static const char *check_core_sched(const char *name, const char *value)
+{
+	(void)name;
+	return strcmp(value, "new") == 0 ? NULL : "must be new";
+}
+
+/* Every annotation that is read; whoever reads it checks what .check leaves. A name that ends with
+ * a dot is a prefix. */
 static const struct {
 	const char *name;
-	bool prefix;
 	const char *(*check)(const char *name, const char *value);
 } known[] = {
-	{"org.systemd.property.", true, check_property},
-	{"run.oci.hooks.stdout", false, check_absolute},
-	{"run.oci.hooks.stderr", false, check_absolute},
-	{"run.oci.pidfd_receiver", false, check_absolute},
-	{"run.oci.seccomp.receiver", false, check_absolute},
-	{"run.oci.systemd.subgroup", false, check_subgroup},
-	{"run.oci.mount_context_type", false, check_context},
+	{"org.brig.core_sched", check_core_sched},
+	{"org.brig.isolation", check_isolation},
+	{"org.brig.landlock.", NULL},
+	{"org.criu.config", NULL},
+	{"org.systemd.property.", check_property},
+	{"run.oci.delegate-cgroup", NULL},
+	{"run.oci.hooks.stderr", check_absolute},
+	{"run.oci.hooks.stdout", check_absolute},
+	{"run.oci.keep_original_groups", NULL},
+	{"run.oci.mount_context_type", check_context},
+	{"run.oci.pidfd_receiver", check_absolute},
+	{"run.oci.seccomp.receiver", check_absolute},
+	{"run.oci.systemd.subgroup", check_subgroup},
 };
+
+const char *spec_known_annotation(size_t index)
+{
+	return index < ARRAY_LEN(known) ? known[index].name : NULL;
+}
 
 static const char *check(const char *key, const char *value)
 {
-	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-		const char *rest;
+	const char *rest;
 
-		if (parse_has_prefix(key, known[i].name, &rest) && (known[i].prefix || !*rest))
-			return known[i].check(rest, value);
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (!parse_has_prefix(key, known[i].name, &rest))
+			continue;
+		if (!*rest || rest[-1] == '.')
+			return known[i].check ? known[i].check(rest, value) : NULL;
 	}
-	return NULL;
+	/* A word that is misspelt must not leave a protection out. */
+	return parse_has_prefix(key, "org.brig.", &rest) ? "is not known (see brig-oci features)"
+							 : NULL;
 }
 
 int spec_check_annotations(const struct pairs *annotations, struct err *err)

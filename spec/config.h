@@ -447,6 +447,9 @@ int spec_mounts_parse(const char *name, const char *text, size_t len, struct are
 
 /* The namespace of TYPE (CLONE_NEW…) that CONFIG asks for, or NULL: the runtime's own is used. */
 const struct spec_namespace *spec_find_namespace(const struct spec_config *config, int type);
+/* What the annotation org.brig.isolation may ask for; spec_isolation_names has the words. */
+enum spec_isolation { SPEC_ISOLATION_CONTAINER };
+
 /* The annotation KEY, or NULL. */
 const char *spec_annotation(const struct spec_config *config, const char *key);
 

@@ -144,9 +144,31 @@ static json_t *linux_features(const struct spec_features_host *host)
 	return set(object, "netDevices", enabled(host->net_devices));
 }
 
+/* The words of a table, as one text. */
+static json_t *joined(const struct json_name *table)
+{
+	autobuf struct buf text = {};
+
+	for (; table->name; table++)
+		buf_printf(&text, "%s%s", text.len ? "," : "", table->name);
+	return text.failed ? NULL : json_string(buf_str(&text));
+}
+
+static json_t *known_annotations(void)
+{
+	autobuf struct buf text = {};
+	const char *name;
+
+	for (size_t i = 0; (name = spec_known_annotation(i)); i++)
+		buf_printf(&text, "%s%s", text.len ? "," : "", name);
+	return text.failed ? NULL : json_string(buf_str(&text));
+}
+
 static json_t *annotations(const struct pairs *pairs)
 {
-	json_t *object = json_object();
+	json_t *object = set(json_object(), "org.brig.annotations", known_annotations());
+
+	object = set(object, "org.brig.isolation", joined(spec_isolation_names));
 
 	for (size_t i = 0; i < pairs->count; i++)
 		object = set(object, pairs->items[i].key, json_string(pairs->items[i].value));

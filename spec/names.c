@@ -226,6 +226,11 @@ const struct json_name spec_seccomp_flag_names[] = {
 	{},
 };
 
+const struct json_name spec_isolation_names[] = {
+	{"container", SPEC_ISOLATION_CONTAINER},
+	{},
+};
+
 const struct json_name spec_vm_format_names[] = {
 	{"raw", SPEC_VM_RAW},
 	{"qcow2", SPEC_VM_QCOW2},

@@ -9,6 +9,8 @@
 
 #include "base/json.h"
 
+#include <stddef.h>
+
 #define SPEC_VERSION_MIN "1.0.0"
 #define SPEC_VERSION_MAX "1.3.0"
 
@@ -26,4 +28,9 @@ extern const struct json_name spec_seccomp_action_names[]; /* → enum spec_secc
 extern const struct json_name spec_seccomp_op_names[];     /* → enum spec_seccomp_op */
 extern const struct json_name spec_seccomp_arch_names[]; /* → SCMP_ARCH_…, as audit(7) has it */
 extern const struct json_name spec_seccomp_flag_names[]; /* → SECCOMP_FILTER_FLAG_… */
+extern const struct json_name spec_isolation_names[];    /* → enum spec_isolation */
 extern const struct json_name spec_vm_format_names[];    /* → enum spec_vm_format */
+
+/* The name of the annotation number INDEX that is understood, or NULL behind the last one. One that
+ * ends with a dot is a prefix. */
+const char *spec_known_annotation(size_t index);

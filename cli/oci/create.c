@@ -2,11 +2,13 @@
 /* create, start, run. */
 #include "cli/foreground.h"
 #include "cli/oci/oci.h"
-#include "cli/oci/self.h"
+#include "cli/self.h"
 
 #include "base/log.h"
 #include "base/sys.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 
 const struct oci_create_values oci_create_defaults = {.create.bundle = "."};
@@ -50,6 +52,18 @@ const struct option oci_run_options[] = {
 	{NULL},
 };
 
+int oci_check_preserved(uint32_t count, struct err *err)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		int flags = fcntl(3 + (int)i, F_GETFD);
+
+		if (flags < 0 || (flags & FD_CLOEXEC))
+			return err_set(err, -EBADF,
+				"--preserve-fds: there is no descriptor %u to be left open", 3 + i);
+	}
+	return 0;
+}
+
 static int creation_of(const struct invocation *inv, struct create_options *ret, struct err *err)
 {
 	const struct oci_create_values *values = inv->options;
@@ -63,7 +77,7 @@ static int creation_of(const struct invocation *inv, struct create_options *ret,
 	if (ret->preserve_fds > INT32_MAX - ret->activation.fds)
 		return err_set(err, -ERANGE, "--preserve-fds: out of range");
 	ret->preserve_fds += ret->activation.fds;
-	return 0;
+	return oci_check_preserved(ret->preserve_fds, err);
 }
 
 int oci_create(const struct invocation *inv, struct err *err)
@@ -86,8 +100,10 @@ int oci_create(const struct invocation *inv, struct err *err)
 int oci_start(const struct invocation *inv, struct err *err)
 {
 	autoruntime struct runtime rt = {.rootfd = -1, .procfd = -1};
+	autocancel struct cancel cancel = {-1};
 	int r = oci_open_runtime(inv, &rt, err);
 
+	rt.cancel = &cancel;
 	return r < 0 ? r : container_start(&rt, inv->args[0], err);
 }
 
@@ -140,6 +156,9 @@ int oci_run(const struct invocation *inv, struct err *err)
 		r = container_go(&created, err);
 	if (r == 0 && !values->detach)
 		r = oci_attend(&created, values->keep, err);
+	/* What is open ends with the process, without a call for each. */
+	if (r >= 0)
+		exit(r);
 	created_close(&created);
 	return r;
 }

@@ -3,7 +3,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cli/oci/oci.h"
-#include "cli/oci/self.h"
+#include "cli/self.h"
 
 #include <fcntl.h>
 #include <string.h>

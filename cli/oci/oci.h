@@ -28,6 +28,12 @@ int oci_open_runtime(const struct invocation *inv, struct runtime *ret, struct e
 CLEANUP_DEFINE(runtime, struct runtime, runtime_close)
 #define autoruntime __attribute__((cleanup(cleanup_runtime)))
 
+/*
+ * −EBADF unless the descriptors 3 to 2+COUNT were handed to this program. Before it opens any of
+ * its own, which are told by being close-on-exec, so that none of those can be passed on instead.
+ */
+int oci_check_preserved(uint32_t count, struct err *err);
+
 /* Prints VALUE, indented, and a newline. */
 int oci_print_json(const json_t *value, struct err *err);
 

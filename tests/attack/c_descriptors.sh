@@ -90,6 +90,41 @@ test_C3_not_dumpable_while_it_joins() {
 	[ -n "$dumpable" ] && [ -n "$join" ] && [ "$dumpable" -lt "$join" ] || fail "dumpable at ${dumpable:-never}, setns at ${join:-never}"
 }
 
+# steal_from_exec FILTER…: a first process with CAP_SYS_PTRACE in the host's user namespace looks at
+# whatever joins it.
+steal_from_exec() {
+	local stealer i
+	stealer=$(tool stealer) || skip "no stealer"
+	next_container
+	bundle_make "$BUNDLE" '.process.args=["/stealer"]' '.process.noNewPrivileges=false' "$@"
+	cp "$stealer" "$BUNDLE/rootfs/stealer"
+	oci create --bundle "$BUNDLE" "$ID" >"$BUNDLE/out" 2>&1 </dev/null
+	oci start "$ID"
+	wait_until grep -q ready "$BUNDLE/out"
+	for i in $(seq "${BRIG_EXEC_ROUNDS:-300}"); do
+		BRIG_SECRET=1 timeout 10 "$BRIG_OCI" --root "$TEST_DIR/state" exec "$ID" /bin/true </dev/null >/dev/null ||
+			fail "exec number $i failed"
+	done
+	oci delete --force "$ID"
+	assert_eq "$(grep STOLEN "$BUNDLE/out" | head -n 3 || :)" ""
+}
+
+test_C3_ptrace_and_pidfd_getfd_against_exec() {
+	steal_from_exec "$(caps_filter CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_SYS_ADMIN)" '.linux.seccomp=null'
+}
+
+test_C3_against_exec_with_no_new_privileges() {
+	steal_from_exec "$(caps_filter CAP_SYS_PTRACE CAP_DAC_READ_SEARCH)" '.process.noNewPrivileges=true' \
+		'.linux.seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["acct","clone"],"action":"SCMP_ACT_ERRNO"}]}'
+}
+
+# The filter has to be loaded while there is CAP_SYS_ADMIN.
+test_C3_against_exec_with_a_filter_like_an_engines() {
+	steal_from_exec "$(caps_filter CAP_SYS_PTRACE CAP_DAC_READ_SEARCH)" \
+		'.linux.seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["clone3"],"action":"SCMP_ACT_ERRNO","errnoRet":38},
+			{"names":["clone"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":33554432,"op":"SCMP_CMP_GE"}]}]}'
+}
+
 test_C4_the_hosts_terminal_is_out_of_reach() {
 	# Without a terminal of its own there is no controlling terminal to inject into.
 	assert_eq "$(run_sh 'cat /dev/tty 2>&1 | head -c 0; { true < /dev/tty; } 2>/dev/null || echo none')" none

@@ -18,6 +18,8 @@
 # (--cgroup-manager=disabled, which runc has not). Without CAP_SYS_RESOURCE some crun cannot do the first.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
+# shellcheck source-path=SCRIPTDIR
+. "$here/bundle.sh"
 build=${BRIG_BUILD:-$(realpath "$here/../../build")}
 brig=${BRIG_OCI:-$build/cli/brig-oci}
 measure=$build/tests/tools/measure
@@ -102,82 +104,6 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 143' TERM INT HUP
-
-# --- the bundle
-
-# Names of the machine's system calls but for some that a profile leaves out, for three architectures
-seccomp_profile() {
-	local names
-	names=$(echo '#include <sys/syscall.h>' | cc -E -dM - | sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/\1/p' |
-		grep -vxE 'kexec_.*|bpf|perf_event_open|userfaultfd|io_uring_.*|.*_module|swapon|swapoff|add_key|keyctl|request_key|uretprobe|.*_max|syscalls' |
-		sort | jq -R . | jq -cs .)
-	jq -cn --argjson names "$names" '{
-		defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 38,
-		architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
-		syscalls: [
-			{names: ($names - ["personality", "clone"]), action: "SCMP_ACT_ALLOW"},
-			{names: ["bpf", "perf_event_open", "kexec_load"], action: "SCMP_ACT_ERRNO", errnoRet: 1},
-			{names: ["personality"], action: "SCMP_ACT_ALLOW", args: [{index: 0, value: 0, op: "SCMP_CMP_EQ"}]},
-			{names: ["personality"], action: "SCMP_ACT_ALLOW", args: [{index: 0, value: 8, op: "SCMP_CMP_EQ"}]},
-			{names: ["clone"], action: "SCMP_ACT_ALLOW",
-				args: [{index: 0, value: 2114060288, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ"}]}]}'
-}
-
-make_config() {
-	jq -n --argjson seccomp "$(seccomp_profile)" --argjson files "$(ulimit -Hn)" --arg bind "$work/bind" '
-	["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP",
-		"SETUID", "SYS_CHROOT"] as $caps | ($caps | map("CAP_" + .)) as $caps |
-	{
-		ociVersion: "1.0.2", hostname: "bench", root: {path: "rootfs"},
-		process: {
-			user: {uid: 0, gid: 0, umask: 18}, args: ["/bin/true"], cwd: "/", oomScoreAdj: 0,
-			env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", "HOSTNAME=bench"],
-			capabilities: {bounding: $caps, effective: $caps, permitted: $caps},
-			rlimits: [{type: "RLIMIT_NOFILE", hard: $files, soft: $files}]
-		},
-		mounts: [
-			{destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"]},
-			{destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"]},
-			{destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"]},
-			{destination: "/dev/pts", type: "devpts", source: "devpts",
-				options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
-			{destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"]},
-			{destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]},
-			{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup",
-				options: ["rprivate", "nosuid", "noexec", "nodev", "relatime", "ro"]},
-			(("hosts", "resolv.conf", "hostname") | {destination: "/etc/\(.)", type: "bind", source: "\($bind)/\(.)",
-				options: ["bind", "rprivate", "nosuid", "nodev"]})
-		],
-		linux: {
-			namespaces: [("pid", "network", "ipc", "uts", "mount", "cgroup") | {type: .}],
-			maskedPaths: ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-				"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/fs/selinux", "/sys/dev/block"],
-			readonlyPaths: ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
-			sysctl: {"net.ipv4.ping_group_range": "0 0"},
-			seccomp: $seccomp
-		}
-	}'
-}
-
-# A bundle for each way: with a cgroup, its device rules, and a limit of processes where that is possible.
-make_bundles() {
-	local way limits='{devices: [{allow: false, access: "rwm"}]}' file
-	mkdir -p "$work"/bind "$work"/bundle-{cgroup,none}/rootfs/{bin,dev,etc,proc,sys,tmp}
-	for file in hosts resolv.conf hostname; do
-		echo "# $file" >"$work/bind/$file"
-	done
-	! has_controller pids || limits='{devices: [{allow: false, access: "rwm"}], pids: {limit: 2048}}'
-	make_config >"$work/bundle-none/config.json"
-	jq ".linux.resources = $limits" "$work/bundle-none/config.json" >"$work/bundle-cgroup/config.json"
-	for way in cgroup none; do
-		cp "$(command -v busybox)" "$work/bundle-$way/rootfs/bin/busybox"
-		for file in true sleep sh; do ln -s busybox "$work/bundle-$way/rootfs/bin/$file"; done
-	done
-}
-
-has_controller() {
-	grep -qsw "$1" /sys/fs/cgroup/cgroup.controllers
-}
 
 # in_cgroup ID: each container's is below one of ours, which is removed at the end
 in_cgroup() {
@@ -422,7 +348,8 @@ versions() {
 main() {
 	local way ways=()
 	[ -z "$csv" ] || : >"$csv"
-	make_bundles
+	bench_bundle "$work/bundle-none"
+	bench_bundle "$work/bundle-cgroup" "$(bench_limits)"
 	in_cgroup probe
 	versions
 	works brig cgroup || { echo "brig-oci does not run the bundle" >&2 && exit 1; }

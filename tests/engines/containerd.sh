@@ -18,7 +18,7 @@ ctr_run() {
 
 remove_all() {
 	ctr task kill --signal KILL "$c" || :
-	wait_for 10 stopped
+	wait_for 60 stopped
 	ctr task rm "$c" || :
 	ctr container rm "$c" || :
 }
@@ -58,7 +58,7 @@ test_life_of_a_container() {
 	ctr task resume "$c"
 	assert_eq "$(status_of)" RUNNING
 	ctr task kill --signal TERM "$c"
-	wait_for 30 stopped
+	wait_for 60 stopped
 	run ctr task rm "$c"
 	assert_contains "$output$errors" "7"
 	assert_no_file "/sys/fs/cgroup/default/$c"
@@ -77,7 +77,7 @@ test_systemd_cgroup() {
 test_signals_to_all_processes() {
 	ctr_run --detach "$image" "$c" sh -c 'sleep 300 & sleep 300 & wait'
 	ctr task kill --all --signal KILL "$c"
-	wait_for 30 stopped
+	wait_for 60 stopped
 	run ctr task rm "$c"
 	assert_contains "$output$errors" 137
 }

@@ -114,7 +114,7 @@ test_network_and_published_port() {
 	docker run --detach --name "$c" --publish 127.0.0.1:8089:80 "$image" \
 		sh -c 'mkdir /w; echo page >/w/index.html; exec httpd -f -h /w' >/dev/null
 	assert_contains "$(docker exec "$c" ip -o -4 address show eth0)" 172.17.0.
-	wait_for 10 curl -sf http://127.0.0.1:8089/
+	wait_for 60 curl -sf http://127.0.0.1:8089/
 	assert_eq "$(curl -s http://127.0.0.1:8089/)" page
 }
 

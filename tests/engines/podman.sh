@@ -250,7 +250,7 @@ test_a_network_with_a_published_port() {
 	podman run --detach --name "$c" --publish 127.0.0.1:8088:80 "$image" \
 		sh -c 'mkdir /w; echo page >/w/index.html; exec httpd -f -h /w' >/dev/null
 	assert_contains "$(podman exec "$c" ip -o -4 address show eth0)" 10.88.0.
-	wait_for 10 curl -sf http://127.0.0.1:8088/
+	wait_for 60 curl -sf http://127.0.0.1:8088/
 	assert_eq "$(curl -s http://127.0.0.1:8088/)" page
 }
 

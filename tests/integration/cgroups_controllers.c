@@ -32,7 +32,6 @@ struct fixture {
 static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	autoclose int procfd = sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY, 0);
 	struct cgroup_plan plan = {
 		.driver = CGROUP_CGROUPFS,
 		.path = f->path,
@@ -42,7 +41,7 @@ static int set_up(void **state)
 
 	*state = f;
 	snprintf(f->path, sizeof(f->path), "/controllers-%d/a", (int)getpid());
-	if (cgroup_host_probe(procfd, &f->host, &err) < 0 ||
+	if (cgroup_host_probe(&f->host, &err) < 0 ||
 		cgroup_create(&plan, &f->host, &f->cgroup, &err) < 0) {
 		print_error("%s\n", err.text);
 		return -1;

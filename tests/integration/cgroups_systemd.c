@@ -40,7 +40,6 @@ static int set_up(void **state)
 {
 	static int count;
 	struct fixture *f = calloc(1, sizeof(*f));
-	autoclose int procfd = sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY, 0);
 	struct err err = {};
 
 	*state = f;
@@ -49,7 +48,7 @@ static int set_up(void **state)
 	f->resources = (struct spec_resources){.memory = &f->memory, .pids_limit = I64(50)};
 	f->config.linux_.resources = &f->resources;
 	f->config.annotations.items = f->annotations;
-	if (cgroup_host_probe(procfd, &f->host, &err) < 0) {
+	if (cgroup_host_probe(&f->host, &err) < 0) {
 		print_error("%s\n", err.text);
 		return -1;
 	}
@@ -81,7 +80,7 @@ static void annotate(struct fixture *f, const char *key, const char *value)
 
 static void make(struct fixture *f)
 {
-	struct cgroup_facts facts = {.own = f->host.own, .rootless = getuid() != 0};
+	struct cgroup_facts facts = {.rootless = getuid() != 0};
 
 	ok(cgroup_plan_make, &f->config, f->id, CGROUP_SYSTEMD, &facts, &f->arena, &f->plan);
 	ok(cgroup_create, &f->plan, &f->host, &f->cgroup);
@@ -230,7 +229,7 @@ static void test_slice_and_no_subgroup(void **state)
 static void test_bad_property_is_told_and_leaves_nothing(void **state)
 {
 	struct fixture *f = *state;
-	struct cgroup_facts facts = {.own = f->host.own, .rootless = getuid() != 0};
+	struct cgroup_facts facts = {.rootless = getuid() != 0};
 	struct err err = {};
 
 	annotate(f, "org.systemd.property.NoSuchThing", "true");

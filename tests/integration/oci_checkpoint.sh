@@ -41,7 +41,7 @@ test_cgroup_and_limits_are_those_of_the_configuration() {
 	assert_eq "$(cat "$dir/memory.max")" 67108864
 	assert_eq "$(cat "$dir/pids.max")" 50
 	# criu itself has left, and the container sees its own cgroup as the root.
-	wait_for 10 test "$(wc -l <"$dir/cgroup.procs")" -le 2
+	wait_until test "$(wc -l <"$dir/cgroup.procs")" -le 2
 	assert_eq "$(nsenter --target "$PID" --cgroup cat /proc/self/cgroup | tail -n 1 | grep -c "$ID")" 0
 	assert_ne "$(readlink "/proc/$PID/ns/cgroup")" "$(readlink /proc/self/ns/cgroup)" "cgroup namespace"
 	oci pause "$ID"
@@ -113,7 +113,7 @@ test_terminal() {
 	oci create --bundle "$BUNDLE" --console-socket "$TEST_DIR/console" "$ID"
 	oci start "$ID"
 	echo one >&7
-	wait_for 20 grep -q '<1 one /dev/' "$TEST_DIR/tty"
+	wait_until grep -q '<1 one /dev/' "$TEST_DIR/tty"
 	checkpoint
 	oci delete "$ID"
 	exec 7>&-
@@ -124,7 +124,7 @@ test_terminal() {
 	assert_contains "$ERROR" --console-socket
 	oci restore --detach --bundle "$BUNDLE" --image-path "$IMAGES" --console-socket "$TEST_DIR/console2" "$ID"
 	echo two >&7
-	wait_for 20 grep -q '<2 two /dev/' "$TEST_DIR/tty2"
+	wait_until grep -q '<2 two /dev/' "$TEST_DIR/tty2"
 	oci delete --force "$ID"
 	exec 7>&-
 	wait
@@ -136,16 +136,28 @@ test_streams_are_those_of_restore() {
 	next_container
 	bundle_sh "$BUNDLE" 'trap "exit 7" TERM; i=0; while :; do i=$((i+1)); echo $i; echo $i >/tmp/n; sleep 0.1; done'
 	oci run --bundle "$BUNDLE" "$ID" </dev/null 2>/dev/null | cat >"$TEST_DIR/out1" &
-	wait_for 30 counts_beyond 3
+	wait_until counts_beyond 3
 	checkpoint --leave-running
 	oci delete --force "$ID"
 	wait
 	(oci restore --bundle "$BUNDLE" --image-path "$IMAGES" "$ID" </dev/null || echo "code $?") | cat >"$TEST_DIR/out2" &
-	wait_for 30 grep -q '^[0-9]' "$TEST_DIR/out2"
+	wait_until grep -q '^[0-9]' "$TEST_DIR/out2"
 	[ "$(head -n 1 "$TEST_DIR/out2")" -gt 3 ] || fail "counts anew: $(head -n 1 "$TEST_DIR/out2")"
 	oci kill "$ID" TERM
 	wait
 	assert_eq "$(tail -n 1 "$TEST_DIR/out2")" "code 7"
+	assert_nothing_left
+}
+
+# criu compares files, and cannot be told not to.
+test_a_stream_that_was_a_file() {
+	start_sh "echo words >&2; $COUNTER"
+	need_criu
+	wait_for 30 counts_beyond 3
+	checkpoint
+	oci delete "$ID"
+	expect_failure oci restore --detach --bundle "$BUNDLE" --image-path "$IMAGES" "$ID"
+	assert_contains "$ERROR" "standard error was a file of 6 bytes"
 	assert_nothing_left
 }
 
@@ -159,7 +171,7 @@ test_leave_running() {
 	at=$(count)
 	oci delete --force "$ID"
 	restore
-	wait_for 30 counts_beyond 3
+	wait_until counts_beyond 3
 	[ "$(count)" -gt 3 ] || fail "counts anew"
 	oci delete --force "$ID"
 	assert_ne "$at" ""
@@ -203,6 +215,85 @@ test_pre_dump_and_parent() {
 
 # Both ends of a connection are in the container. Without the option criu refuses, and then the
 # container has to go on as if nothing had been.
+test_tcp_established() {
+	need_criu
+	start_piped 'sleep 10000 | nc -l -p 5000 | while read n; do echo $n >/tmp/m; mv /tmp/m /tmp/n; done &
+		i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done |
+		while ! nc 127.0.0.1 5000; do sleep 0.1; done'
+	wait_for 60 counts_beyond 3
+	expect_failure checkpoint
+	assert_contains "$ERROR" criu
+	assert_contains "$ERROR" onnect
+	assert_contains "$ERROR" dump.log
+	assert_eq "$(status_of "$ID")" running
+	goes_on_from "$(count)"
+	rm -r "$IMAGES"
+	checkpoint --tcp-established
+	local at
+	at=$(count)
+	oci delete "$ID"
+	restore --tcp-established
+	goes_on_from "$at"
+	assert_eq "$(nsenter --target "$PID" --net nft list tables)" ""
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
+test_user_namespace() {
+	local at before
+	chmod 711 "$TEST_DIR"
+	need_criu
+	next_container
+	bundle_sh "$BUNDLE" "$COUNTER" "$(namespace_filter user)" \
+		'.linux.uidMappings=[{"containerID":0,"hostID":100000,"size":65536}] | .linux.gidMappings=.linux.uidMappings'
+	chown -R 100000:100000 "$BUNDLE/rootfs"
+	oci run --detach --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
+	wait_for 30 counts_beyond 3
+	checkpoint
+	oci delete "$ID"
+	at=$(count)
+	before=$(stat -c '%n %a %u:%g' "$IMAGES" "$IMAGES"/*.img)
+	restore
+	goes_on_from "$at"
+	assert_eq "$(awk '{print $2}' "/proc/$PID/uid_map")" 100000
+	assert_eq "$(oci exec "$ID" sh -c 'test -e /sys/fs/cgroup/cgroup.procs && id -u')" 0
+	# The images were the container's root's to read only meanwhile.
+	assert_eq "$(stat -c '%n %a %u:%g' "$IMAGES" "$IMAGES"/*.img)" "$before"
+	expect_failure oci checkpoint --pre-dump --image-path "$TEST_DIR/pre" "$ID"
+	assert_contains "$ERROR" "user namespace"
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
+test_command_lines_of_engines() {
+	local at
+	need_criu
+	start_piped "$COUNTER"
+	wait_for 30 counts_beyond 3
+	# podman, then conmon
+	"$BRIG_OCI" --root "$TEST_DIR/state" checkpoint --image-path "$IMAGES" --work-path "$BUNDLE" --leave-running "$ID"
+	oci delete --force "$ID"
+	at=$(count)
+	"$BRIG_OCI" --root "$TEST_DIR/state" restore --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" --detach --image-path "$IMAGES" \
+		--work-path "$BUNDLE" --tcp-established --file-locks "$ID" </dev/null > >(cat >/dev/null) 2>&1
+	assert_file "$BUNDLE/restore.log"
+	wait_for 30 counts_beyond 3
+	# containerd
+	rm -r "$IMAGES" && mkdir "$IMAGES"
+	"$BRIG_OCI" --root "$TEST_DIR/state" --log "$TEST_DIR/log" --log-format json checkpoint --image-path "$IMAGES" \
+		--work-path "$TEST_DIR/work" --tcp-established --ext-unix-sk --file-locks "$ID"
+	oci delete "$ID"
+	at=$(count)
+	"$BRIG_OCI" --root "$TEST_DIR/state" --log "$TEST_DIR/log" --log-format json restore --image-path "$IMAGES" --work-path "$TEST_DIR/work" \
+		--tcp-established --ext-unix-sk --file-locks --detach --pid-file "$BUNDLE/init.pid" -no-subreaper \
+		--bundle "$BUNDLE" "$ID" </dev/null > >(cat >/dev/null) 2>&1
+	goes_on_from "$at"
+	assert_matches "$(cat "$BUNDLE/init.pid")" '^[0-9]+$'
+	[ ! -s "$TEST_DIR/log" ] || fail "logged: $(cat "$TEST_DIR/log")"
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
 test_network_namespace_of_somebody_else() {
 	local at
 	unshare --net sleep 1000 &

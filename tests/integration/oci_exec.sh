@@ -93,6 +93,28 @@ test_process_file() {
 	assert_contains "$ERROR" none.json
 }
 
+# What a clone does not hand on must reach the program all the same.
+test_scheduler_that_is_reset_on_fork() {
+	start_sh 'sleep 60'
+	process_file true '.scheduler={policy: "SCHED_FIFO", priority: 3, flags: ["SCHED_FLAG_RESET_ON_FORK"]}
+		| .args=["awk", "{ print $40, $41 }", "/proc/self/stat"] | .user.uid=7'
+	assert_eq "$(oci exec --process "$TEST_DIR/process.json" "$ID")" "3 1"
+}
+
+# One that counts the runtime's own processes as the user's would refuse it.
+test_the_last_process_that_the_limit_allows() {
+	start_sh 'exec sleep 60' '.process.user.uid=54321'
+	process_file true '.rlimits=[{type: "RLIMIT_NPROC", soft: 2, hard: 2}] | .args=["grep", "Max processes", "/proc/self/limits"] | .user.uid=54321'
+	assert_matches "$(oci exec --process "$TEST_DIR/process.json" "$ID")" ' 2 +2 +processes'
+}
+
+test_filter_that_forbids_new_processes() {
+	start_sh 'exec sleep 60' \
+		'.linux.seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["clone","clone3","fork","vfork"],"action":"SCMP_ACT_KILL_PROCESS"}]}'
+	assert_eq "$(oci exec "$ID" echo alive)" alive
+	assert_matches "$(oci exec "$ID" grep Seccomp: /proc/self/status)" '2$'
+}
+
 test_detached_with_pid_file() {
 	start_sh 'sleep 60'
 	process_file 'sleep 50'
@@ -121,6 +143,20 @@ test_preserve_fds() {
 	start_sh 'sleep 60'
 	assert_eq "$(oci exec --preserve-fds 1 "$ID" sh -c 'cat <&3' 3<<<through)" through
 	assert_eq "$(oci exec "$ID" sh -c 'ls /proc/self/fd | wc -l' 3<"$0" 9<"$0")" 4
+}
+
+# A descriptor that nobody gave would be one of the runtime's own.
+test_preserved_descriptors_have_to_be_there() {
+	start_sh 'sleep 60'
+	expect_failure oci exec --preserve-fds 2 "$ID" true 3<"$0"
+	assert_contains "$ERROR" "--preserve-fds"
+	assert_contains "$ERROR" "descriptor 4"
+	oci delete --force "$ID"
+	next_container
+	bundle_sh "$BUNDLE" true
+	expect_failure oci run --preserve-fds 1 --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" "descriptor 3"
+	assert_nothing_left
 }
 
 test_refused_unless_running() {

@@ -60,6 +60,79 @@ test_each_type_by_path() {
 	done
 }
 
+# own_mounts: a process OWNER with a mount namespace of its own, which is a copy of this one
+own_mounts() {
+	unshare --mount sleep 600 &
+	OWNER=$!
+	MOUNTS=/proc/$OWNER/ns/mnt
+	other_mounts() { [ "$(readlink "$MOUNTS")" != "$(readlink /proc/self/ns/mnt)" ]; }
+	wait_until other_mounts
+}
+
+ours_in_mounts() {
+	nsenter --mount="$MOUNTS" grep -c " $TEST_DIR/bundle" /proc/self/mountinfo || :
+}
+
+test_mount_namespace_by_path() {
+	local root before
+	own_mounts
+	before=$(nsenter --mount="$MOUNTS" cat /proc/self/mountinfo)
+	start_sh 'sleep 60' "$(by_path_filter mount "$MOUNTS")" "$(namespace_filter pid)"
+	assert_eq "$(readlink "/proc/$PID/ns/mnt")" "$(readlink "$MOUNTS")"
+	assert_eq "$(readlink "/proc/$PID/root")" "$BUNDLE/rootfs"
+	echo own >"$BUNDLE/rootfs/tmp/file"
+	# exec comes to the container's root, not to the namespace's.
+	assert_eq "$(oci exec --cwd /tmp "$ID" sh -c 'cat file /tmp/file; pwd; readlink /proc/self/ns/mnt' | tr '\n' ' ')" \
+		"own own /tmp $(readlink "$MOUNTS") "
+	mkdir "$TEST_DIR/data" && echo shown >"$TEST_DIR/data/file"
+	echo '[{"destination":"/data","type":"bind","source":"'"$TEST_DIR"'/data","options":["bind"]}]' >"$TEST_DIR/add.json"
+	oci mounts add "$ID" "$TEST_DIR/add.json"
+	assert_eq "$(oci exec "$ID" cat /data/file)" shown
+	# Whoever was there first stays where he was, and sees the container's mounts.
+	assert_eq "$(readlink "/proc/$OWNER/root")" /
+	[ "$(ours_in_mounts)" -gt 3 ] || fail "mounts: $(ours_in_mounts)"
+	oci delete --force "$ID"
+	assert_eq "$(nsenter --mount="$MOUNTS" cat /proc/self/mountinfo)" "$before"
+	assert_eq "$(run_sh 'cat /tmp/x; readlink /proc/self/ns/mnt' "$(by_path_filter mount "$MOUNTS")" 2>/dev/null)" "$(readlink "$MOUNTS")"
+	assert_eq "$(ours_in_mounts)" 0 "after run"
+	next_container
+	bundle_make "$BUNDLE" '.process.args=["/none"]' "$(by_path_filter mount "$MOUNTS")"
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_eq "$(ours_in_mounts)" 0 "after a failure"
+	kill "$OWNER"
+}
+
+# Only what is the container's is taken away: its place may be somebody else's by then.
+test_mounts_of_others_in_a_namespace_by_path_stay() {
+	own_mounts
+	start_sh 'sleep 60' "$(by_path_filter mount "$MOUNTS")"
+	oci kill "$ID" KILL
+	wait_status "$ID" stopped
+	nsenter --mount="$MOUNTS" sh -c "umount --lazy $BUNDLE/rootfs && mount -t tmpfs other $BUNDLE/rootfs"
+	oci delete "$ID"
+	assert_eq "$(ours_in_mounts)" 1
+	start_sh 'sleep 60' "$(by_path_filter mount "$MOUNTS")"
+	kill "$OWNER"
+	wait "$OWNER" || :
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
+test_mount_namespace_by_path_is_refused() {
+	own_mounts
+	next_container
+	bundle_sh "$BUNDLE" true "$(by_path_filter mount "$MOUNTS")" "$(namespace_filter user)" "$USERNS"
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" "new user namespace"
+	nsenter --mount="$MOUNTS" mount -t tmpfs none "$TEST_DIR"
+	next_container
+	bundle_sh "$BUNDLE" true "$(by_path_filter mount "$MOUNTS")"
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" "in the mount namespace $MOUNTS"
+	kill "$OWNER"
+	assert_nothing_left
+}
+
 test_pid_namespace_by_path() {
 	start_sh 'sleep 60'
 	local first=$ID

@@ -24,7 +24,18 @@ counts_beyond() {
 start_counter() {
 	need_criu
 	start_sh "$COUNTER" "$@"
-	wait_for 30 counts_beyond 3
+	wait_until counts_beyond 3
+}
+
+# start_piped SCRIPT [FILTER…]: as start_sh, with pipes for output, as engines have it
+start_piped() {
+	local script=$1
+	shift
+	next_container
+	bundle_sh "$BUNDLE" "$script" "$@"
+	oci create --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" "$ID" </dev/null > >(cat >/dev/null) 2>&1
+	PID=$(cat "$BUNDLE/pid")
+	oci start "$ID"
 }
 
 # checkpoint [OPTION…] and restore [OPTION…]: of the container of the test; IMAGES is where
@@ -49,5 +60,5 @@ goes_on_from() {
 	local now
 	now=$(count)
 	[ "$now" -ge "$1" ] || fail "counts from $now, and was at $1"
-	wait_for 30 counts_beyond "$((now + 3))"
+	wait_until counts_beyond "$((now + 3))"
 }

@@ -2,8 +2,10 @@
 /*
  * stealer [OWN…]: the first process of a hostile container. Looks for processes that were not
  * there when it began, for ever, and tries on each to ptrace it, to take its descriptors
- * (pidfd_getfd), to open its root, working directory and executable through /proc. Prints a line
- * for each descriptor or file that it got and that is not the container's, and "ready" first.
+ * (pidfd_getfd), to open its root, working directory and executable through /proc, and to read
+ * its environment. Prints a line for each descriptor or file that it got and that is not the
+ * container's, for capabilities that it could get at and does not have itself, and for a variable
+ * BRIG_SECRET; "ready" first.
  *
  * What belongs to the container is told by its device numbers: those of "/", "/proc", "/dev",
  * pipes and terminals are harmless.
@@ -89,9 +91,10 @@ static void open_links(pid_t pid)
 		fd = open(path, O_PATH | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		if (is_foreign(fd))
+		/* The runtime's own executable shows no more than what it is, unless it could be
+		 * rewritten through it. */
+		if (i < 2 && is_foreign(fd))
 			report(names[i], pid, -1, fd);
-		/* Through an executable of the host it could be rewritten. */
 		if (i == 2) {
 			int w = open(path, O_WRONLY | O_CLOEXEC);
 
@@ -101,6 +104,53 @@ static void open_links(pid_t pid)
 				close(w);
 		}
 		close(fd);
+	}
+}
+
+static unsigned long long permitted(const char *pid)
+{
+	unsigned long long sets[2] = {0};
+	char path[64], line[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "CapPrm: %llx", &sets[0]) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return sets[0];
+}
+
+/* Who may trace a process has its capabilities. */
+static void look_at_privilege(pid_t pid)
+{
+	char name[16];
+	unsigned long long more;
+
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	more = permitted(name) & ~permitted("self");
+	if (more) {
+		printf("STOLEN capabilities of pid %d: %llx\n", (int)pid, more);
+		fflush(stdout);
+	}
+}
+
+static void look_at_environment(pid_t pid)
+{
+	char path[64], text[4096];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	file = fopen(path, "re");
+	n = file ? fread(text, 1, sizeof(text), file) : 0;
+	if (file)
+		fclose(file);
+	if (memmem(text, n, "BRIG_SECRET", 11)) {
+		printf("STOLEN environment of pid %d\n", (int)pid);
+		fflush(stdout);
 	}
 }
 
@@ -143,6 +193,8 @@ int main(void)
 
 			if (pid <= 0 || pid == self)
 				continue;
+			look_at_privilege(pid);
+			look_at_environment(pid);
 			open_links(pid);
 			take_descriptors(pid);
 			trace(pid);

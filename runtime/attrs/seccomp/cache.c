@@ -10,6 +10,7 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/utsname.h>
 
 enum {
@@ -212,7 +213,7 @@ int seccomp_cached(int cachefd, const struct spec_seccomp *seccomp, struct secco
 	bool *ret_hit, struct err *err)
 {
 	autobuf struct buf input = {};
-	const uid_t user = geteuid();
+	const uid_t user = (uid_t)getauxval(AT_EUID);
 	char name[NAME_SIZE];
 	bool usable, hit;
 	struct stat st;

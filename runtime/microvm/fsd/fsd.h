@@ -21,9 +21,9 @@
 #include <sys/stat.h>
 
 enum {
-	FSD_INODES_MAX = 1 << 16,
-	FSD_HANDLES_MAX = 1 << 14,
-	FSD_BUCKETS = 1 << 12,
+	FSD_INODES_MAX = 1 << 20, /* a guest's kernel forgets only when its memory is short */
+	FSD_HANDLES_MAX = 1 << 16,
+	FSD_BUCKETS = 1 << 16,
 	FSD_BODY_MAX = 9000, /* two names and any fixed part */
 	FSD_WRITE_MAX = 128 * 4096,
 };
@@ -35,22 +35,25 @@ struct inode {
 	ino_t ino;
 	uint64_t lookups; /* how often the guest was told of it */
 	uint32_t generation;
-	int32_t next; /* in its bucket, or among the free ones; −1: the last */
+	int32_t next; /* in its bucket (index + 1), or among the free ones (index, −1: the last) */
 };
 
 /* Open files and folders; the index is what the guest gets. */
 struct handle {
-	int fd; /* −1: not in use */
-	int32_t next;
+	int fd;       /* −1: not in use */
+	int32_t next; /* among the free ones; −1: the last */
 };
 
 struct fsd {
 	int proc; /* /proc/self/fd, to open again what is open as O_PATH */
 	bool read_only;
+	/* Big, but memory only as far as they were ever used: beyond the counts nothing was
+	 * touched. */
 	struct inode *inodes;
 	struct handle *handles;
-	int32_t free_inode, free_handle;
-	int32_t buckets[FSD_BUCKETS];
+	int32_t inode_count, handle_count;
+	int32_t free_inode, free_handle; /* among those; −1: none */
+	int32_t buckets[FSD_BUCKETS];    /* index + 1; 0: empty */
 };
 
 /* One request, its fixed part and names copied out of the guest's memory. */

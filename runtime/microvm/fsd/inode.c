@@ -14,7 +14,7 @@ static int32_t *bucket_of(struct fsd *fsd, dev_t dev, ino_t ino)
 {
 	uint64_t h = (ino ^ dev << 32) * 0x9e3779b97f4a7c15ULL;
 
-	return fsd->buckets + (h >> 52);
+	return fsd->buckets + (h >> 48);
 }
 
 int fsd_open(struct fsd *fsd, int root, int proc, bool read_only, struct err *err)
@@ -22,29 +22,18 @@ int fsd_open(struct fsd *fsd, int root, int proc, bool read_only, struct err *er
 	struct stat st;
 	int r = sys_fstatat(root, "", &st, AT_EMPTY_PATH);
 
-	*fsd = (struct fsd){.proc = proc, .read_only = read_only};
+	*fsd = (struct fsd){
+		.proc = proc, .read_only = read_only, .free_inode = -1, .free_handle = -1};
 	if (r < 0 || !S_ISDIR(st.st_mode))
 		return err_sys(err, r < 0 ? r : -ENOTDIR, "the folder to share");
 	fsd->inodes = calloc(FSD_INODES_MAX, sizeof(*fsd->inodes));
 	fsd->handles = calloc(FSD_HANDLES_MAX, sizeof(*fsd->handles));
 	if (!fsd->inodes || !fsd->handles)
 		return err_sys(err, -ENOMEM, "file server");
-	for (int32_t i = 0; i < FSD_INODES_MAX; i++)
-		fsd->inodes[i] =
-			(struct inode){.fd = -1, .next = i + 1 < FSD_INODES_MAX ? i + 1 : -1};
-	for (int32_t i = 0; i < FSD_HANDLES_MAX; i++)
-		fsd->handles[i] =
-			(struct handle){.fd = -1, .next = i + 1 < FSD_HANDLES_MAX ? i + 1 : -1};
-	for (int i = 0; i < FSD_BUCKETS; i++)
-		fsd->buckets[i] = -1;
-	fsd->inodes[ROOT] = (struct inode){.fd = root,
-		.type = S_IFDIR,
-		.dev = st.st_dev,
-		.ino = st.st_ino,
-		.lookups = 1,
-		.next = -1};
-	*bucket_of(fsd, st.st_dev, st.st_ino) = ROOT;
-	fsd->free_inode = ROOT + 1;
+	fsd->inodes[ROOT] = (struct inode){
+		.fd = root, .type = S_IFDIR, .dev = st.st_dev, .ino = st.st_ino, .lookups = 1};
+	*bucket_of(fsd, st.st_dev, st.st_ino) = ROOT + 1;
+	fsd->inode_count = 1;
 	return 0;
 }
 
@@ -61,7 +50,7 @@ struct inode *inode_get(struct fsd *fsd, uint64_t node)
 {
 	struct inode *inode;
 
-	if (node < NODE_OF_ROOT || node > FSD_INODES_MAX)
+	if (node < NODE_OF_ROOT || node - NODE_OF_ROOT >= (uint64_t)fsd->inode_count)
 		return NULL;
 	inode = fsd->inodes + (node - NODE_OF_ROOT);
 	return inode->fd >= 0 ? inode : NULL;
@@ -88,34 +77,44 @@ void attr_fill(const struct stat *st, struct fuse_attr *ret)
 	};
 }
 
+/* A place for one more inode, or NULL. */
+static struct inode *inode_take(struct fsd *fsd)
+{
+	struct inode *inode;
+
+	if (fsd->free_inode >= 0) {
+		inode = fsd->inodes + fsd->free_inode;
+		fsd->free_inode = inode->next;
+		return inode;
+	}
+	return fsd->inode_count < FSD_INODES_MAX ? fsd->inodes + fsd->inode_count++ : NULL;
+}
+
 /* The inode of FD, which is taken over: a file that is known keeps its node. */
 static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st)
 {
 	int32_t *bucket = bucket_of(fsd, st->st_dev, st->st_ino);
 	struct inode *inode;
-	uint32_t generation;
 
-	for (int32_t i = *bucket; i >= 0; i = fsd->inodes[i].next) {
-		inode = fsd->inodes + i;
+	for (int32_t i = *bucket; i > 0; i = inode->next) {
+		inode = fsd->inodes + (i - 1);
 		if (inode->dev == st->st_dev && inode->ino == st->st_ino) {
 			close(fd);
 			return inode;
 		}
 	}
-	if (fsd->free_inode < 0) {
+	inode = inode_take(fsd);
+	if (!inode) {
 		close(fd);
 		return NULL;
 	}
-	inode = fsd->inodes + fsd->free_inode;
-	generation = inode->generation + 1;
-	fsd->free_inode = inode->next;
 	*inode = (struct inode){.fd = fd,
 		.type = st->st_mode & S_IFMT,
 		.dev = st->st_dev,
 		.ino = st->st_ino,
-		.generation = generation,
+		.generation = inode->generation + 1,
 		.next = *bucket};
-	*bucket = (int32_t)(inode - fsd->inodes);
+	*bucket = (int32_t)(inode - fsd->inodes) + 1;
 	return inode;
 }
 
@@ -151,8 +150,8 @@ static void inode_free(struct fsd *fsd, struct inode *inode)
 {
 	int32_t *link = bucket_of(fsd, inode->dev, inode->ino), at = (int32_t)(inode - fsd->inodes);
 
-	while (*link != at)
-		link = &fsd->inodes[*link].next;
+	while (*link != at + 1)
+		link = &fsd->inodes[*link - 1].next;
 	*link = inode->next;
 	cleanup_close(&inode->fd);
 	inode->next = fsd->free_inode;
@@ -172,7 +171,7 @@ void inode_forget(struct fsd *fsd, uint64_t node, uint64_t lookups)
 
 void inode_forget_all(struct fsd *fsd)
 {
-	for (uint64_t i = ROOT + 1; i < FSD_INODES_MAX; i++)
+	for (uint64_t i = ROOT + 1; i < (uint64_t)fsd->inode_count; i++)
 		inode_forget(fsd, i + NODE_OF_ROOT, UINT64_MAX);
 }
 
@@ -191,11 +190,14 @@ int handle_new(struct fsd *fsd, int fd, uint64_t *ret)
 {
 	int32_t at = fsd->free_handle;
 
-	if (at < 0) {
+	if (at >= 0) {
+		fsd->free_handle = fsd->handles[at].next;
+	} else if (fsd->handle_count < FSD_HANDLES_MAX) {
+		at = fsd->handle_count++;
+	} else {
 		close(fd);
 		return -ENFILE;
 	}
-	fsd->free_handle = fsd->handles[at].next;
 	fsd->handles[at].fd = fd;
 	*ret = (uint64_t)at;
 	return 0;
@@ -203,8 +205,9 @@ int handle_new(struct fsd *fsd, int fd, uint64_t *ret)
 
 int handle_get(const struct fsd *fsd, uint64_t handle)
 {
-	return handle < FSD_HANDLES_MAX && fsd->handles[handle].fd >= 0 ? fsd->handles[handle].fd
-									: -EBADF;
+	bool used = handle < (uint64_t)fsd->handle_count && fsd->handles[handle].fd >= 0;
+
+	return used ? fsd->handles[handle].fd : -EBADF;
 }
 
 void handle_free(struct fsd *fsd, uint64_t handle)
@@ -218,6 +221,6 @@ void handle_free(struct fsd *fsd, uint64_t handle)
 
 void handle_free_all(struct fsd *fsd)
 {
-	for (uint64_t i = 0; i < FSD_HANDLES_MAX; i++)
+	for (uint64_t i = 0; i < (uint64_t)fsd->handle_count; i++)
 		handle_free(fsd, i);
 }

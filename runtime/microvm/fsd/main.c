@@ -58,8 +58,11 @@ static int clone_folder(int folder, bool read_only, struct err *err)
 /* Every file that the guest knows is a descriptor here. */
 static int raise_limit(void)
 {
-	struct rlimit limit;
+	struct rlimit limit = {FSD_INODES_MAX + FSD_HANDLES_MAX, FSD_INODES_MAX + FSD_HANDLES_MAX};
 
+	/* More than the hard limit needs CAP_SYS_RESOURCE, and the kernel's fs.nr_open. */
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return 0;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return -errno;
 	limit.rlim_cur = limit.rlim_max;
@@ -107,7 +110,7 @@ static int run(char **argv, struct err *err)
 	static struct session session;
 	uint32_t folder, socket;
 	bool read_only = !strcmp(argv[3], "ro");
-	int root, proc, r;
+	int root = -1, proc = -1, r;
 
 	if (parse_u32(argv[1], &folder) < 0 || parse_u32(argv[2], &socket) < 0 ||
 		(!read_only && strcmp(argv[3], "rw") != 0))

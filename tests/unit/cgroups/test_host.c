@@ -53,14 +53,13 @@ static int probe_without_tree(void)
 {
 	struct cgroup_host host = {};
 	struct err err = {};
-	int procfd, r;
+	int r;
 
 	if (sys_unshare(CLONE_NEWNS) < 0 ||
 		sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		sys_mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) < 0)
 		return 1;
-	procfd = sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY, 0);
-	r = cgroup_host_probe(procfd, &host, &err);
+	r = cgroup_host_probe(&host, &err);
 	return r == -ENOENT && strstr(err.text, "disabled") && !host.mount ? 0 : 2;
 }
 

@@ -27,11 +27,10 @@ struct fixture {
 static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	autoclose int procfd = sys_openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY, 0);
 	struct err err = {};
 
 	*state = f;
-	if (getuid() != 0 || cgroup_host_probe(procfd, &f->host, &err) < 0) {
+	if (getuid() != 0 || cgroup_host_probe(&f->host, &err) < 0) {
 		print_message("skip: needs root and a cgroup v2 tree: %s\n", err.text);
 		return 0;
 	}
@@ -229,7 +228,7 @@ static void test_e2_paths_stay_beneath_the_tree(void **state)
 
 	NEED_HOST(f);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_true(tree_make(f->host.rootfd, bad[i], 0, 0, 0, &made, &err) < 0);
+		assert_true(tree_make(f->host.rootfd, bad[i], 0, 0, &made, &err) < 0);
 		tree_unmake(f->host.rootfd, bad[i], made);
 		assert_int_equal(tree_open(f->host.rootfd, bad[i]), -EXDEV);
 	}
@@ -244,7 +243,8 @@ static void test_controller_that_is_missing_is_named(void **state)
 	unsigned int all = (CGROUP_MISC << 1) - 1, missing;
 
 	NEED_HOST(f);
-	missing = all & ~f->host.controllers;
+	assert_int_equal(tree_controllers(f->host.rootfd, "cgroup.controllers", &missing), 0);
+	missing = all & ~missing;
 	if (!missing)
 		skip();
 	f->plan.needed = missing & -missing;
@@ -437,6 +437,29 @@ static void test_disabled_does_nothing(void **state)
 	ok(cgroup_destroy, cgroup, 0);
 }
 
+/* Only that may be taken away again when something fails later. */
+static void test_what_was_made_is_counted(void **state)
+{
+	struct fixture *f = *state;
+	static const int wanted[] = {2, 1, 0};
+	struct err err = {};
+	char below[80];
+	int made = -1;
+
+	NEED_HOST(f);
+	snprintf(below, sizeof(below), "%s/b", f->path);
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		autoclose int fd =
+			tree_make(f->host.rootfd, i == 0 ? f->path : below, 0, 0, &made, &err);
+
+		assert_true(fd >= 0);
+		assert_int_equal(made, wanted[i]);
+	}
+	tree_unmake(f->host.rootfd, below, 1);
+	assert_int_equal(tree_open(f->host.rootfd, below), -ENOENT);
+	assert_int_equal(tree_remove(f->host.rootfd, f->path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_slow_kill_wins_against_forks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_parents_come_and_go, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_was_made_is_counted, set_up, tear_down),
 		cmocka_unit_test(test_reason_of_a_missing_controller),
 		cmocka_unit_test(test_disabled_does_nothing),
 	};

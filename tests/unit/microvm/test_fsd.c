@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct {
@@ -263,6 +264,32 @@ static void test_forget(void **state)
 	assert_int_equal(lookup(1, "file", &c), 0);
 }
 
+/* A guest's kernel remembers every file that it ever saw, as long as it has memory. */
+static void test_many(void **state)
+{
+	enum { FILES = (1 << 16) + 100 };
+	struct rlimit limit;
+	uint64_t node, first = 0;
+	char name[16];
+
+	(void)state;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_max < FILES + 100 || setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		skip();
+	for (int i = 0; i < FILES; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		assert_int_equal(sys_mknodat(t.dir, name, S_IFREG | 0600, 0), 0);
+		assert_int_equal(lookup(1, name, &node), 0);
+		if (i == 0)
+			first = node;
+	}
+	assert_int_equal(find("0"), first);
+	assert_int_equal(call(FUSE_DESTROY, 0, NULL, 0, NULL, 0), 0);
+	assert_int_equal(call(FUSE_GETATTR, first, NULL, 0, NULL, 0), -EINVAL);
+	assert_int_equal(lookup(1, "file", &node), 0);
+}
+
 static void test_read_only(void **state)
 {
 	uint64_t node = find("file"), handle;
@@ -308,6 +335,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_special, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forget, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fuzz, setup, teardown),
 	};

@@ -117,6 +117,16 @@ static void test_mounts(void **state)
 		0);
 	assert_int_equal(f.images.mounts.count, 4);
 	end(&f);
+
+	/* Which one of a user namespace may not mount again. */
+	begin(&f, ",{\"type\":\"cgroup\"},{\"type\":\"user\"}],"
+		  "\"uidMappings\":[{\"containerID\":0,\"hostID\":1,\"size\":9}],"
+		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":1,\"size\":9}");
+	assert_int_equal(
+		checkpoint_plan_mounts(&f.plan, resolved, &f.mounts, &f.arena, &f.images, &f.err),
+		0);
+	expect(&f.images.mounts.items[3], EXTERNAL_CGROUP, "/sys/fs/cgroup", NULL, NULL);
+	end(&f);
 }
 
 static void test_sources(void **state)
@@ -175,11 +185,20 @@ static void test_images(void **state)
 		{.kind = EXTERNAL_MASK, .mountpoint = "/m", .below = ""},
 	};
 	const char *streams[] = {"pipe:[1]", "", "file[1:2]"};
-	const struct checkpoint_images images = {.mounts = {mounts, 2}, .streams = {streams, 3}};
+	struct stream_file files[] = {{.stream = 2, .size = 70}};
+	const struct checkpoint_images images = {
+		.mounts = {mounts, 2},
+		.streams = {streams, 3},
+		.stream_files = {files, 1},
+		.pid = 7,
+	};
 	autojson json_t *json = checkpoint_images_json(&images);
 	autojson json_t *two = json_pack("{s:[], s:[s,s]}", "mounts", "streams", "", "");
 	autojson json_t *incomplete = json_pack(
 		"{s:[{s:s,s:s}], s:[]}", "mounts", "kind", "bind", "mountpoint", "/", "streams");
+	const struct stat same = {.st_mode = S_IFREG, .st_size = 70};
+	const struct stat longer = {.st_mode = S_IFREG, .st_size = 71};
+	const struct stat pipe = {.st_mode = S_IFIFO, .st_size = 70};
 	struct checkpoint_images read = {};
 	autoarena struct arena arena = {};
 	struct err err = {};
@@ -192,6 +211,12 @@ static void test_images(void **state)
 	expect(&read.mounts.items[1], EXTERNAL_MASK, "/m", NULL, NULL);
 	assert_int_equal(read.streams.count, 3);
 	assert_string_equal(read.streams.items[2], "file[1:2]");
+	assert_int_equal(read.pid, 7);
+	assert_int_equal(checkpoint_check_stream(&read, 2, &same, &err), 0);
+	assert_int_equal(checkpoint_check_stream(&read, 1, &longer, &err), 0);
+	assert_int_equal(checkpoint_check_stream(&read, 2, &longer, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "standard error was a file of 70 bytes"));
+	assert_int_equal(checkpoint_check_stream(&read, 2, &pipe, &err), -ENOTSUP);
 	assert_int_equal(checkpoint_images_read(two, &arena, &read, &err), -EINVAL);
 	assert_int_equal(checkpoint_images_read(incomplete, &arena, &read, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "destination"));

@@ -47,6 +47,40 @@ static void test_joins(void **state)
 	assert_true(f->plan.relay);
 }
 
+static void test_a_mount_namespace_is_joined_last_and_alone(void **state)
+{
+	static const char config[] =
+		"{\"ociVersion\": \"1.3.0\", \"root\": {\"path\": \"/r\"}, \"linux\": "
+		"{\"namespaces\": [{\"type\": \"mount\", \"path\": \"/m\"}, %s]%s}, "
+		"\"process\": {\"cwd\": \"/\", \"args\": [\"a\"], \"user\": {\"uid\": 0, \"gid\": "
+		"0}}}";
+	struct plan_fixture *f = *state;
+	const struct plan_request request = {.id = "box", .bundle = "/bundle"};
+	const struct plan_host root = {.privileged = true}, user = {.uid = 7, .gid = 7};
+	char text[1024];
+
+	snprintf(text, sizeof(text), config, "{\"type\": \"ipc\", \"path\": \"/i\"}", "");
+	assert_int_equal(spec_config_parse("c", text, strlen(text), &f->config, &f->err), 0);
+	assert_int_equal(plan_make(f->config, &request, &root, &f->arena, &f->plan, &f->err), 0);
+	assert_string_equal(f->plan.mount_namespace, "/m");
+	assert_int_equal(f->plan.new_namespaces & CLONE_NEWNS, 0);
+	assert_string_equal(f->plan.joins[f->plan.njoins - 1].path, "/m");
+	spec_config_free(f->config);
+
+	snprintf(text, sizeof(text), config, "{\"type\": \"user\"}", maps);
+	assert_int_equal(spec_config_parse("c", text, strlen(text), &f->config, &f->err), 0);
+	assert_int_equal(
+		plan_make(f->config, &request, &root, &f->arena, &f->plan, &f->err), -EINVAL);
+	assert_non_null(strstr(f->err.text, "new user namespace"));
+	spec_config_free(f->config);
+
+	snprintf(text, sizeof(text), config, "{\"type\": \"user\", \"path\": \"/u\"}", "");
+	assert_int_equal(spec_config_parse("c", text, strlen(text), &f->config, &f->err), 0);
+	assert_int_equal(
+		plan_make(f->config, &request, &user, &f->arena, &f->plan, &f->err), -EPERM);
+	assert_non_null(strstr(f->err.text, "only root"));
+}
+
 static void test_a_mount_namespace_is_needed(void **state)
 {
 	static const char text[] =
@@ -137,6 +171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PLAN_TEST(test_new_namespaces),
 		PLAN_TEST(test_joins),
+		PLAN_TEST(test_a_mount_namespace_is_joined_last_and_alone),
 		PLAN_TEST(test_a_mount_namespace_is_needed),
 		PLAN_TEST(test_who_writes_id_maps),
 		PLAN_TEST(test_time_offsets),

@@ -71,6 +71,11 @@ static void test_document(void **state)
 	assert_int_equal(json_array_size(at(json, "linux", "seccomp", "supportedFlags", NULL)), 1);
 	assert_string_equal(
 		json_string_value(at(json, "annotations", "org.example.version", NULL)), "0.1.0");
+	assert_string_equal(json_string_value(at(json, "annotations", "org.brig.isolation", NULL)),
+		"container");
+	assert_non_null(
+		strstr(json_string_value(at(json, "annotations", "org.brig.annotations", NULL)),
+			"org.brig.landlock.,"));
 	assert_int_equal(json_array_size(at(json, "potentiallyUnsafeConfigAnnotations", NULL)), 1);
 }
 

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/brig/brig.h"
+#include "cli/brig/images.h"
+#include "cli/brig/network.h"
+#include "cli/dump.h"
+
+#include "base/log.h"
+#include "version.h"
+
+#include <string.h>
+
+static const struct json_name log_levels[] = {
+	{"error", LOG_ERROR},
+	{"warning", LOG_WARNING},
+	{"warn", LOG_WARNING},
+	{"info", LOG_INFO},
+	{"debug", LOG_DEBUG},
+	{NULL, 0},
+};
+
+static const struct brig_global global_defaults = {.log_level = LOG_WARNING};
+
+static const struct option global_options[] = {
+	{"root", 0, OPTION_TEXT, OPTION_AT(brig_global, root), .argument = "DIR",
+		.help = "keep images, containers and volumes in DIR"},
+	{"runroot", 0, OPTION_TEXT, OPTION_AT(brig_global, runroot), .argument = "DIR",
+		.help = "keep what does not outlive a boot in DIR"},
+	{"cgroup-manager", 0, OPTION_NAME, OPTION_AT(brig_global, cgroup_manager),
+		.names = cgroup_driver_names,
+		.help = "make cgroups in the file system, through systemd, or not at all"},
+	{"log-level", 0, OPTION_NAME, OPTION_AT(brig_global, log_level), .names = log_levels,
+		.help = "show errors, and warnings, information or debugging output too"},
+	{"debug", 'D', OPTION_FLAG, OPTION_AT(brig_global, debug),
+		.help = "the same as --log-level=debug"},
+	{NULL},
+};
+
+/* The option table of a verb, and the struct that it fills in. */
+#define TAKES(table, values) \
+	.options = brig_##table##_options, .options_size = sizeof(struct brig_##values##_values)
+#define ONE_OR_MORE .min_args = 1, .max_args = COMMAND_ANY_ARGS
+#define ANY         .max_args = COMMAND_ANY_ARGS
+
+/* ---- containers ---- */
+
+static const struct command container_commands[] = {
+	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
+		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
+	{"ls", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.run = brig_ps},
+	{"list", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.hidden = true, .run = brig_ps},
+	{"prune", "[OPTIONS]", "Remove all containers that do not run", TAKES(prune, prune),
+		.run = brig_container_prune},
+	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
+	{NULL},
+};
+
+/* ---- images ---- */
+
+/* ---- volumes ---- */
+
+/* ---- networks ---- */
+
+static const struct command network_commands[] = {
+	{"connect", "[OPTIONS] NETWORK CONTAINER", "Connect a container to a network",
+		TAKES(network_connect, network_connect), .min_args = 2, .max_args = 2,
+		.run = brig_network_connect},
+	{"create", "[OPTIONS] NAME", "Make a network", TAKES(network_create, network_create),
+		.min_args = 1, .max_args = 1, .run = brig_network_create},
+	{"disconnect", "[OPTIONS] NETWORK CONTAINER", "Take a container off a network",
+		TAKES(network_disconnect, network_rm), .min_args = 2, .max_args = 2,
+		.run = brig_network_disconnect},
+	{"inspect", "[OPTIONS] NETWORK...", "Show all that is known, as JSON",
+		TAKES(network_inspect, network_inspect), ONE_OR_MORE, .run = brig_network_inspect},
+	{"ls", "[OPTIONS]", "List networks", TAKES(network_ls, network_ls), .run = brig_network_ls},
+	{"list", "[OPTIONS]", "List networks", TAKES(network_ls, network_ls), .hidden = true,
+		.run = brig_network_ls},
+	{"prune", "[OPTIONS]", "Remove all networks that no container uses", TAKES(prune, prune),
+		.run = brig_network_prune},
+	{"reload", "", "Write rules, bridges and name servers anew, after a change of the firewall",
+		.run = brig_network_reload},
+	{"rm", "[OPTIONS] NETWORK...", "Remove networks", TAKES(network_rm, network_rm),
+		ONE_OR_MORE, .run = brig_network_rm},
+	{NULL},
+};
+
+/* ---- all verbs; those with a group are shown by name only in the first help ---- */
+
+static const struct command commands[] = {
+	{"container", NULL, "Verbs about containers", .group = "Containers",
+		.commands = container_commands},
+	/* containers */
+	{"run", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Run a command in a new container",
+		TAKES(run, run), ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_run},
+	{"create", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Make a container, to be started later",
+		.group = "Containers", TAKES(create, run), ONE_OR_MORE,
+		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_create},
+	{"start", "[OPTIONS] CONTAINER...", "Start containers that do not run", TAKES(start, start),
+		ONE_OR_MORE, .run = brig_start},
+	{"stop", "[OPTIONS] CONTAINER...", "Stop running containers", TAKES(stop, stop), ANY,
+		.run = brig_stop},
+	{"restart", "[OPTIONS] CONTAINER...", "Stop containers and start them again",
+		.group = "Containers", TAKES(stop, stop), ANY, .run = brig_restart},
+	{"kill", "[OPTIONS] CONTAINER...", "Send a signal to containers", .group = "Containers",
+		TAKES(kill, kill), ANY, .run = brig_kill},
+	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
+	{"exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Run one more command in a container",
+		TAKES(exec, exec), .min_args = 2, .max_args = COMMAND_ANY_ARGS,
+		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_exec},
+	{"ps", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.run = brig_ps},
+	{"logs", "[OPTIONS] CONTAINER", "Show a container's output", TAKES(logs, logs),
+		.min_args = 1, .max_args = 1, .run = brig_logs},
+	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
+		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
+	{"port", "CONTAINER [PORT[/PROTO]]", "Show where a container's ports are reached",
+		.group = "Containers", .min_args = 1, .max_args = 2, .run = brig_port},
+	{"top", "CONTAINER [PS OPTIONS]", "List a container's processes", .group = "Containers",
+		ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_top},
+	{"stats", "[OPTIONS] [CONTAINER...]", "Show what containers use, again and again",
+		.group = "Containers", TAKES(stats, stats), ANY, .run = brig_stats},
+	{"update", "[OPTIONS] CONTAINER...", "Change the limits of containers",
+		.group = "Containers", .options = brig_update_options,
+		.options_size = sizeof(struct run_options), ONE_OR_MORE, .run = brig_update},
+	{"cp", "[OPTIONS] CONTAINER:PATH DIR|-  or  FILE CONTAINER:PATH",
+		"Copy files between a container and here", TAKES(cp, cp), .min_args = 2,
+		.max_args = 2, .run = brig_cp},
+	{"diff", "[OPTIONS] CONTAINER", "Show what a container has changed in its files",
+		.group = "Containers", TAKES(diff, diff), .min_args = 1, .max_args = 1,
+		.run = brig_diff},
+	{"events", "[OPTIONS]", "Show what happens", .group = "System", TAKES(events, events),
+		.run = brig_events},
+	{"pause", "[OPTIONS] CONTAINER...", "Freeze all processes of containers",
+		.group = "Containers", TAKES(pause, pause), ANY, .run = brig_pause},
+	{"unpause", "[OPTIONS] CONTAINER...", "Let paused containers go on", .group = "Containers",
+		TAKES(pause, pause), ANY, .run = brig_unpause},
+	{"attach", "[OPTIONS] CONTAINER", "Connect to a running container's input and output",
+		.group = "Containers", TAKES(attach, attach), .min_args = 1, .max_args = 1,
+		.run = brig_attach},
+	{"wait", "CONTAINER...", "Wait for the end of containers and print their exit codes",
+		.group = "Containers", ONE_OR_MORE, .run = brig_wait},
+	{"rename", "CONTAINER NAME", "Give a container another name", .group = "Containers",
+		.min_args = 2, .max_args = 2, .run = brig_rename},
+
+	/* images */
+	{"pull", "[OPTIONS] NAME...", "Fetch images from registries", VERB(image_pull),
+		ONE_OR_MORE},
+	{"push", "[OPTIONS] IMAGE [NAME]", "Send an image to a registry", VERB(image_push),
+		.min_args = 1, .max_args = 2},
+	{"images", "[OPTIONS] [NAME]", "List images", VERB(image_list), .max_args = 1},
+	{"rmi", "[OPTIONS] IMAGE...", "Remove images", VERB(image_remove), ANY},
+	{"login", "[OPTIONS] [REGISTRY]", "Log in to a registry", .group = "Images",
+		VERB(image_login), .max_args = 1},
+	{"logout", "[OPTIONS] [REGISTRY]", "Forget the credentials for a registry",
+		.group = "Images", VERB(image_logout), .max_args = 1},
+	{"tag", "IMAGE NAME...", "Give an image further names", .group = "Images", .min_args = 2,
+		.max_args = COMMAND_ANY_ARGS, .run = image_tag_run},
+	{"history", "[OPTIONS] IMAGE", "Show what an image was made of", .group = "Images",
+		VERB(image_history), .min_args = 1, .max_args = 1},
+	{"save", "[OPTIONS] IMAGE...", "Write images to an archive", .group = "Images",
+		VERB(image_save), ONE_OR_MORE},
+	{"load", "[OPTIONS]", "Read images from an archive", .group = "Images", VERB(image_load)},
+	{"import", "[OPTIONS] FILE|- [NAME]", "Make an image from a root file system as tar",
+		.group = "Images", VERB(image_import), .min_args = 1, .max_args = 2},
+	{"search", "[OPTIONS] [REGISTRY/]TERM", "Look for repositories at a registry",
+		.group = "Images", VERB(image_search), .min_args = 1, .max_args = 1},
+	{"image", NULL, "All about images", .group = "Images", .commands = image_commands},
+
+	/* volumes */
+	{"volume", NULL, "All about volumes", .group = "Volumes", .commands = volume_commands},
+	{"secret", NULL, "All about secrets", .group = "Volumes", .commands = secret_commands},
+
+	/* networks */
+	{"network", NULL, "Verbs about networks", .group = "Networks",
+		.commands = network_commands},
+
+	/* the system */
+	{"system", NULL, "Look after the machine", .group = "System", .commands = system_commands},
+	{"doctor", "[OPTIONS]", "Show what this machine supports and what to do about the rest",
+		.group = "System", VERB(doctor)},
+	{"generate", NULL, "Write units for systemd", .group = "System",
+		.commands = generate_commands},
+	{"completion", "bash|zsh|fish", "Write the completions for a shell", .group = "System",
+		.min_args = 1, .max_args = 1, .run = completion_run},
+	{"version", "", "Show the version of brig", .group = "System", .run = brig_version},
+	{"info", "", "Show what brig found on this machine", .group = "System", .run = brig_info},
+	{NULL},
+};
+
+static int setup(const struct invocation *inv, struct err *err)
+{
+	const struct brig_global *global = inv->global;
+	const struct log_options options = {
+		.level = global->debug ? LOG_DEBUG : (enum log_level)global->log_level,
+	};
+
+	return log_open(&options, err);
+}
+
+/* As people know it: 125 is brig's own failure where a container's exit status could be meant. */
+static int fail(const struct invocation *inv, const struct err *err)
+{
+	static const char *const own[] = {"run", "create", "start", "exec", "attach", "wait"};
+
+	log_failure(inv->program->name, err);
+	for (size_t i = 0; inv->command && i < ARRAY_LEN(own); i++)
+		if (strcmp(inv->command->name, own[i]) == 0)
+			return 125;
+	return inv->usage ? 125 : 1;
+}
+
+static void version(FILE *out)
+{
+	fprintf(out, "brig version %s\n", BRIG_VERSION);
+}
+
+static const struct program program = {
+	.name = "brig",
+	.summary = "run containers",
+	.options = global_options,
+	.options_size = sizeof(struct brig_global),
+	.defaults = &global_defaults,
+	.commands = commands,
+	.setup = setup,
+	.fail = fail,
+	.version = version,
+	.dump = dump_tables,
+};
+
+int main(int argc, char **argv)
+{
+	return command_main(&program, argc, argv);
+}

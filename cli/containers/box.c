@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/containers/box.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "base/sys.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+
+enum { RECORD_MAX = 4 << 20, NAME_TRIES = 64, DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW };
+
+/* ---- the folders ---- */
+
+static int open_folder(int dirfd, const char *name, int *ret)
+{
+	int fd = sys_openat(dirfd, name, DIR_FLAGS, 0);
+
+	if (fd == -ENOENT) {
+		int r = sys_mkdirat(dirfd, name, 0700);
+
+		if (r < 0 && r != -EEXIST)
+			return r;
+		fd = sys_openat(dirfd, name, DIR_FLAGS, 0);
+	}
+	*ret = fd;
+	return fd < 0 ? fd : 0;
+}
+
+int boxes_open(int data, int run, const char *data_path, const char *run_path,
+	const struct runtime *rt, struct boxes *ret, struct err *err)
+{
+	struct boxes b = {
+		.data = data,
+		.run = run,
+		.containers = -1,
+		.names = -1,
+		.run_containers = -1,
+		.data_path = data_path,
+		.run_path = run_path,
+		.rt = rt,
+	};
+	int r = open_folder(data, "containers", &b.containers);
+
+	if (r == 0)
+		r = open_folder(data, "names", &b.names);
+	if (r == 0)
+		r = open_folder(run, "containers", &b.run_containers);
+	if (r < 0) {
+		boxes_close(&b);
+		return err_sys(err, r, "%s", data_path);
+	}
+	*ret = b;
+	return 0;
+}
+
+void boxes_close(struct boxes *b)
+{
+	cleanup_close(&b->containers);
+	cleanup_close(&b->names);
+	cleanup_close(&b->run_containers);
+}
+
+/* ---- finding ---- */
+
+static bool is_hex(const char *text)
+{
+	return *text && strspn(text, "0123456789abcdef") == strlen(text);
+}
+
+static int by_name(const struct boxes *b, const char *name, char ret[RECORD_ID_SIZE])
+{
+	char id[RECORD_ID_SIZE + 1];
+	ssize_t n;
+
+	if (!record_name_is_valid(name))
+		return -ENOENT;
+	n = sys_readlinkat(b->names, name, id, sizeof(id) - 1);
+	if (n < 0)
+		return (int)n;
+	id[n] = '\0';
+	if (n != RECORD_ID_SIZE - 1 || !is_hex(id))
+		return -ENOENT;
+	memcpy(ret, id, RECORD_ID_SIZE);
+	return 0;
+}
+
+/* A DIR of a copy of FD, which stays the caller's. */
+static DIR *list(int fd)
+{
+	int copy = sys_openat(fd, ".", DIR_FLAGS, 0);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!dir && copy >= 0)
+		close(copy);
+	return dir;
+}
+
+static int by_prefix(
+	const struct boxes *b, const char *prefix, char ret[RECORD_ID_SIZE], struct err *err)
+{
+	DIR *dir = list(b->containers);
+	struct dirent *entry;
+	size_t found = 0;
+
+	if (!dir)
+		return err_sys(err, -EIO, "%s/containers", b->data_path);
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
+			strlen(entry->d_name) != RECORD_ID_SIZE - 1)
+			continue;
+		found++;
+		memcpy(ret, entry->d_name, RECORD_ID_SIZE);
+	}
+	closedir(dir);
+	if (found > 1)
+		return err_set(err, -EINVAL,
+			"%s: several containers have ids that begin so; write more of it", prefix);
+	return found ? 0 : -ENOENT;
+}
+
+int boxes_find(const struct boxes *b, const char *text, char ret[RECORD_ID_SIZE], struct err *err)
+{
+	char id[RECORD_ID_SIZE];
+	int r = -ENOENT;
+	struct stat st;
+
+	if (strlen(text) == RECORD_ID_SIZE - 1 && is_hex(text) &&
+		sys_fstatat(b->containers, text, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		memcpy(ret, text, RECORD_ID_SIZE);
+		return 0;
+	}
+	r = by_name(b, text, id);
+	if (r == -ENOENT && is_hex(text) && strlen(text) < RECORD_ID_SIZE - 1)
+		r = by_prefix(b, text, id, err);
+	if (r == -ENOENT)
+		return err_set(err, r, "no such container: %s", text);
+	if (r < 0)
+		return err->code ? r : err_sys(err, r, "container %s", text);
+	memcpy(ret, id, sizeof(id));
+	return 0;
+}
+
+/* ---- one of them ---- */
+
+static int read_record(struct box *box, struct err *err)
+{
+	autobuf struct buf text = {};
+	int r = fd_read_file(box->dirfd, "container.json", RECORD_MAX, &text);
+
+	if (r < 0)
+		return err_sys(err, r, "container.json");
+	return box_record_parse("container.json", buf_str(&text), text.len, &box->record, err);
+}
+
+/* The lock of the directory that the id stands for once it is ours. */
+static int lock(const struct boxes *b, struct box *box, struct err *err)
+{
+	struct stat mine, there;
+	int r = sys_flock(box->dirfd, LOCK_EX);
+
+	if (r == 0)
+		r = sys_fstat(box->dirfd, &mine);
+	if (r == 0)
+		r = sys_fstatat(b->containers, box->id, &there, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && mine.st_ino != there.st_ino)
+		r = -ENOENT;
+	if (r == -ENOENT)
+		return err_set(err, r, "no such container: %s", box->id);
+	return r < 0 ? err_sys(err, r, "container %s: lock it", box->id) : 0;
+}
+
+int box_open(const struct boxes *b, const char *text, bool locked, struct box *ret, struct err *err)
+{
+	autobox struct box box = {.boxes = b, .dirfd = -1};
+	int r = boxes_find(b, text, box.id, err);
+
+	if (r < 0)
+		return r;
+	r = box.dirfd = sys_openat(b->containers, box.id, DIR_FLAGS, 0);
+	if (r < 0)
+		return err_set(err, r, "no such container: %s", text);
+	r = locked ? lock(b, &box, err) : 0;
+	if (r == 0)
+		r = read_record(&box, err);
+	if (r == 0)
+		r = box_status_read(box.dirfd, &box.status, err);
+	if (r < 0)
+		return err_add(err, "container %s", text);
+	*ret = box;
+	box = (struct box){.dirfd = -1};
+	return 0;
+}
+
+void box_close(struct box *box)
+{
+	cleanup_close(&box->dirfd);
+	box_record_free(&box->record);
+	box_status_free(&box->status);
+}
+
+int boxes_each(
+	const struct boxes *b, int (*fn)(struct box *box, void *arg), void *arg, struct err *err)
+{
+	DIR *dir = list(b->containers);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return err_sys(err, -EIO, "%s/containers", b->data_path);
+	while (r == 0 && (entry = readdir(dir))) {
+		autobox struct box box = {.dirfd = -1};
+		struct err one = {};
+
+		if (strlen(entry->d_name) != RECORD_ID_SIZE - 1 || !is_hex(entry->d_name))
+			continue;
+		r = box_open(b, entry->d_name, false, &box, &one);
+		if (r < 0 && r != -ENOENT) /* it may have gone meanwhile */
+			log_warning("%s; remove it with rm --force", one.text);
+		r = r < 0 ? 0 : fn(&box, arg);
+	}
+	closedir(dir);
+	return r;
+}
+
+/* ---- making and changing ---- */
+
+static int take_name(const struct boxes *b, const char *name, const char *id)
+{
+	return sys_symlinkat(id, b->names, name);
+}
+
+/* Whether the container that has NAME is there; a crash may have left only the name. */
+static bool name_is_stale(const struct boxes *b, const char *name)
+{
+	char id[RECORD_ID_SIZE];
+	struct stat st;
+
+	return by_name(b, name, id) == 0 &&
+	       sys_fstatat(b->containers, id, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT;
+}
+
+static int name_it(const struct boxes *b, const char *name, const char *id, struct err *err)
+{
+	char other[RECORD_ID_SIZE] = "";
+	int r;
+
+	if (!record_name_is_valid(name))
+		return err_set(err, -EINVAL,
+			"container name \"%.140s\": letters, digits and _ . - only, beginning with "
+			"a letter or digit",
+			name);
+	r = take_name(b, name, id);
+	if (r == -EEXIST && name_is_stale(b, name)) {
+		sys_unlinkat(b->names, name, 0);
+		r = take_name(b, name, id);
+	}
+	if (r == -EEXIST) {
+		by_name(b, name, other);
+		return err_set(err, r,
+			"the container name \"%s\" is already in use by container %.12s: remove or "
+			"rename that one, or choose another name",
+			name, other);
+	}
+	return r < 0 ? err_sys(err, r, "container name \"%s\"", name) : 0;
+}
+
+static int generate_name(const struct boxes *b, struct record *record, struct err *err)
+{
+	char name[RECORD_NAME_MAX];
+	uint32_t seed;
+	int r = -EEXIST;
+
+	for (int i = 0; r == -EEXIST && i < NAME_TRIES; i++) {
+		if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+			return err_sys(err, -errno, "container name");
+		/* Plain names first; with a number only when those are taken. */
+		record_make_name(i < NAME_TRIES / 2 ? seed % 4096 : seed, name);
+		r = take_name(b, name, record->id);
+	}
+	if (r < 0)
+		return err_sys(err, r, "container name");
+	record->name = arena_strdup(&record->arena, name);
+	return record->name ? 0 : err_sys(err, -ENOMEM, "container name");
+}
+
+static int write_record(int dirfd, const struct record *record, struct err *err)
+{
+	autobuf struct buf text = {};
+	int r = box_record_write(record, &text, err);
+
+	if (r < 0)
+		return r;
+	r = fd_replace_file(dirfd, "container.json", text.data, text.len, 0600);
+	return r < 0 ? err_sys(err, r, "container %s: write container.json", record->name) : 0;
+}
+
+static int fill_directory(int dir, const struct record *record, struct err *err)
+{
+	const struct box_status status = {.state = "created"};
+	int r = sys_mkdirat(dir, "rootfs", 0755);
+
+	if (r < 0)
+		return err_sys(err, r, "container %s", record->name);
+	r = write_record(dir, record, err);
+	return r < 0 ? r : box_status_write(dir, &status, err);
+}
+
+int box_create(const struct boxes *b, struct record *record, struct err *err)
+{
+	autoclose int dir = -1;
+	char temp[RECORD_ID_SIZE + 8];
+	int r = record->name ? name_it(b, record->name, record->id, err)
+			     : generate_name(b, record, err);
+
+	if (r < 0)
+		return r;
+	snprintf(temp, sizeof(temp), ".%s.new", record->id);
+	r = sys_mkdirat(b->containers, temp, 0700);
+	if (r == 0)
+		r = dir = sys_openat(b->containers, temp, DIR_FLAGS, 0);
+	if (r < 0)
+		err_sys(err, r, "container %s", record->name);
+	else
+		r = fill_directory(dir, record, err);
+	if (r == 0) {
+		r = sys_renameat2(b->containers, temp, b->containers, record->id, 0);
+		if (r < 0)
+			err_sys(err, r, "container %s", record->name);
+	}
+	if (r < 0) {
+		path_remove_tree(b->containers, temp);
+		sys_unlinkat(b->names, record->name, 0);
+	}
+	return r;
+}
+
+int box_update(struct box *box, struct err *err)
+{
+	return write_record(box->dirfd, &box->record, err);
+}
+
+int box_rename(struct box *box, const char *name, struct err *err)
+{
+	const struct boxes *b = box->boxes;
+	const char *before = box->record.name;
+	int r = name_it(b, name, box->id, err);
+
+	if (r < 0)
+		return r;
+	box->record.name = arena_strdup(&box->record.arena, name);
+	r = box->record.name ? box_update(box, err) : err_sys(err, -ENOMEM, "rename");
+	/* Either name leads to it until here. */
+	sys_unlinkat(b->names, r < 0 ? name : before, 0);
+	return r;
+}
+
+int box_remove(struct box *box, struct err *err)
+{
+	const struct boxes *b = box->boxes;
+	char temp[RECORD_ID_SIZE + 8];
+	int r;
+
+	path_remove_tree(b->run_containers, box->id);
+	/* Away at once, whatever removing its files takes. */
+	snprintf(temp, sizeof(temp), ".%s.old", box->id);
+	r = sys_renameat2(b->containers, box->id, b->containers, temp, 0);
+	if (r < 0 && r != -ENOENT)
+		return err_sys(err, r, "remove container %s", box->record.name);
+	if (box->record.name)
+		sys_unlinkat(b->names, box->record.name, 0);
+	r = path_remove_tree(b->containers, temp);
+	return r < 0 ? err_sys(err, r, "remove container %s", box->record.name) : 0;
+}
+
+int box_run_dir(const struct boxes *b, const char *id, struct err *err)
+{
+	int fd, r = open_folder(b->run_containers, id, &fd);
+
+	return r < 0 ? err_sys(err, r, "%s/containers/%s", b->run_path, id) : fd;
+}
