@@ -114,15 +114,6 @@ int stage_enter_container(
 	return r < 0 ? err_sys(err, r, "enter the container's root") : 0;
 }
 
-static bool setgroups_denied(const struct joining *j)
-{
-	char name[32], text[16];
-
-	snprintf(name, sizeof(name), "%d/setgroups", j->container.pid);
-	return fd_read_line(j->rt->procfd, name, text, sizeof(text)) > 0 &&
-	       strcmp(text, "deny") == 0;
-}
-
 static int prepare(struct joining *j, struct err *err)
 {
 	const struct exec_options *o = j->options;
@@ -332,7 +323,7 @@ static int run(struct joining *j, int *ret_master, struct err *err)
 		return r;
 	j->user.config = j->config;
 	j->user.container = &j->container;
-	j->user.setgroups_denied = setgroups_denied(j);
+	j->user.setgroups_denied = stage_setgroups_denied(j->rt->procfd, j->container.pid);
 	j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
 	j->user.report = j->report;
 	r = start(j, err);

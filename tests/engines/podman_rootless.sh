@@ -10,7 +10,8 @@ outside=(nsenter --mount --target 1 --)
 
 make_users() {
 	local user
-	modprobe tun && useradd --uid 1007 --create-home plain && sed -i /^plain:/d /etc/subuid /etc/subgid || return
+	modprobe tun && chmod 666 /dev/net/tun || return # as udev does
+	useradd --uid 1007 --create-home plain && sed -i /^plain:/d /etc/subuid /etc/subgid || return
 	for user in brig plain; do
 		loginctl enable-linger "$user" && mkdir -p "$engines_dir/$user" && chown "$user:" "$engines_dir/$user" || return
 		wait_for 60 "${outside[@]}" test -S "/run/user/$(id -u "$user")/systemd/private"
