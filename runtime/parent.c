@@ -272,8 +272,8 @@ static void fill_launch(struct making *m)
 	l->user.activation = &m->options->activation;
 	l->user.keyring = m->options->no_new_keyring ? NULL : m->options->id;
 	l->user.setgroups_denied =
-		m->plan.deny_setgroups || (!m->rt->host.privileged &&
-						  stage_setgroups_denied(m->rt->procfd, getpid()));
+		m->plan.deny_setgroups ||
+		(!m->rt->host.privileged && stage_setgroups_denied(m->rt->procfd, getpid()));
 	l->user.seccomp = linux_->seccomp ? &m->seccomp : NULL;
 }
 
