@@ -117,15 +117,6 @@ int stage_enter_container(
 	return r < 0 ? err_sys(err, r, "enter the container's root") : 0;
 }
 
-static bool setgroups_denied(const struct joining *j)
-{
-	char name[32], text[16];
-
-	snprintf(name, sizeof(name), "%d/setgroups", j->container.pid);
-	return fd_read_line(j->rt->procfd, name, text, sizeof(text)) > 0 &&
-	       strcmp(text, "deny") == 0;
-}
-
 static int prepare_joining(struct joining *j, struct err *err)
 {
 	int r = stage_container_namespaces(&j->container, j->config, &j->namespaces, err);
@@ -408,7 +399,7 @@ static int run(struct joining *j, int *ret_master, struct err *err)
 	if (j->backend) {
 		r = start_backend(j, err);
 	} else {
-		j->user.setgroups_denied = setgroups_denied(j);
+		j->user.setgroups_denied = stage_setgroups_denied(j->rt->procfd, j->container.pid);
 		j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
 		r = start(j, err);
 	}

@@ -21,6 +21,14 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+bool stage_setgroups_denied(int procfd, pid_t pid)
+{
+	char name[32], text[16];
+
+	snprintf(name, sizeof(name), "%d/setgroups", pid);
+	return fd_read_line(procfd, name, text, sizeof(text)) > 0 && strcmp(text, "deny") == 0;
+}
+
 bool stage_keeps_groups(const struct user_process *user)
 {
 	return user->setgroups_denied ||

@@ -298,7 +298,9 @@ static void fill_launch(struct making *m)
 	l->user.preserve_fds = m->options->preserve_fds;
 	l->user.activation = &m->options->activation;
 	l->user.keyring = m->options->no_new_keyring ? NULL : m->options->id;
-	l->user.setgroups_denied = m->plan.deny_setgroups;
+	l->user.setgroups_denied =
+		m->plan.deny_setgroups ||
+		(!m->rt->host.privileged && stage_setgroups_denied(m->rt->procfd, getpid()));
 	l->user.seccomp = m->applied->linux_.seccomp ? &m->seccomp : NULL;
 }
 

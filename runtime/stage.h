@@ -124,6 +124,8 @@ int stage_enter_container(
 	const struct container *container, unsigned int namespaces, struct err *err);
 /* The caller's pid in the host's pid namespace, as the procfs of that one tells it. */
 int stage_host_pid(int procfd, pid_t *ret, struct err *err);
+/* Whether the user namespace of process PID of PROCFD denies setgroups(2), user_namespaces(7). */
+bool stage_setgroups_denied(int procfd, pid_t pid);
 /* Whether the supplementary groups of the caller stay. */
 bool stage_keeps_groups(const struct user_process *user);
 /* Becomes root of the user namespace that this process is in. */

@@ -379,9 +379,13 @@ int user_process_check(const struct user_process *user, struct err *err)
 static int plan_restrictions(struct work *w, struct err *err)
 {
 	const struct user_process *user = w->user;
+	/* An engine that made the user namespace itself knows what it denies: the groups that the
+	 * image has for the user are a wish then. */
 	const struct credentials_options options = {
 		.keep_original_groups =
-			spec_annotation(user->config, "run.oci.keep_original_groups") != NULL,
+			spec_annotation(user->config, "run.oci.keep_original_groups") ||
+			(user->setgroups_denied &&
+				!spec_find_namespace(user->config, CLONE_NEWUSER)),
 		.setgroups_denied = user->setgroups_denied,
 	};
 	struct credentials now;

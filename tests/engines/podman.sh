@@ -92,6 +92,7 @@ test_update() {
 	quick --detach --name "$c" --memory 64m "$image" sleep 300 >/dev/null
 	podman update --memory 96m --cpus 0.25 "$c"
 	assert_eq "$(podman exec "$c" sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max cpu.max)')" "100663296 25000 100000"
+	assert_eq "$(cat "/sys/fs/cgroup$(inspect "$c" .State.CgroupPath)/memory.max")" 100663296
 }
 
 test_terminals() {
@@ -160,7 +161,7 @@ test_without_cgroups() {
 }
 
 test_with_the_hosts_namespaces() {
-	run quick --rm --pid host --ipc host --uts host "$image" readlink /proc/self/ns/pid /proc/self/ns/ipc /proc/self/ns/uts
+	run quick --rm --pid host --ipc host --uts host "$image" sh -c 'for n in pid ipc uts; do readlink /proc/self/ns/$n; done'
 	assert_eq "$output" "$(readlink /proc/1/ns/pid /proc/1/ns/ipc /proc/1/ns/uts)"
 	assert_eq "$(quick --rm --cgroupns host "$image" cut -d / -f 2 /proc/self/cgroup)" machine.slice
 }

@@ -71,6 +71,21 @@ test_default_root_of_a_user_namespace_s_root() {
 	assert_file "$TEST_DIR/run/brig-oci"
 }
 
+# The engine's user namespace denies setgroups(2): groups that the image has for the user are left out.
+test_groups_in_a_user_namespace_of_the_engine_s() {
+	rootless_bundle 'sed -n "s/^Groups:[[:space:]]*//p" /proc/self/status; exec sleep 60' \
+		'.linux.namespaces |= map(select(.type != "user")) | del(.linux.uidMappings, .linux.gidMappings) |
+			.process.user.additionalGids = [5]'
+	assert_runs unprivileged unshare --user --map-root-user --mount sh -ec '
+		cd "$2"
+		"$0" --root "$1" --cgroup-manager disabled create "$3" </dev/null >out 2>err
+		"$0" --root "$1" start "$3"
+		"$0" --root "$1" exec "$3" id -u
+		"$0" --root "$1" delete --force "$3"' "$BRIG_OCI" "$TEST_DIR/run/state" "$BUNDLE" "$ID"
+	assert_eq "$output$errors" 0
+	assert_eq "$(tr -d ' ' <"$BUNDLE/out")$(cat "$BUNDLE/err")" ""
+}
+
 test_groups_are_kept_from_being_dropped() {
 	assert_eq "$(run_rootless 'cat /proc/self/setgroups')" deny
 	rootless_bundle true '.process.user.additionalGids=[5]'
