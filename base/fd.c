@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* SIZE: what the file should hold, which saves the read that only finds its end; 0: not known. */
 static int read_all(int fd, size_t size, size_t max, struct buf *ret)
@@ -126,14 +127,22 @@ int fd_create_file(int dirfd, const char *name, const void *data, size_t len, mo
 
 int fd_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode)
 {
-	autoclose int fd = -1;
+	autoclose int fd = -EEXIST;
 	char temp[300];
 	int r;
 
-	/* Two processes may replace one file at once: the last rename counts. */
-	if (snprintf(temp, sizeof(temp), ".%s.%d.new", name, getpid()) >= (int)sizeof(temp))
-		return -ENAMETOOLONG;
-	fd = sys_openat(dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
+	/* Two processes may replace one file at once, also in different pid namespaces: each has a
+	 * new one beside it, and the last rename counts. */
+	while (fd == -EEXIST) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (snprintf(temp, sizeof(temp), ".%s.%llx.new", name,
+			    (unsigned long long)now.tv_sec * 1000000000 + now.tv_nsec) >=
+			(int)sizeof(temp))
+			return -ENAMETOOLONG;
+		fd = sys_openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+	}
 	if (fd < 0)
 		return fd;
 	r = fd_write_all(fd, data, len);

@@ -26,7 +26,7 @@ static const char *const level_names[] = {
 
 int log_open(const struct log_options *options, struct err *err)
 {
-	int fd = STDERR_FILENO;
+	int fd = options->fd ? options->fd : STDERR_FILENO;
 
 	if (options->path) {
 		fd = sys_openat(

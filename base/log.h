@@ -17,6 +17,7 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
 struct log_options {
 	const char *path; /* NULL: standard error. Opened for appending, created with mode 0600 */
+	int fd;           /* in place of both, borrowed for good; 0: none */
 	bool json;        /* {"level":…,"msg":…,"time":RFC 3339} a line, else plain text */
 	enum log_level level;
 };

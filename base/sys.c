@@ -144,12 +144,16 @@ int sys_fstat(int fd, struct stat *ret)
 	return RESULT(fstat(fd, ret));
 }
 
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U /* Linux 6.8 */
+#endif
+
 int sys_mount_id(int fd, uint64_t *ret)
 {
 	struct statx stx;
-	int r = RESULT(statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx));
+	int r = RESULT(statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &stx));
 
-	if (r == 0 && !(stx.stx_mask & STATX_MNT_ID))
+	if (r == 0 && !(stx.stx_mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE)))
 		r = -EOPNOTSUPP;
 	if (r == 0)
 		*ret = stx.stx_mnt_id;
@@ -209,6 +213,11 @@ int sys_memfd_create(const char *name, unsigned int flags)
 int sys_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
 	return RESULT(close_range(first, last, (int)flags));
+}
+
+int sys_bpf(int cmd, union bpf_attr *attr, unsigned int size)
+{
+	return (int)RESULT(syscall(SYS_bpf, cmd, attr, size));
 }
 
 ssize_t sys_read(int fd, void *buf, size_t size)

@@ -53,7 +53,8 @@ int sys_getcwd(char *buf, size_t size);
 
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatfs(int fd, struct statfs *ret);
-int sys_mount_id(int fd, uint64_t *ret); /* statx(2): the mount's number among those there are */
+/* statx(2): the mount's number; before Linux 6.8 it is used again when the mount is gone. */
+int sys_mount_id(int fd, uint64_t *ret);
 int sys_statfs(const char *path, struct statfs *ret);
 int sys_fsync(int fd);
 int sys_ftruncate(int fd, off_t size);
@@ -83,6 +84,9 @@ ssize_t sys_sendmsg(
 ssize_t sys_recvmsg(
 	int sock, struct msghdr *msg, int flags); /* MSG_CMSG_CLOEXEC; repeated on EINTR */
 int sys_getpeercred(int sock, struct ucred *ret);
+
+union bpf_attr;
+int sys_bpf(int cmd, union bpf_attr *attr, unsigned int size); /* descriptors close-on-exec */
 
 int sys_open_tree(int dirfd, const char *path, unsigned int flags);
 int sys_move_mount(int fromfd, const char *from, int tofd, const char *to, unsigned int flags);

@@ -11,15 +11,14 @@
 enum {
 	ACCESS_ALL = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD,
 	RULE_INSNS = 5, /* at most */
-	FRAME_INSNS = 10,
+	FRAME_INSNS = 12,
 	JUMP_MAX = 32000, /* jumps have 16 bits with a sign */
 };
 
 /* null, zero, full, random, urandom, tty, console, ptmx, pts. A node alone opens nothing and is
  * CAP_MKNOD's matter, so making any is allowed: unpacking an archive must not fail for that. */
 const struct spec_device_rule devices_default_rules[] = {
-	{true, 'c', -1, -1, BPF_DEVCG_ACC_MKNOD},
-	{true, 'b', -1, -1, BPF_DEVCG_ACC_MKNOD},
+	{true, 'a', -1, -1, BPF_DEVCG_ACC_MKNOD},
 	{true, 'c', 1, 3, ACCESS_ALL},
 	{true, 'c', 1, 5, ACCESS_ALL},
 	{true, 'c', 1, 7, ACCESS_ALL},
@@ -47,11 +46,19 @@ const size_t devices_default_count = ARRAY_LEN(devices_default_rules);
 #define EXIT                 INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 
 /* Where a jump goes that is not resolved yet. */
-enum target { TARGET_NONE, TARGET_NEXT, TARGET_ALLOW, TARGET_DENY };
+enum target { TARGET_NONE, TARGET_LATER, TARGET_ALLOW, TARGET_DENY };
 
+/*
+ * Rules that follow each other and name the same type, or type and major number, share the check of
+ * it. That is less for the kernel to run, and much less for its verifier to walk through, which is
+ * most of what a device filter costs: it follows every path, and asked the same thing twice it has
+ * to remember which answer it came with.
+ */
 struct assembly {
 	struct bpf_insn *insns;
 	size_t count;
+	const struct spec_device_rule *last; /* the rule before, whose checks are open */
+	size_t type_check, major_check;      /* their place, plus one; 0: none is open */
 };
 
 static void emit(struct assembly *a, struct bpf_insn insn, enum target target)
@@ -65,28 +72,62 @@ static bool is_jump(const struct bpf_insn *insn)
 	return BPF_CLASS(insn->code) == BPF_JMP32;
 }
 
-static void emit_rule(struct assembly *a, const struct spec_device_rule *rule)
+/* A check of the register that leads away, to where close_check() is called. */
+static size_t open_check(struct assembly *a, int reg, int32_t value)
 {
-	size_t start = a->count;
+	emit(a, JUMP(BPF_JNE, reg, value), TARGET_LATER);
+	return a->count;
+}
 
-	if (rule->type != 'a')
-		emit(a,
-			JUMP(BPF_JNE, BPF_REG_2,
-				rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR),
-			TARGET_NEXT);
-	if (rule->major >= 0)
-		emit(a, JUMP(BPF_JNE, BPF_REG_4, (int32_t)rule->major), TARGET_NEXT);
+static void close_check(struct assembly *a, size_t *check)
+{
+	if (*check)
+		a->insns[*check - 1].off = (int16_t)(-1 - (int)(a->count - *check));
+	*check = 0;
+}
+
+/* What decides for the kinds of access that RULE names, when all that it asks for is given. */
+static void emit_verdict(struct assembly *a, const struct spec_device_rule *rule)
+{
+	size_t minor_check = 0;
+
+	if (rule->access == ACCESS_ALL && rule->minor >= 0) {
+		emit(a, JUMP(BPF_JEQ, BPF_REG_5, (int32_t)rule->minor),
+			rule->allow ? TARGET_ALLOW : TARGET_DENY);
+		return;
+	}
 	if (rule->minor >= 0)
-		emit(a, JUMP(BPF_JNE, BPF_REG_5, (int32_t)rule->minor), TARGET_NEXT);
+		minor_check = open_check(a, BPF_REG_5, (int32_t)rule->minor);
 	if (rule->allow) {
 		emit(a, ALU(BPF_AND, BPF_REG_3, (int32_t)~rule->access), TARGET_NONE);
 		emit(a, JUMP(BPF_JEQ, BPF_REG_3, 0), TARGET_ALLOW);
 	} else {
 		emit(a, JUMP(BPF_JSET, BPF_REG_3, (int32_t)rule->access), TARGET_DENY);
 	}
-	for (size_t i = start; i < a->count; i++)
-		if (is_jump(&a->insns[i]) && a->insns[i].off == TARGET_NEXT)
-			a->insns[i].off = (int16_t)(-1 - (int)(a->count - i - 1));
+	close_check(a, &minor_check);
+}
+
+static void emit_rule(struct assembly *a, const struct spec_device_rule *rule)
+{
+	bool same_type = a->last && a->last->type == rule->type;
+	bool same_major = same_type && a->last->major == rule->major;
+
+	if (!same_major)
+		close_check(a, &a->major_check);
+	if (!same_type)
+		close_check(a, &a->type_check);
+	if (!same_type && rule->type != 'a')
+		a->type_check = open_check(
+			a, BPF_REG_2, rule->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+	a->last = rule;
+	if (rule->access == ACCESS_ALL && rule->major >= 0 && rule->minor < 0) {
+		emit(a, JUMP(BPF_JEQ, BPF_REG_4, (int32_t)rule->major),
+			rule->allow ? TARGET_ALLOW : TARGET_DENY);
+		return;
+	}
+	if (!a->major_check && rule->major >= 0)
+		a->major_check = open_check(a, BPF_REG_4, (int32_t)rule->major);
+	emit_verdict(a, rule);
 }
 
 /* Turns the targets into distances: negative marks a resolved one, so that they are not mixed up.
@@ -107,7 +148,7 @@ static void resolve(struct assembly *a, size_t deny, size_t allow)
 
 static void assemble(struct assembly *a, const struct spec_device_rule *const *rules, size_t count)
 {
-	size_t deny, allow;
+	size_t deny, allow, first = 0;
 
 	emit(a, LOAD(BPF_REG_2, access_type), TARGET_NONE);
 	emit(a, INSN(BPF_ALU | BPF_X | BPF_MOV, BPF_REG_3, BPF_REG_2, 0, 0), TARGET_NONE);
@@ -116,9 +157,15 @@ static void assemble(struct assembly *a, const struct spec_device_rule *const *r
 	emit(a, LOAD(BPF_REG_4, major), TARGET_NONE);
 	emit(a, LOAD(BPF_REG_5, minor), TARGET_NONE);
 	emit(a, JUMP(BPF_JEQ, BPF_REG_3, 0), TARGET_ALLOW);
-	/* Backwards, so that the first match is the last rule. */
-	while (count--)
+	emit(a, JUMP(BPF_JSET, BPF_REG_3, (int32_t)~ACCESS_ALL), TARGET_DENY);
+	/* Backwards, so that the first match is the last rule; what none matches is denied, so the
+	 * denials that come first need not be there. */
+	while (first < count && !rules[first]->allow)
+		first++;
+	while (count-- > first)
 		emit_rule(a, rules[count]);
+	close_check(a, &a->major_check);
+	close_check(a, &a->type_check);
 	deny = a->count;
 	emit(a, ALU(BPF_MOV, BPF_REG_0, 0), TARGET_NONE);
 	emit(a, EXIT, TARGET_NONE);
@@ -163,7 +210,7 @@ int devices_compile(const struct spec_device_rule *rules, size_t count, bool def
 	if (count > (JUMP_MAX - FRAME_INSNS) / RULE_INSNS - extra)
 		return -E2BIG;
 	order = calloc(count + extra + 1, sizeof(*order));
-	insns = calloc((count + extra) * RULE_INSNS + FRAME_INSNS + 2, sizeof(*insns));
+	insns = calloc((count + extra) * RULE_INSNS + FRAME_INSNS, sizeof(*insns));
 	if (!order || !insns)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {

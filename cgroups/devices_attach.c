@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The device filter of a cgroup: bpf(2), BPF_PROG_TYPE_CGROUP_DEVICE. */
 #include "base/cleanup.h"
+#include "base/sys.h"
 #include "cgroups/cgroup.h"
 #include "cgroups/devices.h"
 
@@ -9,14 +10,19 @@
 
 enum { ATTACHED_MAX = 64 }; /* the kernel's BPF_CGROUP_MAX_PROGS */
 
+/* Not by libbpf, which would load another program first to see how the kernel counts memory. No
+ * helper is called, so the kernel asks for no licence of its own. */
 static int load(const struct devices_program *program)
 {
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_CGROUP_DEVICE);
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+		.expected_attach_type = BPF_CGROUP_DEVICE,
+		.insns = (uint64_t)(uintptr_t)program->insns,
+		.insn_cnt = (uint32_t)program->count,
+		.license = (uint64_t)(uintptr_t) "Apache-2.0",
+	};
 
-	/* No helper is called, so no licence is asked for; no name, for which libbpf would first
-	 * try whether the kernel takes names. */
-	return bpf_prog_load(BPF_PROG_TYPE_CGROUP_DEVICE, NULL, "Apache-2.0", program->insns,
-		program->count, &opts);
+	return sys_bpf(BPF_PROG_LOAD, &attr, sizeof(attr));
 }
 
 /* Removes the programs IDS. One that is gone meanwhile is what was wanted. */

@@ -92,24 +92,38 @@ int host_parse_own(const char *text, char *own, size_t size, unsigned int *ret_v
 	return found ? 0 : -ENOENT;
 }
 
-static bool is_cgroup2(int fd)
+/* 1 with a descriptor when PATH is the top of a v2 tree, 0 when it is not there or something else.
+ * Anything else is an error: taken for "not there", a cgroup would be left behind. */
+static int open_cgroup2(const char *path, int *ret_fd)
 {
+	autoclose int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	struct statfs fs;
+	int r;
 
-	return fd >= 0 && sys_fstatfs(fd, &fs) >= 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR ? 0 : fd;
+	r = sys_fstatfs(fd, &fs);
+	if (r < 0)
+		return r;
+	if (fs.f_type != CGROUP2_SUPER_MAGIC)
+		return 0;
+	*ret_fd = take_fd(&fd);
+	return 1;
 }
 
 int cgroup_host_probe(struct cgroup_host *ret, struct err *err)
 {
 	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	int fd = -1, r;
 
 	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
-		autoclose int fd = sys_openat(AT_FDCWD, mounts[i], O_RDONLY | O_DIRECTORY, 0);
-
-		if (!is_cgroup2(fd))
+		r = open_cgroup2(mounts[i], &fd);
+		if (r < 0)
+			return err_sys(err, r, "open %s", mounts[i]);
+		if (r == 0)
 			continue;
 		*ret = (struct cgroup_host){
-			.rootfd = take_fd(&fd),
+			.rootfd = fd,
 			.mount = mounts[i],
 			.helper = CGROUP_HELPER,
 		};

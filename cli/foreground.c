@@ -162,7 +162,7 @@ int foreground_wait(const struct foreground *fg, struct err *err)
 	struct termios before;
 	bool raw = false;
 	sigset_t set;
-	int status = 0, r = 0;
+	int status = 0, r;
 
 	all_signals(&set);
 	sigfd = signalfd(-1, &set, SFD_CLOEXEC);
@@ -172,9 +172,7 @@ int foreground_wait(const struct foreground *fg, struct err *err)
 		copy_window_size(fg->master);
 		raw = make_raw(&before);
 	}
-	/* It may have ended before SIGCHLD was blocked for good: look once. */
-	if (sys_waitpid(fg->pid, &status, WNOHANG) != fg->pid)
-		r = wait_loop(fg, sigfd, &status, err);
+	r = wait_loop(fg, sigfd, &status, err);
 	if (raw)
 		tcsetattr(0, TCSADRAIN, &before);
 	if (r < 0)

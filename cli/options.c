@@ -302,8 +302,9 @@ static int take_value(struct parser *p, const struct option *o, const char *atta
 		else if (p->next < p->argc)
 			attached = p->argv[p->next++];
 		else
-			return err_set(p->err, -EINVAL, "--%s needs a value: --%s %s", o->name,
-				o->name, option_argument(o));
+			/* podman asks so whether restore knows an option, by these words. */
+			return err_set(p->err, -EINVAL, "--%s: the flag needs an argument: --%s %s",
+				o->name, o->name, option_argument(o));
 	}
 	return store_value(p, o, attached);
 }

@@ -8,22 +8,58 @@
 #include "base/sys.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { FILE_MAX = 4 << 20, HELPER_TIMEOUT_MS = 60000, HELPER_OUTPUT_MAX = 1 << 20 };
 
-/* ---- base64 ---- */
+/* ---- base64, RFC 4648 ---- */
 
-static int encode(const void *data, size_t len, struct buf *ret)
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void encode(const char *data, size_t len, struct buf *ret)
 {
-	char *p = buf_reserve(ret, 4 * ((len + 2) / 3) + 1);
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = len - i < 3 ? len - i : 3;
+		uint32_t bits = 0;
+		char four[4];
 
-	if (!p)
-		return -ENOMEM;
-	ret->len += (size_t)EVP_EncodeBlock((unsigned char *)p, data, (int)len);
-	return 0;
+		for (size_t k = 0; k < 3; k++)
+			bits = bits << 8 | (k < n ? (unsigned char)data[i + k] : 0);
+		for (size_t k = 0; k < 4; k++)
+			four[k] = k <= n ? base64_digits[bits >> (18 - 6 * k) & 63] : '=';
+		buf_add(ret, four, 4);
+	}
+}
+
+/* RET has room for 3/4 of TEXT and a NUL. Returns the length, or −EINVAL. */
+static int decode(const char *text, char *ret)
+{
+	size_t n = strlen(text), out = 0;
+
+	if (n % 4)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i += 4) {
+		size_t digits = text[i + 3] != '=' ? 4 : text[i + 2] != '=' ? 3 : 2;
+		uint32_t bits = 0;
+
+		if (digits < 4 && (i + 4 != n || text[i + 3] != '='))
+			return -EINVAL;
+		for (size_t k = 0; k < 4; k++) {
+			const char *at =
+				k < digits ? strchr(base64_digits, text[i + k]) : base64_digits;
+
+			if (!at || !*at)
+				return -EINVAL;
+			bits = bits << 6 | (uint32_t)(at - base64_digits);
+		}
+		for (size_t k = 0; k + 1 < digits; k++)
+			ret[out++] = (char)(bits >> (16 - 8 * k));
+	}
+	ret[out] = '\0';
+	return (int)out;
 }
 
 int auth_basic(const struct auth_credentials *c, struct buf *ret)
@@ -32,40 +68,33 @@ int auth_basic(const struct auth_credentials *c, struct buf *ret)
 
 	buf_printf(&pair, "%s:%s", c->username, c->secret);
 	buf_puts(ret, "Basic ");
-	if (pair.failed || encode(pair.data, pair.len, ret) < 0)
+	if (pair.failed)
 		return -ENOMEM;
-	OPENSSL_cleanse(pair.data, pair.len);
+	encode(pair.data, pair.len, ret);
+	explicit_bzero(pair.data, pair.len);
 	return ret->failed ? -ENOMEM : 0;
 }
 
 int auth_decode_basic(const char *base64, struct auth_credentials *ret)
 {
-	unsigned char text[sizeof(ret->username) + sizeof(ret->secret) + 3];
+	char text[sizeof(ret->username) + sizeof(ret->secret) + 3];
 	struct auth_credentials c = {.set = true};
-	size_t n = strlen(base64);
 	char *colon;
 	int len;
 
-	if (n % 4 || n / 4 * 3 >= sizeof(text))
+	if (strlen(base64) / 4 * 3 >= sizeof(text))
 		return -EINVAL;
-	len = EVP_DecodeBlock(text, (const unsigned char *)base64, (int)n);
-	if (len < 0)
-		return -EINVAL;
-	while (n && base64[--n] == '=')
-		len--;
-	if (len < 0)
-		return -EINVAL;
-	text[len] = '\0';
-	colon = strchr((char *)text, ':');
-	if (!colon || strlen((char *)text) != (size_t)len)
+	len = decode(base64, text);
+	colon = len < 0 ? NULL : strchr(text, ':');
+	if (!colon || strlen(text) != (size_t)len)
 		return -EINVAL;
 	*colon++ = '\0';
-	if (strlen((char *)text) >= sizeof(c.username) || strlen(colon) >= sizeof(c.secret))
+	if (strlen(text) >= sizeof(c.username) || strlen(colon) >= sizeof(c.secret))
 		return -EINVAL;
-	strcpy(c.username, (char *)text);
+	strcpy(c.username, text);
 	strcpy(c.secret, colon);
 	*ret = c;
-	OPENSSL_cleanse(text, sizeof(text));
+	explicit_bzero(text, sizeof(text));
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/sys.h"
+#include "images/starter.h"
 #include "images/store_private.h"
 #include "images/userns.h"
 
@@ -24,7 +25,7 @@ int helper_prepare(struct store *s, struct err *err)
 {
 	int fd;
 
-	if (s->userns >= 0 || s->userns_refused)
+	if (s->userns >= 0 || s->userns_refused || s->starter >= 0)
 		return 0;
 	fd = userns_create(&s->ids, err);
 	if (fd >= 0) {
@@ -108,15 +109,15 @@ static bool may_isolate(struct store *s, const struct unpack_request *request)
 	return s->userns >= 0 || (geteuid() == 0 && (request->devices || s->userns_refused));
 }
 
-int helper_start(struct store *s, const struct unpack_request *request, int dirfd, int in, int out,
-	struct helper *ret, struct err *err)
+int helper_spawn(struct store *s, const struct unpack_request *request, int dirfd, int in, int out,
+	pid_t *ret_pid, int *ret_control, struct err *err)
 {
 	struct clone_args args = {.flags = CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD};
 	struct unpack_request full = *request;
 	autoclose int null = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
 	autoclose int ours = -1, theirs = -1;
 	struct start start;
-	int pair[2], r;
+	int pair[2], r, status;
 	pid_t pid;
 
 	if (null < 0)
@@ -139,25 +140,32 @@ int helper_start(struct store *s, const struct unpack_request *request, int dirf
 		return err_sys(err, pid, "start brig-unpack");
 	if (pid == 0)
 		isolate_and_wait(&start);
-	ret->pid = pid;
-	ret->control = take_fd(&ours);
 	cleanup_close(&theirs);
-	r = fd_send(ret->control, &full, sizeof(full), &dirfd, dirfd >= 0);
+	r = fd_send(ours, &full, sizeof(full), &dirfd, dirfd >= 0);
 	if (r < 0) {
-		helper_kill(ret);
+		sys_kill(pid, SIGKILL);
+		sys_waitpid(pid, &status, 0);
 		return err_sys(err, r, "start brig-unpack");
 	}
+	*ret_pid = pid;
+	*ret_control = take_fd(&ours);
 	return 0;
 }
 
-/* Ended without a reply: its status is all that there is to tell. */
-static int explain_end(struct helper *h, struct err *err)
+int helper_start(struct store *s, const struct unpack_request *request, int dirfd, int in, int out,
+	struct helper *ret, struct err *err)
+{
+	if (s->starter >= 0)
+		return starter_ask(s->starter, request, dirfd, in, out, ret, err);
+	ret->life = -1;
+	return helper_spawn(s, request, dirfd, in, out, &ret->pid, &ret->control, err);
+}
+
+int helper_explain(int status, struct err *err)
 {
 	const char *name = NULL;
-	int status = 0, sig = 0;
+	int sig = 0;
 
-	cleanup_close(&h->control);
-	sys_waitpid(h->pid, &status, 0);
 	if (WIFSIGNALED(status))
 		sig = WTERMSIG(status);
 	else if (WEXITSTATUS(status) > 128)
@@ -176,6 +184,19 @@ static int explain_end(struct helper *h, struct err *err)
 		err, -EPIPE, "brig-unpack could not be started (status %d)", WEXITSTATUS(status));
 }
 
+/* Its wait(2) status, after its end. */
+static int wait_end(struct helper *h)
+{
+	int status = 0;
+
+	cleanup_close(&h->control);
+	if (h->life >= 0)
+		status = starter_wait(&h->life);
+	else
+		sys_waitpid(h->pid, &status, 0);
+	return status;
+}
+
 int helper_next(struct helper *h, struct unpack_reply *ret, struct err *err)
 {
 	struct unpack_reply reply = {};
@@ -186,7 +207,7 @@ int helper_next(struct helper *h, struct unpack_reply *ret, struct err *err)
 	if (n >= (ssize_t)sizeof(struct unpack_need) && reply.message == UNPACK_NEED_LOWERS)
 		return UNPACK_NEED_LOWERS;
 	if (n == 0)
-		return explain_end(h, err);
+		return helper_explain(wait_end(h), err);
 	if (n != sizeof(reply) || reply.message != UNPACK_REPLY)
 		return err_set(err, -EPROTO, "brig-unpack says something that has no meaning");
 	/* Text from the jail is shown, so it must at least be text. */
@@ -207,17 +228,15 @@ int helper_send_lowers(struct helper *h, int layers, const struct unpack_lowers 
 
 void helper_reap(struct helper *h)
 {
-	int status;
-
-	if (h->control < 0)
-		return;
-	cleanup_close(&h->control);
-	sys_waitpid(h->pid, &status, 0);
+	if (h->control >= 0)
+		wait_end(h);
 }
 
 void helper_kill(struct helper *h)
 {
-	if (h->control >= 0)
+	if (h->control >= 0 && h->life >= 0)
+		starter_kill(h->life);
+	else if (h->control >= 0)
 		sys_kill(h->pid, SIGKILL);
 	helper_reap(h);
 }

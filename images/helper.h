@@ -12,13 +12,14 @@
 #include "images/unpack/protocol.h"
 
 struct helper {
-	pid_t pid;
+	pid_t pid;   /* 0: the starter's child */
 	int control; /* −1: not running */
+	int life;    /* to the starter (images/starter.h), or −1 */
 };
 
-#define HELPER_NONE           \
-	{                     \
-		.control = -1 \
+#define HELPER_NONE                       \
+	{                                 \
+		.control = -1, .life = -1 \
 	}
 
 extern const struct unpack_limits helper_default_limits;
@@ -35,6 +36,16 @@ int helper_userns(const struct store *store);
  */
 int helper_start(struct store *store, const struct unpack_request *request, int dirfd, int in,
 	int out, struct helper *ret, struct err *err);
+
+/*
+ * Of this function that part which needs privilege: makes the process. *RET_CONTROL is our end of
+ * its control socket, over which the request has gone. images/starter.c calls it for those that
+ * gave their privilege up.
+ */
+int helper_spawn(struct store *store, const struct unpack_request *request, int dirfd, int in,
+	int out, pid_t *ret_pid, int *ret_control, struct err *err);
+/* What a helper that ended with the wait(2) STATUS, without a reply, died of. */
+int helper_explain(int status, struct err *err);
 
 /* The next message: UNPACK_NEED_LOWERS or UNPACK_REPLY, then in RET. −EPIPE when the helper died
  * without a word. */

@@ -21,6 +21,10 @@ struct http_options {
 	const char *ca_file; /* more authorities, PEM; NULL: the system's alone */
 	int connect_seconds; /* 0: 30 */
 	int stall_seconds;   /* a transfer below 1 KiB/s for so long ends; 0: 60 */
+	/* Gets what a registry says in a Warning header (distribution-spec, "Warnings"), harmless
+	 * to show, from any thread; NULL: dropped. Called by registry_do(). */
+	void (*warn)(void *context, const char *host, const char *text);
+	void *warn_context;
 };
 
 /* Takes LEN bytes of a body; a negative errno ends the transfer with what ERR says. */

@@ -365,7 +365,7 @@ int image_append(struct store *s, const struct image *base, const struct image_l
 	autojson json_t *config = NULL, *manifest = NULL;
 	struct store_name name = {};
 	struct digest digest;
-	size_t len;
+	size_t len = 0;
 	int r = make_config(base, layer, patch, &config, err);
 
 	if (r == 0)

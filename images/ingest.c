@@ -7,7 +7,6 @@
 #include "images/layer.h"
 
 #include <fcntl.h>
-#include <isa-l.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -168,56 +167,96 @@ int ingest_extract(struct store *store, int input, int dirfd, struct err *err)
 
 /* ---- packing ---- */
 
-struct deflater {
-	struct isal_zstream stream;
-	uint8_t level[ISAL_DEF_LVL1_DEFAULT];
-	uint8_t out[256 << 10];
+/* From the packer to the compressor, hashed on the way. A thread's main function. */
+struct pump {
+	int from, to; /* .to is closed at the end */
+	struct digest_state diff;
+	struct err err;
 };
 
-static int deflate_some(struct deflater *d, struct ingest *in, const void *data, size_t len,
-	bool last, struct err *err)
+static void *pump(void *context)
 {
-	d->stream.next_in = (uint8_t *)data;
-	d->stream.avail_in = (uint32_t)len;
-	d->stream.end_of_stream = last;
-	do {
-		int r;
+	struct pump *p = context;
+	autofree char *buffer = malloc(CHUNK);
+	ssize_t n = buffer ? 1 : -ENOMEM;
+	int r = 0;
 
-		d->stream.next_out = d->out;
-		d->stream.avail_out = sizeof(d->out);
-		if (isal_deflate(&d->stream) != COMP_OK)
-			return err_set(err, -EIO, "compress the layer");
-		r = ingest_add(in, d->out, sizeof(d->out) - d->stream.avail_out, err);
-		if (r < 0)
-			return r;
-	} while (d->stream.avail_out == 0);
-	return 0;
+	while (n > 0 && r == 0) {
+		n = sys_read(p->from, buffer, CHUNK);
+		if (n > 0) {
+			digest_add(&p->diff, buffer, (size_t)n);
+			r = fd_write_all(p->to, buffer, (size_t)n);
+		}
+	}
+	if (n < 0 || r < 0)
+		err_sys(&p->err, n < 0 ? (int)n : r, "pack");
+	cleanup_close(&p->to);
+	cleanup_close(&p->from);
+	return NULL;
 }
 
-static int pack_stream(int tar, struct ingest *in, struct digest *ret_diff_id, struct err *err)
+static int take_compressed(struct ingest *in, int fd, struct err *err)
 {
-	autodigest struct digest_state diff = {};
-	autofree struct deflater *d = calloc(1, sizeof(*d));
 	autofree char *buffer = malloc(CHUNK);
-	ssize_t n;
-	int r = digest_begin(&diff, NULL);
+	ssize_t n = 1;
+	int r = buffer ? 0 : err_sys(err, -ENOMEM, "pack");
 
-	if (r < 0 || !d || !buffer)
-		return err_sys(err, -ENOMEM, "pack");
-	isal_deflate_init(&d->stream);
-	d->stream.level = 1;
-	d->stream.level_buf = d->level;
-	d->stream.level_buf_size = sizeof(d->level);
-	d->stream.gzip_flag = IGZIP_GZIP;
-	do {
-		n = sys_read(tar, buffer, CHUNK);
-		if (n < 0)
-			return err_sys(err, (int)n, "read from brig-unpack");
-		digest_add(&diff, buffer, (size_t)n);
-		r = deflate_some(d, in, buffer, (size_t)n, n == 0, err);
-	} while (r == 0 && n > 0);
+	while (r == 0 && n > 0) {
+		n = sys_read(fd, buffer, CHUNK);
+		r = n < 0 ? err_sys(err, (int)n, "read from brig-unpack")
+			  : ingest_add(in, buffer, (size_t)n, err);
+	}
+	return r;
+}
+
+/* Lets TAR run through the compressor into IN. Both ends of the pipes are closed when it returns.
+ */
+static int compress_stream(struct store *store, int tar, struct ingest *in,
+	struct digest *ret_diff_id, struct err *err)
+{
+	const struct unpack_request request = {
+		.role = UNPACK_DEFLATE, .limits = helper_default_limits};
+	autohelper struct helper helper = HELPER_NONE;
+	struct pump p = {.from = tar, .to = -1};
+	autoclose int feed = -1, out = -1, compressed = -1;
+	struct unpack_reply reply;
+	int fds[2], r = digest_begin(&p.diff, NULL);
+	pthread_t thread;
+
 	if (r == 0)
-		r = digest_end(&diff, ret_diff_id);
+		r = sys_pipe(fds);
+	if (r == 0) {
+		feed = fds[0], p.to = fds[1];
+		r = sys_pipe(fds);
+	}
+	if (r == 0) {
+		compressed = fds[0], out = fds[1];
+		r = helper_start(store, &request, -1, feed, out, &helper, err);
+	}
+	cleanup_close(&feed);
+	cleanup_close(&out);
+	if (r == 0 && pthread_create(&thread, NULL, pump, &p) != 0)
+		r = -EAGAIN;
+	if (r < 0) {
+		cleanup_close(&p.from);
+		cleanup_close(&p.to);
+		digest_free(&p.diff);
+		return err->code ? r : err_sys(err, r, "pack");
+	}
+	r = take_compressed(in, compressed, err);
+	cleanup_close(&compressed); /* or the compressor would wait for us for ever */
+	if (r == 0)
+		r = helper_wait(&helper, &reply, err);
+	else
+		helper_kill(&helper);
+	pthread_join(thread, NULL);
+	if (r == 0 && p.err.code) {
+		*err = p.err;
+		r = err->code;
+	}
+	if (r == 0)
+		return digest_end(&p.diff, ret_diff_id);
+	digest_free(&p.diff);
 	return r;
 }
 
@@ -243,7 +282,7 @@ int ingest_pack(struct store *store, int dirfd, struct digest *ret_blob, struct 
 	r = helper_start(store, &request, dirfd, -1, out, &helper, err);
 	cleanup_close(&out);
 	if (r == 0)
-		r = pack_stream(tar, &in, ret_diff_id, err);
+		r = compress_stream(store, take_fd(&tar), &in, ret_diff_id, err);
 	if (r == 0)
 		r = helper_wait(&helper, &reply, err);
 	if (r == 0)

@@ -65,9 +65,15 @@ static int open_endpoint(struct pull *p, size_t i, struct http_client **ret, str
 		.credentials = &credentials,
 		.http = p->options->http,
 	};
-	int r = auth_find(p->options->auth ? p->options->auth : &default_auth, &e->reference,
-		&credentials, err);
+	int r = 0;
 
+	if (e->ca_file)
+		o.http.ca_file = e->ca_file;
+	if (e->credentials)
+		credentials = *e->credentials;
+	else
+		r = auth_find(p->options->auth ? p->options->auth : &default_auth, &e->reference,
+			&credentials, err);
 	if (r == 0)
 		r = registry_open(&o, &p->registries[i], err);
 	if (r == 0)

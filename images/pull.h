@@ -25,6 +25,8 @@ struct pull_endpoint {
 	struct reference reference; /* with a registry, tag or digest */
 	bool insecure;
 	bool by_digest_only; /* a mirror that may not say what a tag stands for */
+	const struct auth_credentials *credentials; /* NULL: looked up with .auth */
+	const char *ca_file;                        /* NULL: that of .http */
 };
 
 struct pull_progress {
@@ -45,7 +47,6 @@ struct pull_options {
 	int unpackers;   /* layers at once; 0: as many as processors, at most 4 */
 	/* Called from time to time from one thread at a time; NULL: never. */
 	void (*progress)(void *context, const struct pull_progress *progress);
-	/* A registry's Warning header; NULL: dropped. */
 	void *context;
 };
 

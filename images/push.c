@@ -115,9 +115,15 @@ static int connect_target(struct push *p, struct err *err)
 		.credentials = &credentials,
 		.http = o->http,
 	};
-	int r = auth_find(
-		o->auth ? o->auth : &default_auth, &o->target.reference, &credentials, err);
+	int r = 0;
 
+	if (o->target.ca_file)
+		options.http.ca_file = o->target.ca_file;
+	if (o->target.credentials)
+		credentials = *o->target.credentials;
+	else
+		r = auth_find(
+			o->auth ? o->auth : &default_auth, &o->target.reference, &credentials, err);
 	if (r == 0)
 		r = registry_open(&options, &p->registry, err);
 	if (r == 0)

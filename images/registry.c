@@ -2,6 +2,7 @@
 #include "images/registry_private.h"
 
 #include "base/json.h"
+#include "images/reference.h"
 #include "spec/image.h"
 
 #include <stdarg.h>
@@ -203,6 +204,27 @@ static void pause_before_retry(int attempt, int retry_after)
 	nanosleep(&t, NULL);
 }
 
+/* 299 - "text", perhaps several; RFC 7234 5.5. Other codes are caches' affairs. */
+static void show_warnings(const struct registry *g, const struct http_response *response)
+{
+	const char *at = buf_str(&response->warning);
+
+	while (g->http.warn && (at = strstr(at, "299 "))) {
+		char text[512];
+		size_t n = 0;
+
+		at = strchr(at, '"');
+		if (!at)
+			return;
+		for (at++; *at && *at != '"' && n + 1 < sizeof(text); at++) {
+			at += *at == '\\' && at[1];
+			text[n++] = (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at;
+		}
+		text[n] = '\0';
+		g->http.warn(g->http.warn_context, g->host, text);
+	}
+}
+
 static int do_with_token(struct registry *g, struct http_client *client, struct http_request *q,
 	struct http_response *ret, struct err *err)
 {
@@ -240,6 +262,8 @@ int registry_do(struct registry *g, struct http_client *client, struct http_requ
 
 		err_clear(err);
 		r = do_with_token(g, client, q, ret, err);
+		if (r == 0)
+			show_warnings(g, ret);
 		if (r == 0 && passes(pass, ret->status))
 			return 0;
 		if (repeatable && attempt < TRIES - 1 && http_is_transient(r, ret->status)) {
@@ -371,7 +395,20 @@ int registry_head_blob(
 	return registry_do(g, client, &q, NULL, &response, err);
 }
 
-/* ---- tags ---- */
+/* ---- the registry itself ---- */
+
+int registry_check(struct registry *g, struct http_client *client, struct err *err)
+{
+	autoresponse struct http_response response = {};
+	autobuf struct buf url = {};
+	struct http_request q = {.method = "GET", .body_fd = -1, .max_body = ERROR_BODY_MAX};
+
+	buf_printf(&url, "%s/v2/", g->base);
+	q.url = buf_str(&url);
+	return registry_do(g, client, &q, NULL, &response, err);
+}
+
+/* ---- tags and repositories ---- */
 
 /* <URL>; rel="next", RFC 8288. */
 static bool next_page(const struct http_response *response, struct buf *url)
@@ -397,25 +434,56 @@ static bool next_page(const struct http_response *response, struct buf *url)
 	return false;
 }
 
-static int each_tag(const struct registry *g, const struct http_response *response,
-	int (*each)(void *context, const char *tag, struct err *err), void *context,
+static bool is_repository(const char *text)
+{
+	struct err ignored = {};
+	struct reference ref;
+
+	return reference_parse(text, &ref, &ignored) == 0 && !*ref.tag && !*ref.digest;
+}
+
+/* The strings in the list KEY of an answer. */
+static int each_item(const struct registry *g, const struct http_response *response,
+	const char *key, bool (*is_valid)(const char *item),
+	int (*each)(void *context, const char *item, struct err *err), void *context,
 	struct err *err)
 {
 	autojson json_t *json = NULL;
-	const json_t *tags;
+	const json_t *items;
 	int r = json_parse(g->name, buf_str(&response->body), response->body.len, &json, err);
 
 	if (r < 0)
 		return r;
-	tags = json_object_get(json, "tags");
-	for (size_t i = 0; r == 0 && i < json_array_size(tags); i++) {
-		const char *tag = json_string_value(json_array_get(tags, i));
+	items = json_object_get(json, key);
+	for (size_t i = 0; r == 0 && i < json_array_size(items); i++) {
+		const char *item = json_string_value(json_array_get(items, i));
 
-		if (!tag || !reference_is_tag(tag))
-			return err_set(err, -EPROTO, "%s: lists a tag that is none", g->name);
-		r = each(context, tag, err);
+		if (!item || !is_valid(item))
+			return err_set(err, -EPROTO, "%s: lists something in \"%s\" that is none",
+				g->name, key);
+		r = each(context, item, err);
 	}
 	return r;
+}
+
+static int list_pages(struct registry *g, struct http_client *client, struct buf *url,
+	const char *key, bool (*is_valid)(const char *item),
+	int (*each)(void *context, const char *item, struct err *err), void *context,
+	struct err *err)
+{
+	for (int page = 0; page < TAG_PAGES_MAX; page++) {
+		autoresponse struct http_response response = {};
+		struct http_request q = {.method = "GET", .body_fd = -1, .max_body = TAGS_MAX};
+		int r;
+
+		q.url = buf_str(url);
+		r = registry_do(g, client, &q, NULL, &response, err);
+		if (r == 0)
+			r = each_item(g, &response, key, is_valid, each, context, err);
+		if (r < 0 || !next_page(&response, url))
+			return r;
+	}
+	return err_set(err, -ELOOP, "%s: lists %s without end", g->name, key);
 }
 
 int registry_list_tags(struct registry *g, struct http_client *client,
@@ -425,17 +493,15 @@ int registry_list_tags(struct registry *g, struct http_client *client,
 	autobuf struct buf url = {};
 
 	registry_url(g, &url, "tags/list?n=1000");
-	for (int page = 0; page < TAG_PAGES_MAX; page++) {
-		autoresponse struct http_response response = {};
-		struct http_request q = {.method = "GET", .body_fd = -1, .max_body = TAGS_MAX};
-		int r;
+	return list_pages(g, client, &url, "tags", reference_is_tag, each, context, err);
+}
 
-		q.url = buf_str(&url);
-		r = registry_do(g, client, &q, NULL, &response, err);
-		if (r == 0)
-			r = each_tag(g, &response, each, context, err);
-		if (r < 0 || !next_page(&response, &url))
-			return r;
-	}
-	return err_set(err, -ELOOP, "%s: lists tags without end", g->name);
+int registry_list_repositories(struct registry *g, struct http_client *client,
+	int (*each)(void *context, const char *repository, struct err *err), void *context,
+	struct err *err)
+{
+	autobuf struct buf url = {};
+
+	buf_printf(&url, "%s/v2/_catalog?n=1000", g->base);
+	return list_pages(g, client, &url, "repositories", is_repository, each, context, err);
 }

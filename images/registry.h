@@ -63,6 +63,13 @@ int registry_get_blob(struct registry *registry, struct http_client *client, con
 int registry_head_blob(
 	struct registry *registry, struct http_client *client, const char *digest, struct err *err);
 
+/* 0 when the registry speaks version 2 of the protocol and takes the credentials; −EACCES. */
+int registry_check(struct registry *registry, struct http_client *client, struct err *err);
+/* Calls EACH with every repository of the registry, as far as it tells (not every one does:
+ * −ENOENT, −EACCES). */
+int registry_list_repositories(struct registry *registry, struct http_client *client,
+	int (*each)(void *context, const char *repository, struct err *err), void *context,
+	struct err *err);
 /* Calls EACH with every tag, page by page. */
 int registry_list_tags(struct registry *registry, struct http_client *client,
 	int (*each)(void *context, const char *tag, struct err *err), void *context,

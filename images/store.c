@@ -129,7 +129,7 @@ int store_open(const struct store_options *o, struct store **ret, struct err *er
 
 	if (!s)
 		return err_sys(err, -ENOMEM, "store");
-	s->root = s->helper = s->userns = -1;
+	s->root = s->helper = s->userns = s->starter = -1;
 	r = copy_ranges(s, &o->ids);
 	if (r < 0)
 		return err_sys(err, r, "store");

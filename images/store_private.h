@@ -6,7 +6,8 @@
 
 struct store {
 	int root, helper;
-	int userns; /* −1: none (yet) */
+	int userns;  /* −1: none (yet) */
+	int starter; /* socket of images/starter.h; −1: helpers are started here */
 	bool userns_refused;
 	struct store_ids ids;
 	struct store_id_range *ranges;

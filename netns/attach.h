@@ -12,15 +12,16 @@
  * State, in RUN/networks, all of it written by rename(2) or made by O_EXCL, so that it is whole at
  * any moment:
  *
- *   containers/ID.json      what the container has: struct attachment
- *   pending/ID              "PID START-TIME" of a process between reserve and apply
- *   published/ID.json       its ports, for the rules
- *   NET/ip/ADDRESS          the id of the container that has it (netns/ipam.h)
- *   NET/names/NAME/ID       its addresses (netns/dns/names.h)
- *   NET/dns.pid             the network's server (netns/dns/server.h)
+ *   containers/ID.json        what the container has: struct attachment
+ *   pending/ID                "PID START-TIME" of the process that is making or removing it
+ *   published/ID.json         its ports, for the rules
+ *   nets/NET/users/ID         it is on NET
+ *   nets/NET/ip/ADDRESS       the id of the container that has it (netns/ipam.h)
+ *   nets/NET/names/NAME/ID    its addresses (netns/dns/names.h)
+ *   nets/NET/dns.pid          the network's server (netns/dns/server.h)
  *
- * A process that dies anywhere leaves files that say more than there is, never less: the record is
- * written first and removed last. The next that takes the lock removes what is pending of the dead.
+ * What is pending of a process that has died is removed, whatever there is of it, by the next that
+ * takes the lock. attach_reserve() and attach_apply() are therefore calls of one process.
  *
  * The process of a command, single-threaded, since it visits the container's namespace by setns(2);
  * CAP_NET_ADMIN and CAP_SYS_ADMIN over both, or without privilege only NETWORK_MODE_PASTA.
@@ -66,6 +67,7 @@ struct attachment {
 	/* For resolv.conf: the gateways that answer names, or the servers asked for; none: the
 	 * host's. */
 	struct strings servers;
+	struct strings asked; /* --dns: who is asked what the networks' servers do not know */
 	/* What "host-gateway" means in --add-host: the first gateway; family 0: none. */
 	struct address host_gateway;
 	const char *pasta;   /* pasta's options */

@@ -11,7 +11,7 @@
 
 int netns_raise_loopback(struct err *err)
 {
-	autoclose int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	autolate int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 	int r = sock < 0 ? -errno : sys_ioctl(sock, SIOCSIFFLAGS, &request);
 

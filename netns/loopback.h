@@ -4,5 +4,6 @@
 
 #include "base/err.h"
 
-/* Sets "lo" up in the caller's network namespace; netdevice(7). Needs CAP_NET_ADMIN there. */
+/* Sets "lo" up in the caller's network namespace; netdevice(7). Needs CAP_NET_ADMIN there.
+ * Its socket is left to exec. */
 int netns_raise_loopback(struct err *err);

@@ -72,6 +72,37 @@ void netlink_put_text(struct netlink_request *request, uint16_t type, const char
 	netlink_put(request, type, text, strlen(text) + 1);
 }
 
+void netlink_put_u8(struct netlink_request *request, uint16_t type, uint8_t value)
+{
+	netlink_put(request, type, &value, sizeof(value));
+}
+
+void netlink_put_raw(struct netlink_request *request, const void *data, size_t len)
+{
+	void *at = reserve(request, len);
+
+	if (at && len)
+		memcpy(at, data, len);
+}
+
+size_t netlink_nest_begin(struct netlink_request *request, uint16_t type)
+{
+	size_t begin = request->len;
+
+	netlink_put(request, type, NULL, 0);
+	return begin;
+}
+
+/* The whole message is far below the 16 bits of a length. */
+void netlink_nest_end(struct netlink_request *request, size_t begin)
+{
+	struct rtattr *attribute = (void *)(request->data + begin);
+
+	_Static_assert(NETLINK_REQUEST_MAX <= UINT16_MAX, "a nested length has 16 bits");
+	if (!request->failed)
+		attribute->rta_len = (uint16_t)(request->len - begin);
+}
+
 /* ---- reading ---- */
 
 const void *netlink_body(const struct nlmsghdr *message, size_t body_len)
@@ -113,6 +144,11 @@ const struct rtattr *netlink_find(
 	if (message->nlmsg_len < start)
 		return NULL;
 	return find((const uint8_t *)message + start, message->nlmsg_len - start, type, min);
+}
+
+const struct rtattr *netlink_find_in(const struct rtattr *outer, uint16_t type, size_t min)
+{
+	return find(RTA_DATA(outer), netlink_attribute_len(outer), type, min);
 }
 
 /* 0 for an acknowledgement. */
@@ -172,7 +208,12 @@ static int read_messages(const uint8_t *data, size_t len, struct answers *a, str
 
 int netlink_open(struct err *err)
 {
-	autoclose int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	return netlink_open_protocol(NETLINK_ROUTE, err);
+}
+
+int netlink_open_protocol(int protocol, struct err *err)
+{
+	autoclose int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	const int on = 1;
 
 	if (sock < 0)

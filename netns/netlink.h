@@ -37,8 +37,17 @@ void netlink_put_u32(struct netlink_request *request, uint16_t type, uint32_t va
 /* With its NUL. */
 void netlink_put_text(struct netlink_request *request, uint16_t type, const char *text);
 
+void netlink_put_u8(struct netlink_request *request, uint16_t type, uint8_t value);
+/* An attribute that holds attributes: those that are put between the two. */
+size_t netlink_nest_begin(struct netlink_request *request, uint16_t type);
+void netlink_nest_end(struct netlink_request *request, size_t begin);
+/* DATA without a header, as some attributes hold a struct in front of others. */
+void netlink_put_raw(struct netlink_request *request, const void *data, size_t len);
+
 /* A route netlink socket in the caller's network namespace. */
 int netlink_open(struct err *err);
+/* The same of another PROTOCOL, NETLINK_NETFILTER. */
+int netlink_open_protocol(int protocol, struct err *err);
 
 /*
  * Sends REQUEST and reads the answers up to the acknowledgement or the end of the dump; ON_MESSAGE
@@ -54,5 +63,7 @@ const void *netlink_body(const struct nlmsghdr *message, size_t body_len);
 /* The attribute TYPE of MESSAGE with at least MIN bytes, or NULL. The last one counts. */
 const struct rtattr *netlink_find(
 	const struct nlmsghdr *message, size_t body_len, uint16_t type, size_t min);
+/* The same among the attributes that OUTER holds. */
+const struct rtattr *netlink_find_in(const struct rtattr *outer, uint16_t type, size_t min);
 /* How many bytes of data ATTRIBUTE has. */
 size_t netlink_attribute_len(const struct rtattr *attribute);

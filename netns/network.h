@@ -50,7 +50,7 @@ struct network_subnets {
 };
 
 struct network {
-	const char *name, *id; /* the id is made from the name and the time */
+	const char *name, *id; /* the id is 64 random hexadecimal digits */
 	const char *created;   /* RFC 3339 */
 	int driver;            /* enum network_driver */
 	struct network_subnets subnets;

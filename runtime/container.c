@@ -78,8 +78,9 @@ int runtime_open_procfs(struct err *err)
 
 	if (fs >= 0 && sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 		fd = sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (fd < 0)
-		fd = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd >= 0)
+		return take_fd(&fd);
+	fd = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return err_sys(err, fd, "open /proc");
 	r = check_procfs(fd);
@@ -212,10 +213,11 @@ int container_new(const struct runtime *rt, const char *id, struct container *re
 
 int container_lock(struct container *c, struct err *err)
 {
-	int r = c->dirfd = sys_openat(c->rt->rootfd, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r;
 
-	if (r >= 0)
-		r = lock_dir(c->rt, c->id, c->dirfd);
+	if (c->dirfd < 0)
+		c->dirfd = sys_openat(c->rt->rootfd, c->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	r = c->dirfd < 0 ? c->dirfd : lock_dir(c->rt, c->id, c->dirfd);
 	if (r == -ENOENT)
 		return err_set(err, r, "container \"%s\" does not exist", c->id);
 	return r < 0 ? err_sys(err, r, "container \"%s\": lock it", c->id) : 0;

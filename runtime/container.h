@@ -87,7 +87,7 @@ int container_new(const struct runtime *rt, const char *id, struct container *re
 int container_open(const struct runtime *rt, const char *id, bool lock, struct container *ret,
 	struct err *err);
 void container_close(struct container *c);
-/* Takes the lock of a container whose directory was closed. −ENOENT when it was deleted. */
+/* Takes the lock, opening the directory when it is not. −ENOENT when it was deleted. */
 int container_lock(struct container *c, struct err *err);
 
 /* Writes RECORD (stolen) as the container's record and reads the members from it. */

@@ -67,7 +67,7 @@ int stage_join(const struct plan *plan, struct err *err)
 /* B1: only into procfs itself, whatever is mounted where. */
 static int write_sysctl(int procfd, const struct plan_sysctl *sysctl, struct err *err)
 {
-	autoclose int fd = -1;
+	autolate int fd = -1;
 	char path[PATH_MAX];
 	size_t len = strlen(sysctl->value);
 	ssize_t n;
@@ -280,10 +280,9 @@ static int init_run(struct launch *l, struct err *err)
 	if (r == 0)
 		r = build_root(l, err);
 	umask(0022);
-	/* A moved device can only go back while the creation is not over. */
-	if (r == 0 && (!l->run || l->plan->config->linux_.net_devices.count))
+	if (r == 0 && l->tell_created)
 		r = user_process_check(&l->user, err);
-	if (r == 0)
+	if (r == 0 && l->tell_created)
 		r = sync_send(l->sync, SYNC_CREATED, 0, err);
 	if (r < 0)
 		return r;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { FREEZE_MS = 10000, DESTROY_MS = 10000, STOP_MS = 10000 };
@@ -70,6 +71,13 @@ int container_go(struct created *created, struct err *err)
 
 	if (r == 0)
 		r = sync_send(created->sync, SYNC_START, 0, err);
+	if (r == -EPIPE) {
+		struct err words = {};
+
+		if (sync_expect_end(created->sync, &words) < 0)
+			*err = words;
+		r = err->code;
+	}
 	if (r == 0)
 		r = cancel_wait(c->rt->cancel, created->sync, err);
 	if (r == 0)
@@ -84,7 +92,9 @@ int container_go(struct created *created, struct err *err)
 		return r;
 	}
 	container_run_poststart(c, config);
-	cleanup_close(&c->dirfd); /* and with it the lock */
+	/* Others may have it now; the directory stays open for container_finish(). */
+	if (sys_flock(c->dirfd, LOCK_UN) < 0)
+		cleanup_close(&c->dirfd);
 	return 0;
 }
 

@@ -51,12 +51,16 @@ int mounts_set_attributes(int fd, const struct spec_mount_options *options, bool
 	return r < 0 ? err_sys(err, r, "set mount attributes") : 0;
 }
 
+/* Only with these a source is not followed, and may be a symbolic link. */
+enum { SOURCE_MAY_BE_LINK = SPEC_MOUNT_SRC_NOFOLLOW | SPEC_MOUNT_COPY_SYMLINK };
+
 /* What fsmount(2) cannot set at once. */
 static int set_new_attributes(int fd, const struct plan_mount *mount, struct err *err)
 {
 	const struct spec_mount_options *options = &mount->spec->options;
 
-	if (!options->propagation && !options->rec_attr_set)
+	/* A new mount is private, and knows no other attributes than it was made with. */
+	if ((!options->propagation || options->propagation == MS_PRIVATE) && !options->rec_attr_set)
 		return 0;
 	return mounts_set_attributes(fd, options, false, 0, err);
 }
@@ -85,8 +89,8 @@ static int open_source(const struct plan_mount *mount, int procfd, int *ret, str
 {
 	unsigned int extra = mount->spec->options.extra;
 	bool recursive = extra & SPEC_MOUNT_RBIND;
-	autoclose int fd = mounts_clone(AT_FDCWD, mount->source, recursive,
-		extra & (SPEC_MOUNT_SRC_NOFOLLOW | SPEC_MOUNT_COPY_SYMLINK));
+	autoclose int fd =
+		mounts_clone(AT_FDCWD, mount->source, recursive, extra & SOURCE_MAY_BE_LINK);
 	int r;
 
 	if (fd < 0)
@@ -128,11 +132,15 @@ int mounts_open_source(const struct plan_mount *mount, int procfd, int *ret, str
 static int open_rootfs(const struct plan *plan, struct err *err)
 {
 	const struct plan_rootfs *given = &plan->request.rootfs;
+	char path[PATH_MAX];
 	int fd;
 
 	if (given->open)
 		return given->open(given->context, err);
-	fd = mounts_clone(AT_FDCWD, plan->rootfs, true, false);
+	/* The slash: nothing but a directory. */
+	fd = snprintf(path, sizeof(path), "%s/", plan->rootfs) < (int)sizeof(path)
+		     ? mounts_clone(AT_FDCWD, path, true, false)
+		     : -ENAMETOOLONG;
 	return fd < 0 ? err_sys(err, fd, "root.path: open %s", plan->rootfs) : fd;
 }
 
@@ -166,11 +174,28 @@ fail:
 	return r;
 }
 
+static void close_range_of(int first, int last)
+{
+	if (first >= 0)
+		sys_close_range((unsigned int)first, (unsigned int)last, 0);
+}
+
 void mounts_close_sources(struct mount_sources *sources)
 {
-	for (size_t i = 0; sources->fds && i < sources->count; i++)
-		cleanup_close(&sources->fds[i]);
-	cleanup_close(&sources->rootfs);
+	int first = sources->rootfs, last = first;
+
+	/* They were opened one after the other, so mostly a single call closes them all. */
+	for (size_t i = 0; sources->fds && i < sources->count; i++) {
+		if (sources->fds[i] < 0)
+			continue;
+		if (first < 0 || sources->fds[i] != last + 1) {
+			close_range_of(first, last);
+			first = sources->fds[i];
+		}
+		last = sources->fds[i];
+	}
+	close_range_of(first, last);
+	sources->rootfs = -1;
 	cleanup_free(&sources->fds);
 }
 
@@ -180,7 +205,6 @@ int mounts_enter_rootfs(struct mounts_context *ctx, struct err *err)
 {
 	const struct plan *plan = ctx->plan;
 	uint64_t propagation = plan->rootfs_propagation & MS_SLAVE ? MS_SLAVE : MS_PRIVATE;
-	autolate int place = -1;
 	int r;
 
 	/* First of all: nothing that we mount may reach the host. A namespace that others made
@@ -196,14 +220,12 @@ int mounts_enter_rootfs(struct mounts_context *ctx, struct err *err)
 		return err_sys(err, r, "make the rootfs private");
 	/* At its own path, because createContainer hooks look for it there, and whoever joins a
 	 * namespace. */
-	place = sys_openat(AT_FDCWD, plan->rootfs, O_PATH | O_DIRECTORY, 0);
-	if (place < 0)
-		return err_sys(err, place, "root.path: open %s%s%s", plan->rootfs,
+	r = sys_move_mount(ctx->sources->rootfs, "", AT_FDCWD, plan->rootfs,
+		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+	if (r < 0)
+		return err_sys(err, r, "root.path: mount %s%s%s", plan->rootfs,
 			plan->mount_namespace ? " in the mount namespace " : "",
 			plan->mount_namespace ?: "");
-	r = mounts_attach(ctx->sources->rootfs, place);
-	if (r < 0)
-		return err_sys(err, r, "root.path: mount %s", plan->rootfs);
 	ctx->rootfd = ctx->sources->rootfs;
 	return 0;
 }
@@ -323,6 +345,14 @@ static bool has_option(const struct strings *options, const char *prefix)
 	return false;
 }
 
+static bool is_left_out(const char *type, const char *option, bool drop_gid)
+{
+	/* Every devpts is one of its own since Linux 4.7. */
+	if (strcmp(option, "newinstance") == 0)
+		return strcmp(type, "devpts") == 0;
+	return drop_gid && strncmp(option, "gid=", 4) == 0;
+}
+
 static int make_fs(const char *type, const struct plan_mount *mount, const char *extra,
 	bool drop_gid, int *ret, struct err *err)
 {
@@ -346,7 +376,7 @@ static int make_fs(const char *type, const struct plan_mount *mount, const char 
 		if (strcmp(options->sb_flags.items[i], "ro") != 0)
 			r = set_option(fs, options->sb_flags.items[i], err);
 	for (size_t i = 0; i < options->data.count && r == 0; i++)
-		if (!drop_gid || strncmp(options->data.items[i], "gid=", 4) != 0)
+		if (!is_left_out(type, options->data.items[i], drop_gid))
 			r = set_option(fs, options->data.items[i], err);
 	if (r == 0 && extra)
 		r = set_option(fs, extra, err);
@@ -391,7 +421,8 @@ static int make_tmpfs(const struct plan_mount *mount, int dest, int *ret, struct
 	return copyup(from, *ret, err);
 }
 
-/* A namespace that we do not own shows its file system only as a bind of the host's. */
+/* A namespace that we do not own shows its file system only as a bind of the host's; E1: which is
+ * never to be written to. */
 static int make_bound(const struct plan_mount *mount, const char *path, int *ret, struct err *err)
 {
 	autolate int fd = mounts_clone(AT_FDCWD, path, true, false);
@@ -402,6 +433,9 @@ static int make_bound(const struct plan_mount *mount, const char *path, int *ret
 	r = mounts_set_attributes(fd, &mount->spec->options, true, MS_PRIVATE, err);
 	if (r < 0)
 		return r;
+	r = sys_mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0, -1);
+	if (r < 0)
+		return err_sys(err, r, "make %s read-only", path);
 	*ret = take_fd(&fd);
 	return 0;
 }
@@ -414,14 +448,7 @@ static int make_cgroup(
 
 	if (own_namespace || !ctx->cgroup_path)
 		r = make_fs("cgroup2", mount, NULL, false, ret, err);
-	if (r != -EPERM || !ctx->cgroup_path)
-		return r;
-	/* E1: the host's own tree, so never to be written to. */
-	r = make_bound(mount, ctx->cgroup_path, ret, err);
-	if (r < 0)
-		return r;
-	r = sys_mount_setattr(*ret, "", AT_EMPTY_PATH | AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0, -1);
-	return r < 0 ? err_sys(err, r, "make it read-only") : 0;
+	return r == -EPERM && ctx->cgroup_path ? make_bound(mount, ctx->cgroup_path, ret, err) : r;
 }
 
 static int make_mount(const struct mounts_context *ctx, const struct plan_mount *mount, int dest,
@@ -436,7 +463,8 @@ static int make_mount(const struct mounts_context *ctx, const struct plan_mount 
 		return make_fs("proc", mount, NULL, false, ret, err);
 	case PLAN_MOUNT_SYSFS:
 		r = make_fs("sysfs", mount, NULL, false, ret, err);
-		return r == -EPERM ? make_bound(mount, "/sys", ret, err) : r;
+		return r == -EPERM && ctx->plan->sysfs_by_bind ? make_bound(mount, "/sys", ret, err)
+							       : r;
 	case PLAN_MOUNT_DEVPTS:
 		r = make_fs("devpts", mount, NULL, false, ret, err);
 		/* Group tty need not be mapped into a user namespace. */
@@ -488,34 +516,58 @@ static int copy_symlink(const struct mounts_context *ctx, const struct plan_moun
 	return r < 0 ? err_sys(err, r, "copy the link %s", mount->source) : 0;
 }
 
-static int do_bind(
-	struct mounts_context *ctx, const struct plan_mount *mount, int source, struct err *err)
+static int bind_error(const struct plan_mount *mount, int source, int r, struct err *err)
 {
-	autolate int dest = -1;
 	struct stat st;
-	int r = sys_fstat(source, &st);
 
-	if (r < 0)
-		return err_sys(err, r, "look at %s", mount->source);
-	if (S_ISLNK(st.st_mode)) {
-		if (mount->spec->options.extra & SPEC_MOUNT_COPY_SYMLINK)
-			return copy_symlink(ctx, mount, source, err);
-		return err_set(err, -ELOOP, "the source %s is a symbolic link", mount->source);
-	}
-	dest = open_destination(ctx, mount, S_ISDIR(st.st_mode), err);
-	if (dest < 0)
-		return dest;
-	r = mounts_attach(source, dest);
-	if (r == -ENOTDIR)
+	if (r == -ENOTDIR && sys_fstat(source, &st) == 0)
 		return err_set(err, r, "%s is %s directory and the destination is %s",
 			mount->source, S_ISDIR(st.st_mode) ? "a" : "not a",
 			S_ISDIR(st.st_mode) ? "not" : "one");
-	return r < 0 ? err_sys(err, r, "bind %s", mount->source) : 0;
+	return err_sys(err, r, "bind %s", mount->source);
+}
+
+static int do_bind(
+	struct mounts_context *ctx, const struct plan_mount *mount, int source, struct err *err)
+{
+	unsigned int extra = mount->spec->options.extra;
+	autolate int dest = -ENOENT;
+	struct stat st;
+	int r;
+
+	/* Mostly it is there; then the kernel sees whether they go together. */
+	if (!(extra & (SPEC_MOUNT_DEST_NOFOLLOW | SOURCE_MAY_BE_LINK)))
+		dest = path_open(ctx->rootfd, mount->destination, O_PATH);
+	if (dest == -ENOENT) {
+		r = sys_fstat(source, &st);
+		if (r < 0)
+			return err_sys(err, r, "look at %s", mount->source);
+		if (S_ISLNK(st.st_mode) && extra & SPEC_MOUNT_COPY_SYMLINK)
+			return copy_symlink(ctx, mount, source, err);
+		if (S_ISLNK(st.st_mode))
+			return err_set(
+				err, -ELOOP, "the source %s is a symbolic link", mount->source);
+		dest = open_destination(ctx, mount, S_ISDIR(st.st_mode), err);
+		if (dest < 0)
+			return dest;
+	}
+	r = dest < 0 ? dest : mounts_attach(source, dest);
+	return r < 0 ? bind_error(mount, source, r, err) : 0;
 }
 
 static bool is_pts(const char *path)
 {
 	return strcmp(path, "/dev/pts") == 0 || strcmp(path, "/dev/pts/") == 0;
+}
+
+/* Hooks run in the working directory that we have, terminals are made by the devpts's descriptor,
+ * and the cgroup file system has a way of its own. */
+static bool may_be_plain(const struct mounts_context *ctx, const struct plan_mount *mount)
+{
+	const struct spec_config *config = ctx->plan->config;
+
+	return !config->hooks.create_container.count && mount->kind != PLAN_MOUNT_CGROUP &&
+	       !(mount->kind == PLAN_MOUNT_DEVPTS && config->process->terminal);
 }
 
 static int do_mount(struct mounts_context *ctx, const struct plan_mount *mount, struct err *err)
@@ -526,6 +578,8 @@ static int do_mount(struct mounts_context *ctx, const struct plan_mount *mount, 
 	dest = open_destination(ctx, mount, true, err);
 	if (dest < 0)
 		return dest;
+	if (may_be_plain(ctx, mount) && mounts_make_plain(mount, dest) == 0)
+		return 0;
 	r = make_mount(ctx, mount, dest, &fd, err);
 	if (r == 0)
 		r = set_new_attributes(fd, mount, err);
@@ -647,16 +701,17 @@ static int mask_file(int *null, int dest)
 static int mask(
 	const struct mounts_context *ctx, const char *path, int *null, int *empty, struct err *err)
 {
-	autolate int dest = path_open(ctx->rootfd, path, O_PATH);
-	struct stat st;
+	autolate int dest = path_open(ctx->rootfd, path, O_PATH | O_DIRECTORY);
+	bool directory = dest >= 0;
 	int r;
 
+	if (dest == -ENOTDIR)
+		dest = path_open(ctx->rootfd, path, O_PATH);
 	if (dest == -ENOENT || dest == -ENOTDIR) /* nothing to hide */
 		return 0;
-	r = dest < 0 ? dest : sys_fstat(dest, &st);
-	if (r == 0)
-		r = S_ISDIR(st.st_mode) ? mask_directory(empty, ctx->plan, dest, err)
-					: mask_file(null, dest);
+	r = dest;
+	if (r >= 0)
+		r = directory ? mask_directory(empty, ctx->plan, dest, err) : mask_file(null, dest);
 	if (r < 0 && err->code == r)
 		return err_add(err, "linux.maskedPaths: %s", path);
 	return r < 0 ? err_sys(err, r, "linux.maskedPaths: %s", path) : 0;

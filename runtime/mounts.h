@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "runtime/plan.h"
 
@@ -53,6 +54,16 @@ int mounts_restrict(struct mounts_context *ctx, struct err *err);
 int mounts_pivot(struct mounts_context *ctx, struct err *err);
 /* Init. Binds the terminal PEER (an open pts) over /dev/console; see A3. */
 int mounts_bind_console(struct mounts_context *ctx, int peer, struct err *err);
+
+/*
+ * mounts_plain.c: a new file system by fchdir(2) to DEST and mount(2), where that can say all that
+ * is asked for. fsopen(2) takes a call for every option, but can tell what is wrong: so after any
+ * error go that way, nothing was done. Changes the working directory. Init.
+ */
+int mounts_make_plain(const struct plan_mount *mount, int dest);
+/* Whether mount(2) can say it, and how: MS_… and the text for the file system, appended. Pure. */
+bool mounts_is_plain(
+	const struct plan_mount *mount, unsigned long *ret_flags, struct buf *ret_data);
 
 /* devices.c: fills /dev. */
 int devices_make(struct mounts_context *ctx, struct err *err);

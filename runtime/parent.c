@@ -59,24 +59,30 @@ static int parse_config(struct making *m, struct err *err)
 int making_read(struct making *m, struct err *err)
 {
 	const struct create_options *o = m->options;
-	char path[PATH_MAX];
+	autoclose int dirfd = sys_openat(AT_FDCWD, o->bundle, O_PATH | O_DIRECTORY, 0);
+	char name[32];
+	ssize_t n;
 	int r;
 
-	if (!realpath(o->bundle, m->bundle))
-		return err_sys(err, -errno, "bundle %s", o->bundle);
+	snprintf(name, sizeof(name), "self/fd/%d", dirfd);
+	n = dirfd < 0 ? dirfd
+		      : sys_readlinkat(m->rt->procfd, name, m->bundle, sizeof(m->bundle) - 1);
+	if (n < 0)
+		return err_sys(err, (int)n, "bundle %s", o->bundle);
+	m->bundle[n] = '\0';
+	if (m->bundle[0] != '/') /* mounted nowhere */
+		return err_sys(err, -ENOENT, "bundle %s", o->bundle);
 	if (o->config_text) {
 		buf_puts(&m->config_text, o->config_text);
 		return m->config_text.failed ? err_sys(err, -ENOMEM, "configuration")
 					     : parse_config(m, err);
 	}
-	if (o->config)
-		r = snprintf(path, sizeof(path), "%s", o->config);
-	else
-		r = snprintf(path, sizeof(path), "%s/config.json", m->bundle);
-	if (r >= (int)sizeof(path))
-		return err_sys(err, -ENAMETOOLONG, "bundle %s", o->bundle);
-	r = fd_read_file(AT_FDCWD, path, CONFIG_MAX, &m->config_text);
-	return r < 0 ? err_sys(err, r, "read %s", path) : parse_config(m, err);
+	r = o->config ? fd_read_file(AT_FDCWD, o->config, CONFIG_MAX, &m->config_text)
+		      : fd_read_file(dirfd, "config.json", CONFIG_MAX, &m->config_text);
+	if (r < 0)
+		return err_sys(err, r, "read %s%s", o->config ? o->config : m->bundle,
+			o->config ? "" : "/config.json");
+	return parse_config(m, err);
 }
 
 int making_plan(struct making *m, struct err *err)
@@ -230,6 +236,17 @@ static int step_sockets(struct making *m, struct err *err)
 
 /* ---- the clone ---- */
 
+/*
+ * Whether something comes between the making and the start: another command; what the outside is
+ * told, which must not be of a container that fails; a terminal to be taken; and moved devices can
+ * only go back while the creation is not over. Otherwise init need not stop for us.
+ */
+static bool waits_for_created(const struct making *m)
+{
+	return !m->run || m->options->pid_file || m->options->pidfd_socket || m->console >= 0 ||
+	       m->config->linux_.net_devices.count;
+}
+
 static void fill_launch(struct making *m)
 {
 	struct launch *l = &m->launch;
@@ -240,6 +257,7 @@ static void fill_launch(struct making *m)
 	l->sources = &m->sources;
 	l->cgroup = m->cgroup;
 	l->run = m->run;
+	l->tell_created = waits_for_created(m);
 	l->cgroup_path = m->cgroup_path[0] ? m->cgroup_path : NULL;
 	l->sync = m->stages_sync;
 	l->console_socket = m->stages_console;
@@ -490,9 +508,9 @@ static int step_serve(struct making *m, struct err *err)
 	r = making_record(m, start_time, err);
 	if (r == 0)
 		r = serve_hooks(m, err);
-	if (r == 0)
+	if (r == 0 && m->launch.tell_created)
 		r = expect(m, SYNC_CREATED, err);
-	return r < 0 ? r : cancel_take(m->rt->cancel, err);
+	return r < 0 || m->run ? r : cancel_take(m->rt->cancel, err);
 }
 
 /* ---- the way out ---- */

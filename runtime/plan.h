@@ -65,7 +65,7 @@ enum plan_mount_kind {
 	PLAN_MOUNT_FS,   /* a new file system of .type */
 	PLAN_MOUNT_TMPFS,
 	PLAN_MOUNT_PROC,    /* its destination must be a real directory (A5) */
-	PLAN_MOUNT_SYSFS,   /* likewise; falls back to a bind of the host's, read-only */
+	PLAN_MOUNT_SYSFS,   /* likewise */
 	PLAN_MOUNT_DEVPTS,  /* the container's terminals come from it when it is at /dev/pts */
 	PLAN_MOUNT_CGROUP,  /* cgroup2, or a bind of the own cgroup without a cgroup namespace */
 	PLAN_MOUNT_REMOUNT, /* attributes of what is mounted at the destination */
@@ -129,7 +129,10 @@ struct plan {
 	struct plan_device *devices;
 	size_t ndevices;
 	bool devices_by_bind; /* mknod(2) is not allowed: the host's nodes are bound instead */
-	bool has_dev;         /* /dev is a file system of the container's own */
+	/* A sysfs of its own may be refused, as the network namespace can be another user
+	 * namespace's: then the host's is bound, read-only. Else a refusal is an error. */
+	bool sysfs_by_bind;
+	bool has_dev; /* /dev is a file system of the container's own */
 	const char
 		*context_key; /* for what is mounted over masked paths, as in struct plan_mount */
 	struct plan_sysctl *sysctls;

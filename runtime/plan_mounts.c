@@ -191,6 +191,7 @@ int plan_mounts(
 	const struct spec_config *config = plan->config;
 
 	plan->sources_by_init = host->uid != 0;
+	plan->sysfs_by_bind = spec_find_namespace(config, CLONE_NEWUSER) || !host->privileged;
 	if (config->linux_.mount_label) {
 		int r = lsm_check_mount_label(config->linux_.mount_label, err);
 

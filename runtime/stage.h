@@ -65,6 +65,8 @@ struct launch {
 	int console_socket; /* connected; gets the terminal's master. −1: none */
 	bool run;           /* start follows at once: what it would find out, it finds out */
 	bool wait_mapped;   /* SYNC_MAPPED will come: there is something to wait for */
+	bool tell_created;  /* the parent waits for SYNC_CREATED: there is something between it and
+			     * SYNC_START */
 };
 
 struct clone_args;

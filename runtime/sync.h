@@ -11,9 +11,11 @@
  *                                  has said its last word
  *   SYNC_HOOKS      init   parent  namespaces are made: run prestart and createRuntime hooks
  *   SYNC_HOOKS_DONE parent init    they have run
- *   SYNC_CREATED    init   parent  all but the user's process is made
- *   SYNC_START      parent init    go on to the user's process (run; after create, start.sock says
- * it) SYNC_FAILED     any    parent  it ends here: code and sentence of a struct err
+ *   SYNC_CREATED    init   parent  all but the user's process is made; a `run` that has nothing
+ *                                  to do then says SYNC_START without waiting for it
+ *   SYNC_START      parent init    go on to the user's process (run; after create it comes
+ *                                  through start.sock)
+ *   SYNC_FAILED     any    parent  it ends here: code and sentence of a struct err
  *
  * The end of the stream after SYNC_START means that the user's process was executed: the socket
  * closes on exec. Before that it means that the other side died.

@@ -104,7 +104,7 @@ static int exec_error(const char *name, int r, struct err *err)
 		{-ENOENT, "no such file or directory"},
 		{-EACCES, "permission denied"},
 		{-EPERM, "operation not permitted"},
-		{-EISDIR, "is a directory"},
+		{-EISDIR, "is a directory: permission denied"}, /* dockerd knows only the second */
 		{-ENOTDIR, "not a directory"},
 		{-ENOEXEC, "exec format error"},
 	};
@@ -398,6 +398,7 @@ static int make_words(struct work *w, struct err *err)
 	struct strings env = process->env;
 
 	if (w->user->activation &&
+		(w->user->activation->fds || w->user->activation->notify_socket) &&
 		activation_env(w->user->activation, getpid(), &process->env, &w->arena, &env) < 0)
 		return err_sys(err, -ENOMEM, "process");
 	w->argv = arena_array(&w->arena, process->args.count + 1, const char *);

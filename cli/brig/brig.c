@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
 
+#include "cli/brig/images.h"
+
 #include "base/path.h"
 #include "base/sys.h"
 
@@ -129,13 +131,16 @@ int brig_open(const struct invocation *inv, struct brig *ret, struct err *err)
 	if (r < 0)
 		return r;
 	*ret = b;
-	b = (struct brig){.datafd = -1, .runfd = -1, .runtime = {.rootfd = -1, .procfd = -1}};
+	b = (struct brig)BRIG_NONE;
 	return 0;
 }
 
 void brig_close(struct brig *b)
 {
 	store_release(&b->store);
+	if (b->has_boxes)
+		boxes_close(&b->boxes);
+	b->has_boxes = false;
 	if (b->has_runtime)
 		runtime_close(&b->runtime);
 	b->has_runtime = false;
@@ -146,13 +151,15 @@ void brig_close(struct brig *b)
 int brig_store(struct brig *b, struct store **ret, struct err *err)
 {
 	char root[PATH_MAX], helper[PATH_MAX];
-	const struct store_options options = {.root = root, .helper = helper};
+	struct store_options options = {.root = root, .helper = helper};
 	int r = 0;
 
 	if (!b->store) {
 		r = put(root, err, "%s/images", b->dirs.data);
 		if (r == 0)
 			r = put(helper, err, "%s/brig-unpack", b->dirs.libexec);
+		if (r == 0 && b->rootless)
+			r = ids_of_user(b->arena, &options.ids, err);
 		if (r == 0)
 			r = store_open(&options, &b->store, err);
 	}
@@ -179,4 +186,39 @@ int brig_runtime(struct brig *b, struct runtime **ret, struct err *err)
 	if (r == 0)
 		*ret = &b->runtime;
 	return r;
+}
+
+int brig_boxes(struct brig *b, const struct boxes **ret, struct err *err)
+{
+	struct runtime *rt;
+	int r = brig_runtime(b, &rt, err);
+
+	if (r == 0 && !b->has_boxes) {
+		r = boxes_open(b->datafd, b->runfd, b->dirs.data, b->dirs.run, rt, &b->boxes, err);
+		b->has_boxes = r == 0;
+	}
+	if (r == 0)
+		*ret = &b->boxes;
+	return r;
+}
+
+int brig_start_context(struct brig *b, const struct start_context **ret, struct err *err)
+{
+	const struct boxes *boxes;
+	struct store *store;
+	int r = brig_boxes(b, &boxes, err);
+
+	if (r == 0)
+		r = brig_store(b, &store, err);
+	if (r < 0)
+		return r;
+	b->start = (struct start_context){
+		.boxes = boxes,
+		.rt = &b->runtime,
+		.store = store,
+		.libexec = b->dirs.libexec,
+		.rootless = b->rootless,
+	};
+	*ret = &b->start;
+	return 0;
 }

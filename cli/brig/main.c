@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
+#include "cli/brig/images.h"
 #include "cli/dump.h"
 
 #include "base/log.h"
@@ -33,7 +34,26 @@ static const struct option global_options[] = {
 	{NULL},
 };
 
+/* The option table of a verb, and the struct that it fills in. */
+#define TAKES(table, values) \
+	.options = brig_##table##_options, .options_size = sizeof(struct brig_##values##_values)
+#define ONE_OR_MORE .min_args = 1, .max_args = COMMAND_ANY_ARGS
+#define ANY         .max_args = COMMAND_ANY_ARGS
+
 /* ---- containers ---- */
+
+static const struct command container_commands[] = {
+	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
+		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
+	{"ls", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.run = brig_ps},
+	{"list", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.hidden = true, .run = brig_ps},
+	{"prune", "[OPTIONS]", "Remove all containers that do not run", TAKES(prune, prune),
+		.run = brig_container_prune},
+	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
+	{NULL},
+};
 
 /* ---- images ---- */
 
@@ -44,15 +64,99 @@ static const struct option global_options[] = {
 /* ---- all verbs; those with a group are shown by name only in the first help ---- */
 
 static const struct command commands[] = {
+	{"container", NULL, "Verbs about containers", .group = "Containers",
+		.commands = container_commands},
 	/* containers */
+	{"run", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Run a command in a new container",
+		TAKES(run, run), ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_run},
+	{"create", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Make a container, to be started later",
+		.group = "Containers", TAKES(create, run), ONE_OR_MORE,
+		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_create},
+	{"start", "[OPTIONS] CONTAINER...", "Start containers that do not run", TAKES(start, start),
+		ONE_OR_MORE, .run = brig_start},
+	{"stop", "[OPTIONS] CONTAINER...", "Stop running containers", TAKES(stop, stop), ANY,
+		.run = brig_stop},
+	{"restart", "[OPTIONS] CONTAINER...", "Stop containers and start them again",
+		.group = "Containers", TAKES(stop, stop), ANY, .run = brig_restart},
+	{"kill", "[OPTIONS] CONTAINER...", "Send a signal to containers", .group = "Containers",
+		TAKES(kill, kill), ANY, .run = brig_kill},
+	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
+	{"exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Run one more command in a container",
+		TAKES(exec, exec), .min_args = 2, .max_args = COMMAND_ANY_ARGS,
+		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_exec},
+	{"ps", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
+		.run = brig_ps},
+	{"logs", "[OPTIONS] CONTAINER", "Show a container's output", TAKES(logs, logs),
+		.min_args = 1, .max_args = 1, .run = brig_logs},
+	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
+		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
+	{"port", "CONTAINER [PORT[/PROTO]]", "Show where a container's ports are reached",
+		.group = "Containers", .min_args = 1, .max_args = 2, .run = brig_port},
+	{"top", "CONTAINER [PS OPTIONS]", "List a container's processes", .group = "Containers",
+		ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_top},
+	{"stats", "[OPTIONS] [CONTAINER...]", "Show what containers use, again and again",
+		.group = "Containers", TAKES(stats, stats), ANY, .run = brig_stats},
+	{"update", "[OPTIONS] CONTAINER...", "Change the limits of containers",
+		.group = "Containers", .options = brig_update_options,
+		.options_size = sizeof(struct run_options), ONE_OR_MORE, .run = brig_update},
+	{"cp", "[OPTIONS] CONTAINER:PATH DIR|-  or  FILE CONTAINER:PATH",
+		"Copy files between a container and here", TAKES(cp, cp), .min_args = 2,
+		.max_args = 2, .run = brig_cp},
+	{"diff", "[OPTIONS] CONTAINER", "Show what a container has changed in its files",
+		.group = "Containers", TAKES(diff, diff), .min_args = 1, .max_args = 1,
+		.run = brig_diff},
+	{"events", "[OPTIONS]", "Show what happens", .group = "System", TAKES(events, events),
+		.run = brig_events},
+	{"pause", "[OPTIONS] CONTAINER...", "Freeze all processes of containers",
+		.group = "Containers", TAKES(pause, pause), ANY, .run = brig_pause},
+	{"unpause", "[OPTIONS] CONTAINER...", "Let paused containers go on", .group = "Containers",
+		TAKES(pause, pause), ANY, .run = brig_unpause},
+	{"attach", "[OPTIONS] CONTAINER", "Connect to a running container's input and output",
+		.group = "Containers", TAKES(attach, attach), .min_args = 1, .max_args = 1,
+		.run = brig_attach},
+	{"wait", "CONTAINER...", "Wait for the end of containers and print their exit codes",
+		.group = "Containers", ONE_OR_MORE, .run = brig_wait},
+	{"rename", "CONTAINER NAME", "Give a container another name", .group = "Containers",
+		.min_args = 2, .max_args = 2, .run = brig_rename},
 
 	/* images */
+	{"pull", "[OPTIONS] NAME...", "Fetch images from registries", VERB(image_pull),
+		ONE_OR_MORE},
+	{"push", "[OPTIONS] IMAGE [NAME]", "Send an image to a registry", VERB(image_push),
+		.min_args = 1, .max_args = 2},
+	{"images", "[OPTIONS] [NAME]", "List images", VERB(image_list), .max_args = 1},
+	{"rmi", "[OPTIONS] IMAGE...", "Remove images", VERB(image_remove), ANY},
+	{"login", "[OPTIONS] [REGISTRY]", "Log in to a registry", .group = "Images",
+		VERB(image_login), .max_args = 1},
+	{"logout", "[OPTIONS] [REGISTRY]", "Forget the credentials for a registry",
+		.group = "Images", VERB(image_logout), .max_args = 1},
+	{"tag", "IMAGE NAME...", "Give an image further names", .group = "Images", .min_args = 2,
+		.max_args = COMMAND_ANY_ARGS, .run = image_tag_run},
+	{"history", "[OPTIONS] IMAGE", "Show what an image was made of", .group = "Images",
+		VERB(image_history), .min_args = 1, .max_args = 1},
+	{"save", "[OPTIONS] IMAGE...", "Write images to an archive", .group = "Images",
+		VERB(image_save), ONE_OR_MORE},
+	{"load", "[OPTIONS]", "Read images from an archive", .group = "Images", VERB(image_load)},
+	{"import", "[OPTIONS] FILE|- [NAME]", "Make an image from a root file system as tar",
+		.group = "Images", VERB(image_import), .min_args = 1, .max_args = 2},
+	{"search", "[OPTIONS] [REGISTRY/]TERM", "Look for repositories at a registry",
+		.group = "Images", VERB(image_search), .min_args = 1, .max_args = 1},
+	{"image", NULL, "All about images", .group = "Images", .commands = image_commands},
 
 	/* volumes */
+	{"volume", NULL, "All about volumes", .group = "Volumes", .commands = volume_commands},
+	{"secret", NULL, "All about secrets", .group = "Volumes", .commands = secret_commands},
 
 	/* networks */
 
 	/* the system */
+	{"system", NULL, "Look after the machine", .group = "System", .commands = system_commands},
+	{"doctor", "[OPTIONS]", "Show what this machine supports and what to do about the rest",
+		.group = "System", VERB(doctor)},
+	{"generate", NULL, "Write units for systemd", .group = "System",
+		.commands = generate_commands},
+	{"completion", "bash|zsh|fish", "Write the completions for a shell", .group = "System",
+		.min_args = 1, .max_args = 1, .run = completion_run},
 	{"version", "", "Show the version of brig", .group = "System", .run = brig_version},
 	{"info", "", "Show what brig found on this machine", .group = "System", .run = brig_info},
 	{NULL},

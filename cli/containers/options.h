@@ -64,7 +64,7 @@ struct run_options {
 	const char *platform;
 };
 
-/* Ends a table with these: it is a macro so that `run` and `create` can have more. */
+/* For the record; the command line has tables with more (cli/containers/options_rows.h). */
 extern const struct option run_options[];
 
 /* Reads an environment file (--env-file, --label-file) of LEN bytes: a line is NAME=VALUE, NAME

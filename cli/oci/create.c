@@ -8,6 +8,7 @@
 #include "base/sys.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 
 const struct oci_create_values oci_create_defaults = {.create.bundle = "."};
@@ -155,6 +156,9 @@ int oci_run(const struct invocation *inv, struct err *err)
 		r = container_go(&created, err);
 	if (r == 0 && !values->detach)
 		r = oci_attend(&created, values->keep, err);
+	/* What is open ends with the process, without a call for each. */
+	if (r >= 0)
+		exit(r);
 	created_close(&created);
 	return r;
 }

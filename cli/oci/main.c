@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "version.h"
 
+#include <limits.h>
+#include <malloc.h>
 #include <string.h>
 
 static const struct json_name log_formats[] = {
@@ -175,5 +177,8 @@ int oci_open_runtime(const struct invocation *inv, struct runtime *ret, struct e
 
 int main(int argc, char **argv)
 {
+	/* Memory that was free for a moment is soon asked for again. */
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	mallopt(M_TOP_PAD, 256 << 10);
 	return command_main(&program, argc, argv);
 }

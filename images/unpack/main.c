@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "images/unpack/deflate.h"
 #include "images/unpack/extract.h"
 #include "images/unpack/inflate.h"
 #include "images/unpack/jail.h"
@@ -18,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-JAIL_NEEDS(UNPACK_INFLATE | UNPACK_PACK | UNPACK_REMOVE, SYS_sendmsg);
+JAIL_NEEDS(UNPACK_INFLATE | UNPACK_DEFLATE | UNPACK_PACK | UNPACK_REMOVE, SYS_sendmsg);
 JAIL_NEEDS(UNPACK_REMOVE, SYS_openat);
 JAIL_NEEDS(UNPACK_REMOVE, SYS_close);
 JAIL_NEEDS(UNPACK_REMOVE, SYS_newfstatat);
@@ -57,6 +58,8 @@ static int run(
 	switch (request->role) {
 	case UNPACK_INFLATE:
 		return inflate_run(UNPACK_INPUT, UNPACK_OUTPUT, &request->limits, err);
+	case UNPACK_DEFLATE:
+		return deflate_run(UNPACK_INPUT, UNPACK_OUTPUT, err);
 	case UNPACK_EXTRACT:
 		return extract(request, dir, reply, err);
 	case UNPACK_PACK:

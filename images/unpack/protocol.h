@@ -26,6 +26,7 @@ enum unpack_role {
 	UNPACK_EXTRACT = 1 << 1, /* tar → directory */
 	UNPACK_PACK = 1 << 2,    /* directory → tar */
 	UNPACK_REMOVE = 1 << 3,  /* empties the directory */
+	UNPACK_DEFLATE = 1 << 4, /* bytes → gzip */
 };
 
 struct unpack_limits {

@@ -27,7 +27,7 @@ static int read_set(const char *status, const char *key, uint64_t *ret)
 
 int credentials_read(int procfd, struct credentials *ret, struct err *err)
 {
-	autoclose int fd = -1;
+	autolate int fd = -1;
 	struct credentials now;
 	/* The sets come within the first 1.5 KiB, after at most 65,536 groups: the rare process
 	 * with thousands of groups needs more than one read, so the buffer grows. */

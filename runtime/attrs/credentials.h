@@ -55,8 +55,9 @@ struct credentials_plan {
 
 /*
  * Reads the calling process's sets from PROCFD, a procfs that is known to be one (status, see
- * proc(5)): 3 system calls, where asking prctl(2) takes 41 and more. −errno; −EINVAL when the file
- * is not what it should be. Child stages; needs a procfs of this or an outer PID namespace.
+ * proc(5)): 2 system calls, where asking prctl(2) takes 41 and more; the descriptor is left to
+ * exec. −errno; −EINVAL when the file is not what it should be. Child stages; needs a procfs of
+ * this or an outer PID namespace.
  */
 int credentials_read(int procfd, struct credentials *ret, struct err *err);
 

@@ -8,7 +8,7 @@
 # attempt: runs the bundle; refusing and running are both fine, hanging and escaping are not.
 attempt() {
 	local code=0
-	timeout 20 "$BRIG_OCI" --root "$TEST_DIR/state" run --bundle "$BUNDLE" "$ID" </dev/null >"$TEST_DIR/attempt" 2>&1 || code=$?
+	timeout 60 "$BRIG_OCI" --root "$TEST_DIR/state" run --bundle "$BUNDLE" "$ID" </dev/null >"$TEST_DIR/attempt" 2>&1 || code=$?
 	assert_ne "$code" 124 "hangs"
 	oci delete --force "$ID"
 	host_canary_check
@@ -181,7 +181,7 @@ test_A3_console_swapped_in_a_race() {
 		"$recvtty" "$TEST_DIR/console" </dev/null >/dev/null 2>&1 &
 		receiver=$!
 		wait_until test -S "$TEST_DIR/console"
-		timeout 20 "$BRIG_OCI" --root "$TEST_DIR/state" run --detach --console-socket "$TEST_DIR/console" \
+		timeout 60 "$BRIG_OCI" --root "$TEST_DIR/state" run --detach --console-socket "$TEST_DIR/console" \
 			--bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 || :
 		kill "$receiver" 2>/dev/null || :
 		wait "$receiver" 2>/dev/null || :

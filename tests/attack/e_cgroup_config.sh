@@ -130,6 +130,6 @@ test_E6_deep_json() {
 	} >"$BUNDLE/config.json"
 	expect_failure oci create --bundle "$BUNDLE" "$ID"
 	truncate -s 3G "$BUNDLE/config.json"
-	expect_failure timeout 10 "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" "$ID"
+	expect_failure timeout 60 "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" "$ID"
 	assert_ne "$CODE" 124
 }

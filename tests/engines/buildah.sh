@@ -47,3 +47,14 @@ test_a_failing_command_fails_the_build() {
 	assert_fails buildah build --runtime "$RUNTIME" --isolation oci --network none --file Containerfile .
 	assert_contains "$errors" "exit status 3"
 }
+
+test_the_default_of_the_configuration() {
+	local working
+	mkdir bin
+	printf '#!/bin/sh\necho "$@" >>%s/calls\nexec %s "$@"\n' "$PWD" "$RUNTIME" >bin/brig-oci
+	chmod 755 bin/brig-oci
+	working=$(buildah from localhost/base)
+	assert_eq "$(PATH=$PWD/bin:$PATH buildah run --isolation oci "$working" -- id -u)" 0
+	assert_contains "$(cat calls)" create
+	buildah rm "$working" >/dev/null
+}

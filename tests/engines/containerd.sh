@@ -7,16 +7,8 @@
 
 image=docker.io/library/brig-test:latest
 
-# An image as `docker save` writes it, of one layer.
 import_image() {
-	local dir=$engines_dir/archive layer
-	mkdir -p $dir && cp $engines_dir/image.tar $dir/layer.tar
-	layer=$(sha256sum <$dir/layer.tar | cut -d ' ' -f 1)
-	jq -n --arg layer "sha256:$layer" '{architecture: "amd64", os: "linux", config: {Env: ["PATH=/bin"]},
-		rootfs: {type: "layers", diff_ids: [$layer]}}' >$dir/config.json
-	jq -n --arg image "$image" '[{Config: "config.json", RepoTags: [$image], Layers: ["layer.tar"]}]' >$dir/manifest.json
-	tar -C $dir -cf $engines_dir/archive.tar manifest.json config.json layer.tar
-	systemctl start containerd.service && ctr image import $engines_dir/archive.tar
+	make_archive $engines_dir/ctr.tar "$image" '{Env: ["PATH=/bin"]}' && ctr image import $engines_dir/ctr.tar
 }
 
 # ctr_run OPTION... IMAGE ID [ARG...]
@@ -26,7 +18,7 @@ ctr_run() {
 
 remove_all() {
 	ctr task kill --signal KILL "$c" || :
-	wait_for 10 stopped
+	wait_for 60 stopped
 	ctr task rm "$c" || :
 	ctr container rm "$c" || :
 }
@@ -39,7 +31,8 @@ stopped() {
 	[[ $(status_of) = @(STOPPED|) ]]
 }
 
-engines_once containerd import_image
+engines_once containerd-service configure_containerd
+engines_once containerd-image import_image
 c=test-$$
 trap 'remove_all >/dev/null 2>&1 || :' EXIT
 
@@ -65,7 +58,7 @@ test_life_of_a_container() {
 	ctr task resume "$c"
 	assert_eq "$(status_of)" RUNNING
 	ctr task kill --signal TERM "$c"
-	wait_for 30 stopped
+	wait_for 60 stopped
 	run ctr task rm "$c"
 	assert_contains "$output$errors" "7"
 	assert_no_file "/sys/fs/cgroup/default/$c"
@@ -84,7 +77,15 @@ test_systemd_cgroup() {
 test_signals_to_all_processes() {
 	ctr_run --detach "$image" "$c" sh -c 'sleep 300 & sleep 300 & wait'
 	ctr task kill --all --signal KILL "$c"
-	wait_for 30 stopped
+	wait_for 60 stopped
 	run ctr task rm "$c"
 	assert_contains "$output$errors" 137
+}
+
+test_as_the_documents_say() {
+	make_readme_box
+	example README.md "ctr run" >try
+	assert_contains "$(bash -e try)" uid=0
+	ctr_run --detach "$image" "$c" sleep 300
+	! is_brig || assert_contains "$("$RUNTIME" --root /run/containerd/runc/default list)" "$c"
 }

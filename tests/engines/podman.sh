@@ -1,17 +1,14 @@
 #!/bin/bash
-# podman as root, with cgroups made through systemd unless the test says otherwise.
+# podman as root, with the runtime as the default of its configuration, and cgroups made through systemd
+# unless the test says otherwise.
 # where: vm-engines
 # time-limit: 240
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/engines.sh"
 
-pod() {
-	command podman --runtime "$RUNTIME" "$@"
-}
-
 # quick OPTION... : a container without a network of its own, which takes podman longest
 quick() {
-	pod run --network none "$@"
+	podman run --network none "$@"
 }
 
 # frozen NAME: what the kernel says of the cgroup of its first process, which may be below the scope
@@ -20,18 +17,17 @@ frozen() {
 }
 
 import_image() {
-	command podman import --quiet $engines_dir/image.tar "$image"
+	podman import --quiet $engines_dir/image.tar "$image"
 }
 
 # inspect NAME FIELD: of .State and the like
 inspect() {
-	pod inspect "$1" --format "{{$2}}"
+	podman inspect "$1" --format "{{$2}}"
 }
 
 # Removes this test's containers, which all have its process's number in their names.
 remove_all() {
-	pod rm --force --time 0 --all --filter "name=-$$" >/dev/null 2>&1 || pod ps -aq --filter "name=-$$" |
-		xargs -r podman --runtime "$RUNTIME" rm --force --time 0 >/dev/null
+	podman ps -aq --filter "name=-$$" | xargs -r podman rm --force --time 0 >/dev/null
 }
 
 engines_once podman-image import_image
@@ -44,6 +40,17 @@ test_exit_codes() {
 	assert_contains "$errors" missing-program
 	assert_status 126 quick --rm "$image" /etc/passwd
 	assert_status 126 quick --rm "$image" /etc
+}
+
+test_named_on_the_command_line() {
+	local once=(podman --runtime "$RUNTIME" run --rm --network none)
+	assert_status 42 "${once[@]}" "$image" sh -c 'exit 42'
+	assert_status 127 "${once[@]}" "$image" missing-program
+	assert_contains "$errors" missing-program
+	assert_status 126 "${once[@]}" "$image" /etc/passwd
+	assert_contains "$errors" "ermission denied"
+	assert_eq "$(podman --runtime "$RUNTIME" info --format '{{.Host.OCIRuntime.Path}}')" "$RUNTIME"
+	assert_eq "$(podman info --format '{{.Host.OCIRuntime.Path}}')" "$RUNTIME"
 }
 
 test_standard_streams() {
@@ -60,38 +67,38 @@ test_life_of_a_container() {
 	local cgroup
 	cgroup=/sys/fs/cgroup$(inspect "$c" .State.CgroupPath)
 	assert_contains "$cgroup" machine.slice/libpod-
-	assert_status 9 pod exec "$c" sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max pids.max cpu.max); exit 9'
+	assert_status 9 podman exec "$c" sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max pids.max cpu.max); exit 9'
 	assert_eq "$output" "67108864 50 50000 100000"
-	assert_status 127 pod exec "$c" missing-program
-	assert_eq "$(pod exec --user 5:6 --workdir /tmp --env A=b "$c" sh -c 'echo $(id -u) $(id -g) $(pwd) $A')" "5 6 /tmp b"
-	assert_matches "$(pod stats --no-stream --format '{{.MemUsage}} pids {{.PIDs}}' "$c")" '^[1-9].*B / 67.11MB pids [23]$'
-	assert_contains "$(pod top "$c" pid args)" "trap"
-	pod pause "$c"
+	assert_status 127 podman exec "$c" missing-program
+	assert_eq "$(podman exec --user 5:6 --workdir /tmp --env A=b "$c" sh -c 'echo $(id -u) $(id -g) $(pwd) $A')" "5 6 /tmp b"
+	assert_matches "$(podman stats --no-stream --format '{{.MemUsage}} pids {{.PIDs}}' "$c")" '^[1-9].*B / 67.11MB pids [23]$'
+	assert_contains "$(podman top "$c" pid args)" "trap"
+	podman pause "$c"
 	assert_eq "$(inspect "$c" .State.Status)" paused
 	assert_eq "$(frozen "$c")" "frozen 1"
-	pod unpause "$c"
+	podman unpause "$c"
 	assert_eq "$(frozen "$c")" "frozen 0"
-	pod stop "$c"
+	podman stop "$c"
 	assert_eq "$(inspect "$c" '.State.Status}} {{.State.ExitCode')" "exited 7"
-	pod start "$c"
+	podman start "$c"
 	assert_eq "$(inspect "$c" .State.Status)" running
-	pod kill "$c"
-	assert_eq "$(pod wait "$c")" 137
-	assert_eq "$(pod logs "$c")" $'started\nstarted'
+	podman kill "$c"
+	assert_eq "$(podman wait "$c")" 137
+	assert_eq "$(podman logs "$c")" $'started\nstarted'
 	assert_no_file "$cgroup"
 }
 
 test_update() {
 	quick --detach --name "$c" --memory 64m "$image" sleep 300 >/dev/null
-	pod update --memory 96m --cpus 0.25 "$c"
-	assert_eq "$(pod exec "$c" sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max cpu.max)')" "100663296 25000 100000"
+	podman update --memory 96m --cpus 0.25 "$c"
+	assert_eq "$(podman exec "$c" sh -c 'cd /sys/fs/cgroup; echo $(cat memory.max cpu.max)')" "100663296 25000 100000"
 }
 
 test_terminals() {
-	assert_status 5 in_terminal "podman --runtime $RUNTIME run --rm --network none -it $image sh -c 'tty; stty size; exit 5'"
+	assert_status 5 in_terminal "podman run --rm --network none -it $image sh -c 'tty; stty size; exit 5'"
 	assert_eq "$(lines "$output")" $'/dev/pts/0\n40 100'
 	quick --detach --name "$c" "$image" sleep 300 >/dev/null
-	assert_status 6 in_terminal "podman --runtime $RUNTIME exec -it $c sh -c 'tty; stty size; exit 6'"
+	assert_status 6 in_terminal "podman exec -it $c sh -c 'tty; stty size; exit 6'"
 	assert_eq "$(lines "$output")" $'/dev/pts/0\n40 100'
 }
 
@@ -115,13 +122,14 @@ test_a_seccomp_profile_of_the_users() {
 	assert_contains "$errors" "Function not implemented"
 }
 
-test_devices_are_denied_by_the_cgroup() {
-	run quick --rm --cap-add mknod --device-cgroup-rule "c 1:11 r" "$image" sh -c '
-		mknod /tmp/kmsg c 1 11; mknod /tmp/mem c 1 1; dd if=/tmp/kmsg of=/dev/null bs=8k count=1 && echo readable
-		dd if=/tmp/mem of=/dev/null bs=1 count=1'
-	assert_eq "$output" readable
-	assert_contains "$errors" "/tmp/mem"
-	assert_contains "$errors" "Operation not permitted"
+# A node of its own for a device: only the cgroup can tell reading from writing.
+test_devices_are_guarded_by_the_cgroup() {
+	run quick --rm --cap-add mknod --device-cgroup-rule "c 10:229 r" --device /dev/fuse:/dev/granted:w "$image" sh -c '
+		mknod /tmp/node c 10 229; mknod /tmp/kvm c 10 232
+		(: </tmp/node) && echo readable; (: >/tmp/node) || echo not writable
+		(: >/dev/granted) && echo writable
+		(: </tmp/kvm) || echo no kvm'
+	assert_eq "$output" $'readable\nwritable\nno kvm'
 }
 
 test_user_namespaces_chosen_by_podman() {
@@ -140,14 +148,20 @@ test_cgroups_made_without_systemd() {
 	quick --cgroup-manager=cgroupfs --detach --name "$c" --memory 32m --pids-limit 30 "$image" sleep 300 >/dev/null
 	assert_eq "$(cat "/sys/fs/cgroup$(inspect "$c" .State.CgroupPath)/memory.max")" 33554432
 	assert_contains "$(inspect "$c" .State.CgroupPath)" libpod_parent
-	assert_eq "$(pod exec "$c" cat /sys/fs/cgroup/pids.max)" 30
-	pod rm --force --time 0 "$c" >/dev/null
+	assert_eq "$(podman exec "$c" cat /sys/fs/cgroup/pids.max)" 30
+	podman rm --force --time 0 "$c" >/dev/null
 	[ -z "$(find /sys/fs/cgroup/libpod_parent -mindepth 1 -type d -name 'libpod-*')" ] || fail "a cgroup is left"
 }
 
-test_without_cgroups_and_with_the_hosts_namespaces() {
-	run quick --rm --cgroups=disabled --pid host --ipc host --uts host "$image" readlink /proc/self/ns/pid /proc/self/ns/ipc
-	assert_eq "$output" "$(readlink /proc/1/ns/pid)"$'\n'"$(readlink /proc/1/ns/ipc)"
+test_without_cgroups() {
+	quick --cgroups disabled --detach --name "$c" "$image" sleep 300 >/dev/null
+	assert_eq "$(inspect "$c" .State.CgroupPath)" ""
+	assert_eq "$(podman exec "$c" ps -o args | sed -n 2p)" "sleep 300"
+}
+
+test_with_the_hosts_namespaces() {
+	run quick --rm --pid host --ipc host --uts host "$image" readlink /proc/self/ns/pid /proc/self/ns/ipc /proc/self/ns/uts
+	assert_eq "$output" "$(readlink /proc/1/ns/pid /proc/1/ns/ipc /proc/1/ns/uts)"
 	assert_eq "$(quick --rm --cgroupns host "$image" cut -d / -f 2 /proc/self/cgroup)" machine.slice
 }
 
@@ -165,29 +179,64 @@ test_descriptors_are_passed_on() {
 	assert_eq "$(quick --rm --preserve-fds 1 "$image" cat /proc/self/fd/3 3<file)" passed
 }
 
+# namespaces_of NAME: of its first process
+namespaces_of() {
+	readlink /proc/"$(inspect "$1" .State.Pid)"/ns/{net,ipc,uts,mnt}
+}
+
 test_a_pod_shares_namespaces() {
-	local p=p-$$ id
-	pod pod create --name "$p" --network none --infra-image "$image" --infra-command "/bin/sleep 300" >/dev/null
-	id=$(pod run --rm --pod "$p" --name "$c" "$image" sh -c 'hostname; readlink /proc/self/ns/net; readlink /proc/self/ns/mnt')
-	assert_contains "$(pod pod ps)" Running
-	assert_eq "$(head -n 1 <<<"$id")" "$p"
-	id2=$(pod run --rm --pod "$p" --name "$c" "$image" sh -c 'hostname; readlink /proc/self/ns/net; readlink /proc/self/ns/mnt')
-	assert_eq "$(sed -n 2p <<<"$id")" "$(sed -n 2p <<<"$id2")"
-	pod pod rm --force --time 0 "$p" >/dev/null
+	local p=p-$$ one two
+	podman pod create --name "$p" --network none >/dev/null
+	podman run --detach --pod "$p" --name "$c" "$image" sleep 300 >/dev/null
+	podman run --detach --pod "$p" --name "d-$$" "$image" sleep 300 >/dev/null
+	assert_eq "$(podman exec "$c" hostname)" "$p"
+	one=$(namespaces_of "$c") two=$(namespaces_of "d-$$")
+	assert_eq "$(head -n 3 <<<"$one")" "$(head -n 3 <<<"$two")"
+	assert_ne "$(tail -n 1 <<<"$one")" "$(tail -n 1 <<<"$two")"
+	assert_matches "$(cat "/proc/$(inspect "$c" .State.Pid)/cgroup")" 'machine.slice/machine-libpod_pod_.*.slice/libpod-'
+	podman pod pause "$p"
+	assert_eq "$(podman pod inspect "$p" --format '{{.State}}')" Paused
+	podman pod unpause "$p"
+	podman pod stop --time 1 "$p"
+	assert_eq "$(podman pod inspect "$p" --format '{{.State}}')" Exited
+	podman pod rm --force --time 0 "$p" >/dev/null
+}
+
+test_a_pod_in_kubernetes_words() {
+	cat >pod.yaml <<-EOF
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: k-$$}
+		spec:
+		  hostNetwork: true
+		  containers:
+		  - name: box
+		    image: $image
+		    imagePullPolicy: Never
+		    command: [sleep, "300"]
+		    resources: {limits: {memory: 64Mi}}
+		    securityContext: {readOnlyRootFilesystem: true, runAsUser: 1000, capabilities: {drop: [ALL]}}
+	EOF
+	podman kube play pod.yaml >/dev/null
+	run podman exec "k-$$-box" sh -c 'id -u; cat /sys/fs/cgroup/memory.max; sed -n "s/CapBnd:.//p" /proc/self/status; touch /x'
+	assert_eq "$output" $'1000\n67108864\n0000000000000000'
+	assert_contains "$errors" "Read-only file system"
+	podman kube down pod.yaml >/dev/null
 }
 
 test_healthchecks() {
 	quick --detach --name "$c" --health-cmd 'test -e /tmp/well' --health-interval disable --health-retries 1 \
 		"$image" sleep 300 >/dev/null
-	assert_status 1 pod healthcheck run "$c"
+	assert_status 1 podman healthcheck run "$c"
 	assert_eq "$(inspect "$c" .State.Health.Status)" unhealthy
-	pod exec "$c" touch /tmp/well
-	assert_status 0 pod healthcheck run "$c"
+	podman exec "$c" touch /tmp/well
+	assert_status 0 podman healthcheck run "$c"
 	assert_eq "$(inspect "$c" .State.Health.Status)" healthy
 }
 
 test_signals_go_through_to_the_foreground() {
-	quick --name "$c" "$image" sh -c 'trap "echo got; exit 11" USR1; echo ready; while :; do sleep 0.1; done' >out 2>&1 &
+	podman run --network none --name "$c" "$image" \
+		sh -c 'trap "echo got; exit 11" USR1; echo ready; while :; do sleep 0.1; done' >out 2>&1 &
 	wait_for 60 grep -q ready out
 	kill -USR1 $!
 	status=0
@@ -197,14 +246,51 @@ test_signals_go_through_to_the_foreground() {
 }
 
 test_a_network_with_a_published_port() {
-	pod run --detach --name "$c" --publish 127.0.0.1:8088:80 "$image" \
+	podman run --detach --name "$c" --publish 127.0.0.1:8088:80 "$image" \
 		sh -c 'mkdir /w; echo page >/w/index.html; exec httpd -f -h /w' >/dev/null
-	assert_contains "$(pod exec "$c" ip -o -4 address show eth0)" 10.88.0.
-	wait_for 10 curl -sf http://127.0.0.1:8088/
+	assert_contains "$(podman exec "$c" ip -o -4 address show eth0)" 10.88.0.
+	wait_for 60 curl -sf http://127.0.0.1:8088/
 	assert_eq "$(curl -s http://127.0.0.1:8088/)" page
 }
 
 test_a_container_that_runs_systemd_s_way() {
 	run quick --rm --systemd always --cgroupns private "$image" sh -c 'mkdir /sys/fs/cgroup/sub && echo writable; echo $container; awk "\$2 == \"/run\" { print \$3 }" /proc/mounts'
 	assert_eq "$output" $'writable\npodman\ntmpfs'
+}
+
+# counted NAME: how far the container has counted
+counted() {
+	podman exec "$1" cat /n
+}
+
+counted_beyond() {
+	[ "$(counted "$1")" -gt "$2" ]
+}
+
+start_counter() {
+	quick --detach --name "$c" "$@" "$image" sh -c 'i=0; while :; do i=$((i+1)); echo $i >/m; mv /m /n; sleep 0.1; done' >/dev/null
+	wait_for 60 counted_beyond "$c" 3
+}
+
+test_checkpoint_and_restore() {
+	local at
+	"$RUNTIME" checkpoint --help >/dev/null 2>&1 || skip "$RUNTIME is built without criu"
+	start_counter --memory 64m
+	podman container checkpoint "$c"
+	assert_eq "$(inspect "$c" .State.Status)" exited
+	podman container restore "$c"
+	assert_eq "$(inspect "$c" .State.Status)" running
+	at=$(counted "$c")
+	[ "$at" -gt 3 ] || fail "counts from $at again"
+	wait_for 60 counted_beyond "$c" $((at + 3))
+	assert_eq "$(podman exec "$c" cat /sys/fs/cgroup/memory.max)" 67108864
+
+	podman container checkpoint --leave-running --export "$PWD/first.tar" "$c"
+	wait_for 60 counted_beyond "$c" $((at + 10))
+	podman container checkpoint --export "$PWD/last.tar" "$c"
+	podman rm "$c" >/dev/null
+	podman container restore --import "$PWD/last.tar" --name "moved-$$" >/dev/null
+	wait_for 60 counted_beyond "moved-$$" $((at + 10))
+	podman stop --time 0 "moved-$$"
+	assert_eq "$(podman wait "moved-$$")" 137
 }

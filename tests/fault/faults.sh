@@ -1,6 +1,6 @@
 #!/bin/bash
 # A sample of all faults and of all moments of a kill; tests/fault/sweep --full takes every one.
-# time-limit: 240
+# time-limit: 900
 # shellcheck shell=bash
 sweep() {
 	"$(dirname "$BRIG_TEST_LIB")/fault/sweep" "$@" >sweep.out 2>&1 || fail "$(grep -v '^ok' sweep.out)"

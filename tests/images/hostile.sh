@@ -136,7 +136,7 @@ test_spoiled_part() {
 	start_hostile
 	local part
 	"$BRIG_BUILD/images/images-driver" store "$BRIG_BUILD/images/brig-unpack" pull 127.0.0.1:5001/slow:1 &
-	wait_for 20 bash -c 'find store/parts -type f -not -name "*.map" -size +1000k | grep -q .'
+	wait_for 60 bash -c 'find store/parts -type f -not -name "*.map" -size +1000k | grep -q .'
 	kill -KILL $!
 	wait $! || :
 	part=$(find store/parts -type f -not -name '*.map' -size +1000k)

@@ -150,7 +150,8 @@ test_shifted_ids() {
 	images load layout
 	images create c localhost/layout:img
 	unshare --user sleep 100 &
-	sleep 0.3
+	unshared() { [ "$(readlink "/proc/$!/ns/user")" != "$(readlink /proc/self/ns/user)" ]; }
+	wait_for 60 unshared
 	echo 0 100000 65536 >/proc/$!/uid_map
 	echo 0 100000 65536 >/proc/$!/gid_map
 	mkdir m

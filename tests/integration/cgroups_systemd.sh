@@ -15,7 +15,7 @@ user=("${outside[@]}" runuser -u brig -- env XDG_RUNTIME_DIR=/run/user/1000)
 
 start_user_manager() {
 	loginctl enable-linger brig
-	wait_for 30 "${outside[@]}" test -S /run/user/1000/systemd/private
+	wait_for 60 "${outside[@]}" test -S /run/user/1000/systemd/private
 }
 
 test_user_manager() {

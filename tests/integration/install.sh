@@ -44,3 +44,22 @@ test_help_is_no_wider_than_a_terminal() {
 		assert_eq "$("$BRIG_OCI" "$command" --help | awk 'length > 80')" "" "$command"
 	done <commands
 }
+
+# No program looks for a library, or for its own tables, where somebody may write.
+test_programs_are_hardened() {
+	installed
+	local file header dynamic
+	while read -r file; do
+		header=$(readelf -lW "$file") dynamic=$(readelf -dW "$file")
+		[[ $dynamic != *RPATH* && $dynamic != *RUNPATH* && $dynamic != *TEXTREL* ]] || fail "$file: $dynamic"
+		assert_contains "$dynamic" "NOW PIE" "$file"
+		assert_contains "$header" GNU_RELRO "$file"
+		assert_matches "$header" "GNU_STACK[^$'\n']* RW " "$file"
+	done < <(find "$prefix/bin" "$prefix/libexec" -type f -exec sh -c 'head -c 4 "$1" | grep -q ELF && echo "$1"' - {} \;)
+	[ -n "${dynamic-}" ] || fail "no program was looked at"
+}
+
+test_the_runtime_needs_no_loader() {
+	[ "$(meson introspect --buildoptions "$BRIG_BUILD" | jq '.[] | select(.name == "static") | .value')" = true ] || skip "built with -Dstatic=false"
+	assert_not_contains "$(readelf -lW "$BRIG_OCI")" INTERP
+}

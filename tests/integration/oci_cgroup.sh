@@ -14,6 +14,20 @@ file_is() {
 	assert_eq "$(cat "$(cgroup_dir)/$1")" "$2" "$1"
 }
 
+test_controllers_are_switched_on_in_parents_that_were_there() {
+	mkdir -p /sys/fs/cgroup/brig-old/a
+	create_sh 'sleep 60' '.linux.cgroupsPath="/brig-old/a/b" | .linux.resources.pids.limit=77'
+	file_is pids.max 77
+	# For statistics, without being asked for.
+	assert_contains "$(cat "$(cgroup_dir)/cgroup.controllers")" memory
+	oci delete --force "$ID"
+	# The next one finds all of it as it should be.
+	create_sh 'sleep 60' '.linux.cgroupsPath="/brig-old/a/b" | .linux.resources.pids.limit=78'
+	file_is pids.max 78
+	oci delete --force "$ID"
+	rmdir /sys/fs/cgroup/brig-old/a /sys/fs/cgroup/brig-old
+}
+
 test_path_of_the_config() {
 	create_sh 'sleep 60' '.linux.cgroupsPath="/brig-a/b"'
 	assert_contains "$(cgroup_dir)" /brig-a/b
@@ -126,6 +140,7 @@ test_unified() {
 	create_sh 'sleep 60' '.linux.resources.unified={"memory.high":"10485760","cgroup.max.descendants":"7"}'
 	file_is memory.high 10485760
 	file_is cgroup.max.descendants 7
+	oci delete --force "$ID"
 	local key
 	for key in ../memory.max memory.nosuch cgroup.procs cgroup.kill /etc/passwd memory/x; do
 		next_container

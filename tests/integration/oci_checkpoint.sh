@@ -41,7 +41,7 @@ test_cgroup_and_limits_are_those_of_the_configuration() {
 	assert_eq "$(cat "$dir/memory.max")" 67108864
 	assert_eq "$(cat "$dir/pids.max")" 50
 	# criu itself has left, and the container sees its own cgroup as the root.
-	wait_for 10 test "$(wc -l <"$dir/cgroup.procs")" -le 2
+	wait_until test "$(wc -l <"$dir/cgroup.procs")" -le 2
 	assert_eq "$(nsenter --target "$PID" --cgroup cat /proc/self/cgroup | tail -n 1 | grep -c "$ID")" 0
 	assert_ne "$(readlink "/proc/$PID/ns/cgroup")" "$(readlink /proc/self/ns/cgroup)" "cgroup namespace"
 	oci pause "$ID"
@@ -113,7 +113,7 @@ test_terminal() {
 	oci create --bundle "$BUNDLE" --console-socket "$TEST_DIR/console" "$ID"
 	oci start "$ID"
 	echo one >&7
-	wait_for 20 grep -q '<1 one /dev/' "$TEST_DIR/tty"
+	wait_until grep -q '<1 one /dev/' "$TEST_DIR/tty"
 	checkpoint
 	oci delete "$ID"
 	exec 7>&-
@@ -124,7 +124,7 @@ test_terminal() {
 	assert_contains "$ERROR" --console-socket
 	oci restore --detach --bundle "$BUNDLE" --image-path "$IMAGES" --console-socket "$TEST_DIR/console2" "$ID"
 	echo two >&7
-	wait_for 20 grep -q '<2 two /dev/' "$TEST_DIR/tty2"
+	wait_until grep -q '<2 two /dev/' "$TEST_DIR/tty2"
 	oci delete --force "$ID"
 	exec 7>&-
 	wait
@@ -136,12 +136,12 @@ test_streams_are_those_of_restore() {
 	next_container
 	bundle_sh "$BUNDLE" 'trap "exit 7" TERM; i=0; while :; do i=$((i+1)); echo $i; echo $i >/tmp/n; sleep 0.1; done'
 	oci run --bundle "$BUNDLE" "$ID" </dev/null 2>/dev/null | cat >"$TEST_DIR/out1" &
-	wait_for 30 counts_beyond 3
+	wait_until counts_beyond 3
 	checkpoint --leave-running
 	oci delete --force "$ID"
 	wait
 	(oci restore --bundle "$BUNDLE" --image-path "$IMAGES" "$ID" </dev/null || echo "code $?") | cat >"$TEST_DIR/out2" &
-	wait_for 30 grep -q '^[0-9]' "$TEST_DIR/out2"
+	wait_until grep -q '^[0-9]' "$TEST_DIR/out2"
 	[ "$(head -n 1 "$TEST_DIR/out2")" -gt 3 ] || fail "counts anew: $(head -n 1 "$TEST_DIR/out2")"
 	oci kill "$ID" TERM
 	wait
@@ -171,7 +171,7 @@ test_leave_running() {
 	at=$(count)
 	oci delete --force "$ID"
 	restore
-	wait_for 30 counts_beyond 3
+	wait_until counts_beyond 3
 	[ "$(count)" -gt 3 ] || fail "counts anew"
 	oci delete --force "$ID"
 	assert_ne "$at" ""

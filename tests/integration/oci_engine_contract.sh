@@ -187,9 +187,9 @@ test_create_returns_when_the_program_holds_the_pipes() {
 	bundle_sh "$BUNDLE" 'sleep 60'
 	# A reader of the output sees its end only when the container ends; create must not wait for it.
 	mkfifo "$TEST_DIR/pipe"
-	sleep 30 <"$TEST_DIR/pipe" &
+	sleep 300 <"$TEST_DIR/pipe" &
 	local reader=$!
-	timeout 5 "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" "$ID" >"$TEST_DIR/pipe" 2>&1 </dev/null
+	timeout 60 "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" "$ID" >"$TEST_DIR/pipe" 2>&1 </dev/null
 	oci delete --force "$ID"
 	kill "$reader"
 }

@@ -35,7 +35,7 @@ test_a_config_that_is_no_file() {
 	bundle_make "$BUNDLE"
 	rm "$BUNDLE/config.json"
 	mkfifo "$BUNDLE/config.json"
-	expect_failure timeout 5 "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" "$ID"
+	expect_failure timeout 60 "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" "$ID"
 	assert_ne "$CODE" 124 "hangs on a FIFO"
 }
 
@@ -260,7 +260,7 @@ test_delete_force_of_damaged_state() {
 	assert_contains "$errors" "may be left"
 	# Nothing says any more which cgroup was its.
 	echo 1 >/sys/fs/cgroup/damaged/cgroup.kill
-	wait_for 5 rmdir /sys/fs/cgroup/damaged
+	wait_until rmdir /sys/fs/cgroup/damaged
 	oci delete --force "$ID"
 	[ -z "$(ls "$TEST_DIR/state" 2>/dev/null)" ] || fail "left: $(ls "$TEST_DIR/state")"
 }
@@ -274,5 +274,5 @@ test_broken_container_does_not_hide_the_others() {
 	done
 	assert_contains "$(oci list -q 2>/dev/null)" "$ID"
 	echo 1 >/sys/fs/cgroup/damaged/cgroup.kill
-	wait_for 5 rmdir /sys/fs/cgroup/damaged
+	wait_until rmdir /sys/fs/cgroup/damaged
 }

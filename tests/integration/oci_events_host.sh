@@ -5,7 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/oci.sh"
 
 events() {
-	timeout 20 "$BRIG_OCI" --root "$TEST_DIR/state" events "$@"
+	timeout 60 "$BRIG_OCI" --root "$TEST_DIR/state" events "$@"
 }
 
 test_one_line_with_every_member() {
@@ -34,12 +34,15 @@ test_links_are_those_of_the_container() {
 }
 
 test_intervals_and_the_end() {
-	start_sh 'sleep 1'
-	assert_runs events --interval 200ms "$ID"
-	assert_eq "$errors" ""
-	[ "$(wc -l <<<"$output")" -ge 4 ] || fail "too few events: $output"
-	assert_eq "$(head -1 <<<"$output" | jq -r .type)" stats
-	assert_eq "$(tail -1 <<<"$output" | jq -c .)" "{\"type\":\"exit\",\"id\":\"$ID\"}"
+	start_sh 'sleep 600'
+	(events --interval 200ms "$ID") >"$TEST_DIR/events" 2>"$TEST_DIR/errors" &
+	several() { [ "$(wc -l <"$TEST_DIR/events")" -ge 3 ]; }
+	wait_until several
+	oci kill "$ID" KILL
+	wait $! || fail "events: status $?"
+	assert_eq "$(cat "$TEST_DIR/errors")" ""
+	assert_eq "$(head -1 "$TEST_DIR/events" | jq -r .type)" stats
+	assert_eq "$(tail -1 "$TEST_DIR/events" | jq -c .)" "{\"type\":\"exit\",\"id\":\"$ID\"}"
 }
 
 test_ends_at_once_when_the_container_is_killed_or_nobody_reads() {
@@ -49,9 +52,9 @@ test_ends_at_once_when_the_container_is_killed_or_nobody_reads() {
 	oci kill "$ID" KILL
 	wait_until grep -q exit "$TEST_DIR/events"
 	start_sh 'sleep 60'
-	SECONDS=0
-	(events --interval 1h "$ID") | head -1 >"$TEST_DIR/events"
-	[ "$SECONDS" -lt 10 ] || fail "still there $SECONDS s after the reader had gone"
+	set +o pipefail
+	events --interval 1h "$ID" | head -1 >"$TEST_DIR/events"
+	assert_ne "${PIPESTATUS[0]}" 124 "still there after the reader had gone"
 }
 
 test_works_while_paused() {
@@ -62,13 +65,14 @@ test_works_while_paused() {
 
 test_sleeps_between() {
 	start_sh 'sleep 60'
-	timeout 2 "$BRIG_OCI" --root "$TEST_DIR/state" events --interval 1h "$ID" >/dev/null &
+	timeout 60 "$BRIG_OCI" --root "$TEST_DIR/state" events --interval 1h "$ID" >/dev/null &
 	local pid=$!
 	sleep 1
 	# User and system time of timeout's child, in ticks of 10 ms.
 	local ticks
 	ticks=$(awk '{ print $14 + $15 }' "/proc/$(pgrep -P "$pid")/stat")
 	[ "$ticks" -lt 20 ] || fail "used $ticks ticks in a second of doing nothing"
+	kill "$pid"
 	wait "$pid" || :
 }
 

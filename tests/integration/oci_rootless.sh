@@ -55,6 +55,14 @@ test_default_root_is_in_the_runtime_directory() {
 	[ -n "$(ls -A "$TEST_DIR/run")" ] || fail "the state was somewhere else"
 }
 
+test_sysfs_of_the_host_s_network_is_read_only() {
+	local options
+	options=$(run_rootless "awk '\$5 ~ \"^/sys\" { print \$6 }' /proc/self/mountinfo" '.mounts += [{"destination":"/sys","type":"sysfs","source":"sysfs"}]')
+	# With what is mounted beneath it.
+	[ "$(wc -l <<<"$options")" -gt 1 ] || fail "no mounts beneath /sys: $options"
+	assert_eq "$(grep -v '^ro' <<<"$options")" ""
+}
+
 # As rootless podman calls: root, but only of its own user namespace.
 test_default_root_of_a_user_namespace_s_root() {
 	mkdir "$TEST_DIR/run"

@@ -68,7 +68,8 @@ test_devices_take_the_place_of_the_earlier_ones() {
 		"$(caps_filter CAP_MKNOD CAP_SYSLOG)"
 	wait_until grep -q opened "$BUNDLE/out"
 	oci update --resources - "$ID" <<<'{"devices":[{"allow":false,"access":"rwm"}]}'
-	sleep 0.2
+	# From the first refusal on there is nothing else.
+	wait_until grep -q refused "$BUNDLE/out"
 	: >"$BUNDLE/out"
 	wait_until grep -q refused "$BUNDLE/out"
 	assert_not_contains "$(cat "$BUNDLE/out")" opened

@@ -24,7 +24,7 @@ counts_beyond() {
 start_counter() {
 	need_criu
 	start_sh "$COUNTER" "$@"
-	wait_for 30 counts_beyond 3
+	wait_until counts_beyond 3
 }
 
 # start_piped SCRIPT [FILTER…]: as start_sh, with pipes for output, as engines have it
@@ -60,5 +60,5 @@ goes_on_from() {
 	local now
 	now=$(count)
 	[ "$now" -ge "$1" ] || fail "counts from $now, and was at $1"
-	wait_for 30 counts_beyond "$((now + 3))"
+	wait_until counts_beyond "$((now + 3))"
 }

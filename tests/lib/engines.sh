@@ -35,6 +35,44 @@ is_brig() {
 	[[ $RUNTIME = */brig-oci ]]
 }
 
+# make_archive FILE NAME CONFIG: the image as `docker save` writes it, of one layer
+make_archive() {
+	local dir layer
+	dir=$(mktemp -d $engines_dir/archive.XXXXXX) && cp $engines_dir/image.tar "$dir/layer.tar" || return
+	layer=$(sha256sum <"$dir/layer.tar" | cut -d ' ' -f 1)
+	jq -n --arg layer "sha256:$layer" "{architecture: \"amd64\", os: \"linux\", config: $3,
+		rootfs: {type: \"layers\", diff_ids: [\$layer]}}" >"$dir/config.json"
+	jq -n --arg name "$2" '[{Config: "config.json", RepoTags: [$name], Layers: ["layer.tar"]}]' >"$dir/manifest.json"
+	tar -C "$dir" -cf "$1" manifest.json config.json layer.tar
+}
+
+# example FILE WORD: the block of code in that document of ours which has WORD in it
+example() {
+	local text
+	text=$(awk -v word="$2" '/^```/ { if (inside && index(text, word)) { printf "%s", text; exit } inside = !inside; text = ""; next }
+		{ text = text $0 "\n" }' "$BRIG_TEST_LIB/../../$1")
+	[ -n "$text" ] || fail "$1 has no example with $2"
+	sed "s,/usr/local/bin/brig-oci,$RUNTIME,g; s,^\(.*&& \)*brig-oci ,\1$(basename "$RUNTIME") ," <<<"$text"
+}
+
+# The box of README's five minutes, in the current folder
+make_readme_box() {
+	example README.md "mkdir -p box/rootfs/bin" | sed '/ run box-1/d' >make-box
+	bash -e make-box
+	cd box || fail "the README made no box"
+}
+
+# As docs/engines.md has it: the runtime under test is the default of podman and buildah.
+configure_podman() {
+	example docs/engines.md "[engine.runtimes]" >/etc/containers/containers.conf
+}
+
+# As docs/engines.md has it: the runtime under test is what Kubernetes calls "brig".
+configure_containerd() {
+	example docs/engines.md "version = 2" | sed '/^version/d' >>/etc/containerd/config.toml
+	systemctl start containerd.service
+}
+
 # lines OUTPUT: without what a terminal adds: carriage returns, empty lines, the echo of the end of the input
 lines() {
 	tr -d '\r\0\004' <<<"$1" | sed 's/\^[@D]//g; /^$/d'
@@ -54,3 +92,4 @@ case $BRIG_OCI in
 *) RUNTIME=$(command -v "$BRIG_OCI") || fail "there is no runtime $BRIG_OCI" ;;
 esac
 engines_once image make_image
+engines_once podman configure_podman

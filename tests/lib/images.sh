@@ -29,7 +29,7 @@ start_registry() {
 		http: {addr: "127.0.0.1:5000"}
 	YML
 	docker-registry serve registry.yml >registry.log 2>&1 &
-	wait_for 10 bash -c ': <>/dev/tcp/127.0.0.1/5000'
+	wait_for 60 bash -c ': <>/dev/tcp/127.0.0.1/5000'
 }
 
 # start_hostile [ADDRESS [CERTIFICATE KEY]]: on port 5001, its requests in requests.log
@@ -40,7 +40,7 @@ start_hostile() {
 	exec 9<>hostile.in
 	python3 "$IMAGES_TESTS/hostile-registry.py" "${1:-127.0.0.1}" 5001 requests.log "${@:2}" \
 		<hostile.in >hostile.out 2>hostile.err 9>&- &
-	wait_for 20 grep -q ready hostile.out
+	wait_for 60 grep -q ready hostile.out
 }
 
 # make_layout DIR: a layout "DIR:img" of two layers, with whiteouts and links

@@ -6,6 +6,7 @@
 kernel_prepare() {
 	kernel_dir=$cache/kernel-$1
 	[ -e "$kernel_dir/vmlinuz" ] || with_lock "kernel-$1" kernel_fetch "$1"
+	[ -e "$(kernel_index)" ] || with_lock "kernel-$1" modules_index
 	kernel_initrd=$kernel_dir/initrd-$(sha256sum <"$2" | cut -c 1-16)
 	[ -e "$kernel_initrd" ] || with_lock "kernel-$1" initrd_make "$2"
 }
@@ -41,10 +42,22 @@ kernel_fetch() {
 	mv "$new/deb/lib/modules" "$new/modules"
 	cp "$new/deb/boot/vmlinuz-$release" "$new/vmlinuz"
 	find "$new/modules" -name '*.ko.xz' -print0 | xargs -0 -r -n 64 -P "$(nproc)" xz -d
-	mkdir "$new/lib" && ln -s ../modules "$new/lib/modules"
-	busybox depmod -b "$new" "$release"
-	rm -r "${new:?}"/{apt,deb,lib}
+	rm -r "${new:?}"/{apt,deb}
 	mv "$new" "$kernel_dir"
+}
+
+kernel_index() {
+	echo "$kernel_dir"/modules/*/modules.dep.bin
+}
+
+# With kmod's indexes, which busybox does not write: the machine's own modprobe reads nothing else.
+modules_index() {
+	local tree
+	[ ! -e "$(kernel_index)" ] || return 0
+	tree=$(mktemp -d)
+	mkdir "$tree/lib" && ln -s "$kernel_dir/modules" "$tree/lib/modules"
+	depmod -b "$tree" "$(basename "$kernel_dir"/modules/*)"
+	rm -r "$tree"
 }
 
 # kernel_module_closure NAME...: the files of the modules and of all they need; nothing for built-in ones

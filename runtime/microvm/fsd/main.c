@@ -110,7 +110,7 @@ static int run(char **argv, struct err *err)
 	static struct session session;
 	uint32_t folder, socket;
 	bool read_only = !strcmp(argv[3], "ro");
-	int root, proc, r;
+	int root = -1, proc = -1, r;
 
 	if (parse_u32(argv[1], &folder) < 0 || parse_u32(argv[2], &socket) < 0 ||
 		(!read_only && strcmp(argv[3], "rw") != 0))

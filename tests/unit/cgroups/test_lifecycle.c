@@ -437,6 +437,29 @@ static void test_disabled_does_nothing(void **state)
 	ok(cgroup_destroy, cgroup, 0);
 }
 
+/* Only that may be taken away again when something fails later. */
+static void test_what_was_made_is_counted(void **state)
+{
+	struct fixture *f = *state;
+	static const int wanted[] = {2, 1, 0};
+	struct err err = {};
+	char below[80];
+	int made = -1;
+
+	NEED_HOST(f);
+	snprintf(below, sizeof(below), "%s/b", f->path);
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		autoclose int fd =
+			tree_make(f->host.rootfd, i == 0 ? f->path : below, 0, 0, &made, &err);
+
+		assert_true(fd >= 0);
+		assert_int_equal(made, wanted[i]);
+	}
+	tree_unmake(f->host.rootfd, below, 1);
+	assert_int_equal(tree_open(f->host.rootfd, below), -ENOENT);
+	assert_int_equal(tree_remove(f->host.rootfd, f->path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_slow_kill_wins_against_forks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_parents_come_and_go, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_was_made_is_counted, set_up, tear_down),
 		cmocka_unit_test(test_reason_of_a_missing_controller),
 		cmocka_unit_test(test_disabled_does_nothing),
 	};

@@ -96,7 +96,7 @@ static void test_forms_of_a_value(void **state)
 	assert_int_equal(PARSE(&run, "--name=a=b", "--name=c"), 0);
 	assert_string_equal(run.values.name, "c");
 	assert_int_equal(PARSE(&run, "--name"), -EINVAL);
-	assert_string_equal(run.err.text, "--name needs a value: --name NAME");
+	assert_string_equal(run.err.text, "--name: the flag needs an argument: --name NAME");
 	arena_free(&run.arena);
 }
 

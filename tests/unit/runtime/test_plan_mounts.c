@@ -184,6 +184,19 @@ static void test_devices(void **state)
 	assert_true(f->plan.devices_by_bind);
 }
 
+static void test_sysfs_of_the_host_only_where_its_own_may_be_refused(void **state)
+{
+	struct plan_fixture *f = *state;
+
+	plan_ok(f, "", "", "");
+	assert_false(f->plan.sysfs_by_bind);
+	plan_ok(f, "", user_namespace, user_maps);
+	assert_true(f->plan.sysfs_by_bind);
+	f->host.privileged = false;
+	plan_ok(f, "", "", "");
+	assert_true(f->plan.sysfs_by_bind);
+}
+
 static void test_propagation(void **state)
 {
 	struct plan_fixture *f = *state;
@@ -202,6 +215,7 @@ int main(void)
 		PLAN_TEST(test_id_maps),
 		PLAN_TEST(test_id_map_of_an_option),
 		PLAN_TEST(test_devices),
+		PLAN_TEST(test_sysfs_of_the_host_only_where_its_own_may_be_refused),
 		PLAN_TEST(test_propagation),
 	};
 

@@ -42,7 +42,7 @@ static int tear_down(void **state)
 /* A group as the kernel would make it. */
 static void make_group(struct fixture *f, const char *name, const char *schemata)
 {
-	autoclose int fd = -1, mon = -1;
+	autoclose int fd = -1;
 
 	sys_mkdirat(f->top, name, 0700);
 	fd = sys_openat(f->top, name, O_RDONLY | O_DIRECTORY, 0);

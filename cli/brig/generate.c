@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* generate systemd. */
+#include "base/fd.h"
+#include "base/sys.h"
+#include "cli/brig/images.h"
+#include "cli/options_json.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+enum restart { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS };
+
+struct generate_values {
+	bool files, name, new;
+	int restart;
+	struct opt_u32 time;
+	struct strings wants, after, requires;
+};
+
+static const struct json_name restarts[] = {
+	{"on-failure", RESTART_ON_FAILURE},
+	{"no", RESTART_NO},
+	{"always", RESTART_ALWAYS},
+	{},
+};
+
+const struct option generate_systemd_options[] = {
+	{"after", 0, OPTION_TEXTS, OPTION_AT(generate_values, after), .argument = "UNIT",
+		.help = "start after UNIT"},
+	{"files", 'f', OPTION_FLAG, OPTION_AT(generate_values, files),
+		.help = "write to a file in the current directory and print its name"},
+	{"name", 'n', OPTION_FLAG, OPTION_AT(generate_values, name),
+		.help = "call the container by its name, not by its id"},
+	{"new", 0, OPTION_FLAG, OPTION_AT(generate_values, new),
+		.help = "make the container anew at each start"},
+	{"requires", 0, OPTION_TEXTS, OPTION_AT(generate_values, requires), .argument = "UNIT",
+		.help = "start UNIT too, and stop with it"},
+	{"restart-policy", 0, OPTION_NAME, OPTION_AT(generate_values, restart), .names = restarts,
+		.help = "when systemd starts it again: no, on-failure, always [on-failure]"},
+	{"stop-timeout", 't', OPTION_OPT_U32, OPTION_AT(generate_values, time),
+		.argument = "SECONDS", .help = "time to stop before it is killed"},
+	{"wants", 0, OPTION_TEXTS, OPTION_AT(generate_values, wants), .argument = "UNIT",
+		.help = "start UNIT too"},
+	{NULL},
+};
+VALUES_FIT(struct generate_values);
+
+/* One word of ExecStart=, as systemd.service(5) reads it: quoted, with '%' and '$' doubled. */
+static void add_word(struct buf *out, const char *word)
+{
+	bool plain = *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					   "0123456789_-+=./:@,") == strlen(word);
+
+	buf_puts(out, plain ? " " : " \"");
+	for (; *word; word++) {
+		if (*word == '\n') {
+			buf_puts(out, "\\n");
+			continue;
+		}
+		if (strchr("\"\\", *word))
+			buf_puts(out, "\\");
+		else if (*word == '%' || *word == '$')
+			buf_add(out, word, 1);
+		buf_add(out, word, 1);
+	}
+	buf_puts(out, plain ? "" : "\"");
+}
+
+static void add_option(struct buf *out, const char *name, const json_t *value)
+{
+	autobuf struct buf word = {};
+
+	buf_printf(&word, "--%s", name);
+	if (json_is_string(value))
+		buf_printf(&word, "=%s", json_string_value(value));
+	else if (json_is_integer(value))
+		buf_printf(&word, "=%lld", (long long)json_integer_value(value));
+	else if (json_is_false(value))
+		buf_puts(&word, "=false");
+	add_word(out, buf_str(&word));
+}
+
+/* "brig run" with what the container was made with. */
+static int add_run(const struct record *record, const char *brig, struct buf *out, struct err *err)
+{
+	/* These are systemd's own business now. */
+	static const char *const left_out[] = {"name", "restart", "rm"};
+	autojson json_t *options = NULL;
+	const char *key;
+	json_t *value, *item;
+	size_t i;
+	int r = options_to_json(run_options, &record->options, &options, err);
+
+	if (r < 0)
+		return r;
+	add_word(out, brig);
+	add_word(out, "run");
+	add_word(out, "--rm");
+	add_word(out, "--replace");
+	add_word(out, "--sig-proxy=false");
+	buf_puts(out, " --name");
+	add_word(out, record->name);
+	json_object_foreach (options, key, value) {
+		bool skip = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(left_out); k++)
+			skip |= strcmp(left_out[k], key) == 0;
+		if (skip)
+			continue;
+		if (json_is_array(value)) {
+			json_array_foreach (value, i, item)
+				add_option(out, key, item);
+		} else {
+			add_option(out, key, value);
+		}
+	}
+	add_word(out, record->image);
+	for (i = 0; i < record->command.count; i++)
+		add_word(out, record->command.items[i]);
+	return 0;
+}
+
+static void add_units(struct buf *out, const char *key, const struct strings *units)
+{
+	for (size_t i = 0; i < units->count; i++)
+		buf_printf(out, "%s=%s\n", key, units->items[i]);
+}
+
+static int add_unit(const struct brig *b, const struct generate_values *v, const struct box *box,
+	struct buf *out, struct err *err)
+{
+	static const char *const words[] = {[RESTART_NO] = "no",
+		[RESTART_ON_FAILURE] = "on-failure",
+		[RESTART_ALWAYS] = "always"};
+	const char *name = v->name || v->new ? box->record.name : box->id;
+	uint32_t time = v->time.set ? v->time.value : box->record.stop_timeout;
+	autobuf struct buf brig = {};
+	char self[PATH_MAX];
+	ssize_t n = sys_readlinkat(AT_FDCWD, "/proc/self/exe", self, sizeof(self) - 1);
+	int r = 0;
+
+	if (n < 0)
+		return err_sys(err, (int)n, "/proc/self/exe");
+	self[n] = '\0';
+	buf_printf(out,
+		"[Unit]\nDescription=Container %s\nDocumentation=man:brig-generate(1)\n"
+		"Wants=network-online.target\nAfter=network-online.target\n",
+		box->record.name);
+	add_units(out, "Wants", &v->wants);
+	add_units(out, "Requires", &v->requires);
+	add_units(out, "After", &v->after);
+	buf_printf(out, "\n[Service]\nType=exec\nRestart=%s\nTimeoutStopSec=%u\nExecStart=",
+		words[v->restart], time + 60);
+	/* systemd starts programs by absolute path, with options of ours before the verb. */
+	buf_puts(&brig, self);
+	if (v->new) {
+		r = add_run(&box->record, self, out, err);
+	} else {
+		buf_printf(out, "%s start --attach --sig-proxy=false %s", self, name);
+	}
+	buf_printf(out, "\nExecStop=%s stop --ignore --time %u %s\n", self, time, name);
+	if (v->new)
+		buf_printf(out, "ExecStopPost=%s rm --force --ignore %s\n", self, name);
+	if (b->global->root || b->global->runroot)
+		return err_set(err, -EINVAL,
+			"generate systemd: not with --root or --runroot: the unit would not know "
+			"them");
+	buf_puts(out, "\n[Install]\nWantedBy=");
+	buf_puts(out, b->rootless ? "default.target\n" : "multi-user.target\n");
+	return r;
+}
+
+int generate_systemd_run(const struct invocation *inv, struct err *err)
+{
+	const struct generate_values *v = inv->options;
+	autobrig struct brig b = BRIG_NONE;
+	autobox struct box box = {.dirfd = -1};
+	autobuf struct buf out = {};
+	const struct boxes *boxes;
+	char file[RECORD_NAME_MAX + 32];
+	int r = brig_open(inv, &b, err);
+
+	if (r == 0)
+		r = brig_boxes(&b, &boxes, err);
+	if (r == 0)
+		r = box_open(boxes, inv->args[0], false, &box, err);
+	if (r == 0)
+		r = add_unit(&b, v, &box, &out, err);
+	if (r < 0)
+		return r;
+	if (!v->files)
+		return print_buf(&out, err);
+	snprintf(file, sizeof(file), "container-%s.service", v->name ? box.record.name : box.id);
+	r = fd_replace_path(file, buf_str(&out), out.len, 0644);
+	if (r < 0)
+		return err_sys(err, r, "%s", file);
+	printf("%s\n", file);
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that stand beneath another word. */
+#include "cli/brig/images.h"
+
+#define ONE         .min_args = 1, .max_args = 1
+#define ONE_OR_MORE .min_args = 1, .max_args = COMMAND_ANY_ARGS
+#define ANY         .max_args = COMMAND_ANY_ARGS
+
+const struct command image_commands[] = {
+	{"ls", "[OPTIONS] [NAME]", "List images", VERB(image_list), .max_args = 1},
+	{"list", "[OPTIONS] [NAME]", "List images", VERB(image_list), .max_args = 1,
+		.hidden = true},
+	{"pull", "[OPTIONS] NAME...", "Fetch images from registries", VERB(image_pull),
+		ONE_OR_MORE},
+	{"push", "[OPTIONS] IMAGE [NAME]", "Send an image to a registry", VERB(image_push),
+		.min_args = 1, .max_args = 2},
+	{"inspect", "[OPTIONS] IMAGE...", "Show all about images as JSON", VERB(image_inspect),
+		ONE_OR_MORE},
+	{"history", "[OPTIONS] IMAGE", "Show what an image was made of", VERB(image_history), ONE},
+	{"tag", "IMAGE NAME...", "Give an image further names", .min_args = 2,
+		.max_args = COMMAND_ANY_ARGS, .run = image_tag_run},
+	{"untag", "IMAGE [NAME...]", "Take names of an image away", ONE_OR_MORE,
+		.run = image_untag_run},
+	{"rm", "[OPTIONS] IMAGE...", "Remove images", VERB(image_remove), ANY},
+	{"prune", "[OPTIONS]", "Remove what no image and no container needs", VERB(image_prune)},
+	{"save", "[OPTIONS] IMAGE...", "Write images to an archive", VERB(image_save), ONE_OR_MORE},
+	{"load", "[OPTIONS]", "Read images from an archive", VERB(image_load)},
+	{"import", "[OPTIONS] FILE|- [NAME]", "Make an image from a root file system as tar",
+		VERB(image_import), .min_args = 1, .max_args = 2},
+	{"search", "[OPTIONS] [REGISTRY/]TERM", "Look for repositories at a registry",
+		VERB(image_search), ONE},
+	{"mount", "IMAGE...", "Mount images to look into them", VERB(image_mount), ONE_OR_MORE},
+	{"unmount", "IMAGE...", "Undo a mount", VERB(image_unmount), ONE_OR_MORE},
+	{"umount", "IMAGE...", "Undo a mount", VERB(image_unmount), ONE_OR_MORE, .hidden = true},
+	{"exists", "IMAGE", "Tell by the exit status whether an image is here", ONE,
+		.run = image_exists_run},
+	{NULL},
+};
+
+const struct command volume_commands[] = {
+	{"create", "[OPTIONS] [NAME]", "Make a volume", VERB(volume_create), .max_args = 1},
+	{"ls", "[OPTIONS]", "List volumes", VERB(volume_list)},
+	{"list", "[OPTIONS]", "List volumes", VERB(volume_list), .hidden = true},
+	{"inspect", "[OPTIONS] VOLUME...", "Show all about volumes as JSON", VERB(volume_inspect),
+		ONE_OR_MORE},
+	{"rm", "[OPTIONS] VOLUME...", "Remove volumes", VERB(volume_remove), ANY},
+	{"remove", "[OPTIONS] VOLUME...", "Remove volumes", VERB(volume_remove), ANY,
+		.hidden = true},
+	{"prune", "[OPTIONS]", "Remove volumes that no container has", VERB(volume_prune)},
+	{"exists", "VOLUME", "Tell by the exit status whether there is a volume", ONE,
+		.run = volume_exists_run},
+	{NULL},
+};
+
+const struct command secret_commands[] = {
+	{"create", "[OPTIONS] NAME FILE|-", "Make a secret", VERB(secret_create), .min_args = 2,
+		.max_args = 2},
+	{"ls", "[OPTIONS]", "List secrets", VERB(secret_list)},
+	{"list", "[OPTIONS]", "List secrets", VERB(secret_list), .hidden = true},
+	{"inspect", "[OPTIONS] SECRET...", "Show all about secrets as JSON, but for what they are",
+		VERB(secret_inspect), ONE_OR_MORE},
+	{"rm", "[OPTIONS] SECRET...", "Remove secrets", VERB(secret_remove), ANY},
+	{"exists", "SECRET", "Tell by the exit status whether there is a secret", ONE,
+		.run = secret_exists_run},
+	{NULL},
+};
+
+const struct command system_commands[] = {
+	{"df", "[OPTIONS]", "Show how much room images, containers and volumes take",
+		VERB(system_df)},
+	{"prune", "[OPTIONS]", "Remove what is not used", VERB(system_prune)},
+	{"info", "", "Show what brig found on this machine", .run = brig_info},
+	{NULL},
+};
+
+const struct command generate_commands[] = {
+	{"systemd", "[OPTIONS] CONTAINER", "Write a unit that starts a container",
+		VERB(generate_systemd), ONE},
+	{NULL},
+};

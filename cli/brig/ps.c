@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ps. */
+#include "cli/brig/brig.h"
+#include "cli/brig/show.h"
+#include "cli/output/filter.h"
+#include "cli/output/human.h"
+#include "cli/output/list.h"
+
+#include "base/fd.h"
+#include "base/parse.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PS(member) OPTION_AT(brig_ps_values, member)
+
+const struct brig_ps_values brig_ps_defaults = {.last = {.value = -1}};
+
+const struct option brig_ps_options[] = {
+	{"all", 'a', OPTION_FLAG, PS(all), .help = "also those that do not run"},
+	{"filter", 'f', OPTION_TEXTS, PS(filter), .argument = "KEY=VALUE",
+		.help = "only those: id, name, label, status, exited, ancestor, before, since, "
+			"volume, network, health"},
+	{"format", 0, OPTION_TEXT, PS(format), .argument = "FORMAT",
+		.help = "table, json, or a template"},
+	{"last", 'n', OPTION_OPT_I64, PS(last), .argument = "N", .help = "the last N made"},
+	{"latest", 'l', OPTION_FLAG, PS(latest), .help = "the last one made"},
+	{"no-trunc", 0, OPTION_FLAG, PS(no_trunc), .help = "show everything whole"},
+	{"quiet", 'q', OPTION_FLAG, PS(quiet), .help = "print only ids"},
+	{"size", 's', OPTION_FLAG, PS(size), .help = "show how much they have written"},
+	{NULL},
+};
+
+static const struct list_field fields[] = {
+	{"ID", "CONTAINER ID"},
+	{"Image", "IMAGE"},
+	{"Command", "COMMAND"},
+	{"CreatedAt", "CREATED AT"},
+	{"RunningFor", "CREATED"},
+	{"Ports", "PORTS"},
+	{"State", "STATE"},
+	{"Status", "STATUS"},
+	{"Size", "SIZE"},
+	{"Names", "NAMES"},
+	{"Labels", "LABELS"},
+	{"Mounts", "MOUNTS"},
+	{"Networks", "NETWORKS"},
+	{"LocalVolumes", "LOCAL VOLUMES"},
+	{"Label", NULL},
+	{NULL},
+};
+
+static const char *const keys[] = {"id", "name", "label", "status", "exited", "ancestor", "before",
+	"since", "volume", "network", "health", NULL};
+
+struct ps {
+	struct brig *b;
+	const struct brig_ps_values *values;
+	const struct boxes *boxes;
+	struct filters filters;
+	char before[RECORD_ID_SIZE], since[RECORD_ID_SIZE];
+	const char *before_time, *since_time;
+	int64_t now;
+	json_t *rows;
+	bool failed;
+};
+
+/* ---- which ---- */
+
+/* "abc", "repo" or "repo:tag", or the beginning of an id. */
+static bool is_ancestor(const char *value, const void *context)
+{
+	const struct record *r = context;
+	size_t n = strlen(value);
+	const char *image = r->image, *slash;
+
+	if (strcmp(image, value) == 0 || strncmp(r->image_id + 7, value, n) == 0)
+		return true;
+	slash = strrchr(image, '/');
+	image = slash ? slash + 1 : image;
+	return strncmp(image, value, n) == 0 && (!image[n] || image[n] == ':');
+}
+
+static bool has_volume(const char *value, const void *context)
+{
+	const struct record *r = context;
+
+	for (size_t i = 0; i < r->mounts.count; i++)
+		if (strcmp(r->mounts.items[i].target, value) == 0 ||
+			(r->mounts.items[i].volume &&
+				strcmp(r->mounts.items[i].volume, value) == 0))
+			return true;
+	return false;
+}
+
+static bool has_network(const char *value, const void *context)
+{
+	const struct record *r = context;
+
+	return r->options.network.count ? strings_have(&r->options.network, value)
+					: strcmp(value, "bridge") == 0;
+}
+
+static bool has_exited(const char *value, const void *context)
+{
+	const struct box *box = context;
+	int64_t code;
+
+	return parse_i64(value, &code) == 0 && strcmp(box->status.state, "exited") == 0 &&
+	       box->status.exit_code == code;
+}
+
+static bool fits(const struct ps *ps, const struct box *box, enum box_state state)
+{
+	const struct record *r = &box->record;
+	const struct filters *f = &ps->filters;
+	const char *health = box->status.health ? box->status.health : "none";
+	bool by_state = filters_have(f, "status") || filters_have(f, "exited");
+
+	if (!ps->values->all && !by_state && !ps->values->latest && !ps->values->last.set &&
+		state != BOX_RUNNING && state != BOX_PAUSED && state != BOX_RESTARTING)
+		return false;
+	if (ps->before_time && strcmp(r->created, ps->before_time) >= 0)
+		return false;
+	if (ps->since_time && strcmp(r->created, ps->since_time) <= 0)
+		return false;
+	return filters_accept_prefix(f, "id", r->id) && filters_accept_part(f, "name", r->name) &&
+	       filters_accept_labels(f, "label", json_object_get(r->json, "labels")) &&
+	       filters_accept_equal(f, "status", box_state_name(state)) &&
+	       filters_accept_equal(f, "health", health) &&
+	       filters_accept(f, "exited", has_exited, box) &&
+	       filters_accept(f, "ancestor", is_ancestor, r) &&
+	       filters_accept(f, "volume", has_volume, r) &&
+	       filters_accept(f, "network", has_network, r);
+}
+
+/* ---- how ---- */
+
+void show_status(
+	const struct box *box, enum box_state state, int64_t now, char ret[SHOW_STATUS_MAX])
+{
+	const struct box_status *s = &box->status;
+	char age[HUMAN_TEXT_MAX] = "";
+	const char *since =
+		state == BOX_EXITED || state == BOX_RESTARTING ? s->finished : s->started;
+	int64_t then;
+
+	if (since && human_parse_time(since, &then, NULL) == 0)
+		human_duration(now - then, age);
+	switch (state) {
+	case BOX_CREATED:
+		snprintf(ret, SHOW_STATUS_MAX, "Created");
+		break;
+	case BOX_RUNNING:
+	case BOX_PAUSED:
+		snprintf(ret, SHOW_STATUS_MAX, "Up %s%s%s%s%s", age,
+			state == BOX_PAUSED ? " (Paused)" : "", s->health && *s->health ? " (" : "",
+			s->health ? (strcmp(s->health, "starting") == 0 ? "health: starting"
+									: s->health)
+				  : "",
+			s->health && *s->health ? ")" : "");
+		break;
+	case BOX_RESTARTING:
+		snprintf(ret, SHOW_STATUS_MAX, "Restarting (%d) %s ago", s->exit_code, age);
+		break;
+	case BOX_EXITED:
+		if (strcmp(s->state, "exited") != 0 || s->exit_code < 0)
+			snprintf(ret, SHOW_STATUS_MAX, "Exited (unknown)");
+		else
+			snprintf(ret, SHOW_STATUS_MAX, "Exited (%d) %s ago", s->exit_code, age);
+		break;
+	}
+}
+
+static json_t *command_json(const struct record *r, bool whole)
+{
+	autobuf struct buf text = {};
+
+	for (size_t i = 0; i < r->args.count; i++)
+		buf_printf(&text, "%s%s", i ? " " : "", r->args.items[i]);
+	if (whole || text.len <= 20)
+		return json_sprintf("\"%s\"", buf_str(&text));
+	/* Not within a character. */
+	while ((text.data[19] & 0xc0) == 0x80 && text.len > 19)
+		memmove(text.data + 19, text.data + 20, text.len-- - 20);
+	return json_sprintf("\"%.19s…\"", buf_str(&text));
+}
+
+static json_t *join_labels(const struct record *r)
+{
+	autobuf struct buf text = {};
+
+	for (size_t i = 0; i < r->labels.count; i++)
+		buf_printf(&text, "%s%s=%s", i ? "," : "", r->labels.items[i].key,
+			r->labels.items[i].value);
+	return json_string(buf_str(&text));
+}
+
+static json_t *join_mounts(const struct record *r, bool whole)
+{
+	autobuf struct buf text = {};
+
+	for (size_t i = 0; i < r->mounts.count; i++) {
+		const struct record_mount *m = &r->mounts.items[i];
+		const char *name = m->volume ? m->volume : m->source ? m->source : m->target;
+
+		buf_printf(&text, "%s%.*s%s", text.len ? "," : "",
+			whole || strlen(name) <= 15 ? 4096 : 14, name,
+			whole || strlen(name) <= 15 ? "" : "…");
+	}
+	return json_string(buf_str(&text));
+}
+
+static int add_row(struct box *box, void *arg)
+{
+	struct ps *ps = arg;
+	const struct record *r = &box->record;
+	enum box_state state = box_state(box);
+	char status[SHOW_STATUS_MAX], age[HUMAN_TEXT_MAX] = "", size[2 * HUMAN_TEXT_MAX] = "";
+	bool whole = ps->values->no_trunc;
+	json_t *row;
+	int64_t created;
+	size_t volumes = 0;
+
+	if (!fits(ps, box, state))
+		return 0;
+	show_status(box, state, ps->now, status);
+	if (human_parse_time(r->created, &created, NULL) == 0)
+		human_age(created, ps->now, age);
+	for (size_t i = 0; i < r->mounts.count; i++)
+		volumes += r->mounts.items[i].volume != NULL;
+	if (ps->values->size)
+		show_size(ps->b, box, size, sizeof(size));
+	row = json_pack("{s:o, s:s, s:o, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, "
+			"s:O}",
+		"ID", json_stringn(r->id, whole ? RECORD_ID_SIZE - 1 : RECORD_SHORT), "Image",
+		r->image, "Command", command_json(r, whole), "CreatedAt", r->created, "RunningFor",
+		age, "Ports", show_ports(ps->b, box), "State", box_state_name(state), "Status",
+		status, "Size", size, "Names", r->name, "Labels", join_labels(r), "Mounts",
+		join_mounts(r, whole), "Networks", show_networks(r), "LocalVolumes",
+		(json_int_t)volumes, "Label", json_object_get(r->json, "labels"));
+	if (!row || json_array_append_new(ps->rows, row) < 0)
+		ps->failed = true;
+	return 0;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+
+	return strcmp(json_string_value(json_object_get(y, "CreatedAt")),
+		json_string_value(json_object_get(x, "CreatedAt")));
+}
+
+/* The newest first, and of those as many as were asked for. */
+static json_t *sort_rows(const struct ps *ps)
+{
+	size_t count = json_array_size(ps->rows), limit = count;
+	autofree json_t **rows = calloc(count + 1, sizeof(*rows));
+	json_t *sorted = json_array();
+
+	if (ps->values->latest)
+		limit = 1;
+	else if (ps->values->last.set && ps->values->last.value >= 0)
+		limit = (size_t)ps->values->last.value;
+	for (size_t i = 0; rows && i < count; i++)
+		rows[i] = json_array_get(ps->rows, i);
+	if (rows && count)
+		qsort(rows, count, sizeof(*rows), by_age);
+	for (size_t i = 0; rows && i < count && i < limit; i++)
+		json_array_append(sorted, rows[i]);
+	return sorted;
+}
+
+static int find_time(struct ps *ps, const char *key, const char **ret, struct err *err)
+{
+	const char *name = filters_value(&ps->filters, key);
+	autobox struct box box = {.dirfd = -1};
+	int r;
+
+	if (!name)
+		return 0;
+	r = box_open(ps->boxes, name, false, &box, err);
+	if (r == 0)
+		*ret = arena_strdup(ps->b->arena, box.record.created);
+	return r < 0 ? err_add(err, "--filter %s", key) : 0;
+}
+
+static int collect(struct ps *ps, struct err *err)
+{
+	int r = brig_boxes(ps->b, &ps->boxes, err);
+
+	if (r == 0)
+		r = filters_parse(&ps->values->filter, keys, ps->b->arena, &ps->filters, err);
+	if (r == 0)
+		r = find_time(ps, "before", &ps->before_time, err);
+	if (r == 0)
+		r = find_time(ps, "since", &ps->since_time, err);
+	if (r == 0)
+		r = boxes_each(ps->boxes, add_row, ps, err);
+	return r == 0 && ps->failed ? err_sys(err, -ENOMEM, "ps") : r;
+}
+
+int brig_ps(const struct invocation *inv, struct err *err)
+{
+	const struct brig_ps_values *values = inv->options;
+	autobrig struct brig b = BRIG_NONE;
+	autojson json_t *rows = json_array(), *sorted = NULL;
+	struct ps ps = {.b = &b, .values = values, .now = human_now(), .rows = rows};
+	autobuf struct buf text = {};
+	const struct list_options list = {
+		.fields = fields,
+		.columns = values->size ? "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t"
+					  "{{.Status}}\t{{.Ports}}\t{{.Names}}\t{{.Size}}"
+					: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t"
+					  "{{.Status}}\t{{.Ports}}\t{{.Names}}",
+		.quiet = "{{.ID}}",
+		.format = values->format,
+		.is_quiet = values->quiet,
+	};
+	int r = brig_open(inv, &b, err);
+
+	if (r == 0)
+		r = collect(&ps, err);
+	if (r < 0)
+		return r;
+	sorted = sort_rows(&ps);
+	r = sorted ? list_print(&list, sorted, &text, err) : err_sys(err, -ENOMEM, "ps");
+	if (r == 0)
+		fwrite(buf_str(&text), 1, text.len, stdout);
+	return r;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files of a container for verbs that look at them: as its process sees them while it runs,
+ * else its snapshot, mounted nowhere, and the folders of this machine that it would have mounted.
+ */
+#pragma once
+
+#include "cli/brig/brig.h"
+
+struct root {
+	int fd;                      /* −1: not open */
+	const struct record *record; /* of one that does not run, else NULL */
+	int mount;                   /* what root_find() opened last */
+};
+
+/* BOX outlives RET. End with root_close(). */
+int root_open(struct brig *b, const struct box *box, struct root *ret, struct err *err);
+void root_close(struct root *root);
+/* The descriptor beneath which PATH has to be walked to, and as what; borrowed until the next call.
+ */
+int root_find(struct root *root, const char *path, const char **ret_rest);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting a container: from its record to a process that runs.
+ *
+ * box_start() is called in a process of its own that ends afterwards, so that whoever stays with
+ * the container keeps none of what it took: the child of the monitor (cli/containers/monitor.h),
+ * which is the reaper of what this process leaves behind. box_end() is the way back, in another
+ * one.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "cli/containers/box.h"
+#include "images/store.h"
+
+enum { START_HELD_MAX = 256 };
+
+/* What both need; borrowed. */
+struct start_context {
+	const struct boxes *boxes;
+	const struct runtime *rt;
+	struct store *store;
+	const char *libexec; /* directory of the programs that brig executes */
+	bool rootless;
+};
+
+struct started {
+	pid_t pid;
+	int master;               /* of the terminal, or −1 */
+	int held[START_HELD_MAX]; /* to be kept open as long as the container runs */
+	size_t held_count;
+};
+
+/*
+ * Starts BOX, whose standard streams are those of this process. Everything is undone on failure;
+ * ERR's code and text are then as the runtime gives them ("exec: …": the program was to blame).
+ * Locked by the caller against other verbs.
+ */
+int box_start(
+	const struct start_context *ctx, struct box *box, struct started *ret, struct err *err);
+
+/* What a container that has ended leaves: the runtime's state, the cgroup, links and addresses.
+ * RET_OOM tells whether the kernel killed a process of it for want of memory. Doing it again is no
+ * error. */
+int box_end(const struct start_context *ctx, const char *id, bool *ret_oom, struct err *err);
+
+/* Removes what is left of a container that does not run: its files, its record, and with VOLUMES
+ * its anonymous volumes. Locked. */
+int box_destroy(const struct start_context *ctx, struct box *box, bool volumes, struct err *err);
+
+/* 126 when the program could not be invoked, 127 when it was not found, else 125. */
+int start_exit_code(const struct err *err);
+
+/* ---- pieces, each in a file of its own ---- */
+
+struct assemble_facts;
+
+/* start_devices.c: --device, --gpus, and all devices with --privileged. */
+int start_find_devices(const struct run_options *options, struct arena *arena,
+	struct assemble_facts *facts, struct err *err);
+/* start_etc.c: writes hosts, hostname and resolv.conf into the container's directory and names them
+ * in FACTS. ADDRESS and SERVERS are of its network, or NULL. */
+struct start_names {
+	const char *address, *host_gateway; /* NULL: none */
+	const struct strings *servers;      /* NULL or none: the host's */
+};
+int start_write_etc(const struct box *box, const struct start_names *names, struct arena *arena,
+	struct assemble_facts *facts, struct err *err);

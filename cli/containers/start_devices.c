@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devices of the host for a container. */
+#include "cli/containers/assemble.h"
+#include "cli/containers/start.h"
+
+#include "base/sys.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+enum { DEPTH_MAX = 8 };
+
+struct device_list {
+	struct assemble_device *items;
+	size_t count, room;
+	struct arena *arena;
+};
+
+static int add_device(
+	struct device_list *list, const char *path, const struct stat *st, const char *access)
+{
+	struct assemble_device *items;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i].path, path) == 0)
+			return 0;
+	if (list->count == list->room) {
+		list->room = list->room ? 2 * list->room : 16;
+		items = arena_array(list->arena, list->room, struct assemble_device);
+		if (!items)
+			return -ENOMEM;
+		if (list->count)
+			memcpy(items, list->items, list->count * sizeof(*items));
+		list->items = items;
+	}
+	list->items[list->count++] = (struct assemble_device){
+		.path = arena_strdup(list->arena, path),
+		.type = S_ISBLK(st->st_mode) ? 'b' : 'c',
+		.major = major(st->st_rdev),
+		.minor = minor(st->st_rdev),
+		.mode = st->st_mode & 0777,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.access = access,
+	};
+	return list->items[list->count - 1].path ? 0 : -ENOMEM;
+}
+
+/* Every container has these, of its own. */
+static bool is_own(const char *path)
+{
+	static const char *const own[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+		"/dev/urandom", "/dev/tty", "/dev/console", "/dev/ptmx", "/dev/pts", "/dev/shm",
+		"/dev/mqueue"};
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (strcmp(path, own[i]) == 0)
+			return true;
+	return false;
+}
+
+/* All devices in the host's directory FROM, as below TO. FD is FROM's and is closed. */
+static int add_tree(struct device_list *list, int fd, const char *to, const char *access, int depth)
+{
+	DIR *dir = fdopendir(fd);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (r == 0 && (entry = readdir(dir))) {
+		const char *path = arena_printf(list->arena, "%s/%s", to, entry->d_name);
+		struct stat st;
+		int sub;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		if (!path)
+			r = -ENOMEM;
+		else if (is_own(path) ||
+			 sys_fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+			r = add_device(list, path, &st, access);
+		else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX) {
+			sub = sys_openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+			r = sub < 0 ? 0 : add_tree(list, sub, path, access, depth + 1);
+		}
+	}
+	closedir(dir);
+	return r;
+}
+
+static int add_path(struct device_list *list, const char *from, const char *to, const char *access)
+{
+	struct stat st;
+	int r = sys_fstatat(AT_FDCWD, from, &st, 0);
+
+	if (r < 0)
+		return r;
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		return add_device(list, to, &st, access);
+	if (!S_ISDIR(st.st_mode))
+		return -ENODEV;
+	r = sys_openat(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, 0);
+	return r < 0 ? r : add_tree(list, r, to, access, 0);
+}
+
+static bool is_access(const char *text)
+{
+	return *text && strlen(text) <= 3 && strspn(text, "rwm") == strlen(text);
+}
+
+/* HOST[:PATH[:rwm]]; "HOST:rwm" too. */
+static int add_written(struct device_list *list, const char *text, struct err *err)
+{
+	char *copy = arena_strdup(list->arena, text), *save = copy;
+	const char *parts[4] = {}, *to, *access = "rwm";
+	size_t count = 0;
+	int r;
+
+	if (!copy)
+		return err_sys(err, -ENOMEM, "--device");
+	while (save && count < 4)
+		parts[count++] = strsep(&save, ":");
+	to = parts[0];
+	if (count == 2 && is_access(parts[1]))
+		access = parts[1];
+	else if (count > 1)
+		to = parts[1];
+	if (count == 3)
+		access = parts[2];
+	if (count > 3 || *parts[0] != '/' || *to != '/' || !is_access(access))
+		return err_set(err, -EINVAL, "--device: \"%s\" is not HOST[:PATH[:rwm]]", text);
+	r = add_path(list, parts[0], to, access);
+	if (r == -ENODEV)
+		return err_set(err, r, "--device: %s is no device", parts[0]);
+	return r < 0 ? err_sys(err, r, "--device: %s", parts[0]) : 0;
+}
+
+/* What the drivers of the usual makers have in /dev. */
+static int add_gpus(struct device_list *list, const char *which, struct err *err)
+{
+	static const char *const always[] = {"/dev/nvidiactl", "/dev/nvidia-uvm",
+		"/dev/nvidia-uvm-tools", "/dev/nvidia-modeset", "/dev/kfd", "/dev/dri"};
+	size_t before = list->count;
+	char path[32];
+
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		if (add_path(list, always[i], always[i], "rw") == -ENOMEM)
+			return err_sys(err, -ENOMEM, "--gpus");
+	for (int i = 0; i < 64; i++) {
+		snprintf(path, sizeof(path), "/dev/nvidia%d", i);
+		if (add_path(list, path, path, "rw") == -ENOMEM)
+			return err_sys(err, -ENOMEM, "--gpus");
+	}
+	if (list->count == before)
+		return err_set(err, -ENODEV,
+			"--gpus %s: this machine has none (/dev/dri, /dev/nvidia0)", which);
+	return 0;
+}
+
+int start_find_devices(const struct run_options *o, struct arena *arena,
+	struct assemble_facts *facts, struct err *err)
+{
+	struct device_list list = {.arena = arena};
+	int r = 0;
+
+	for (size_t i = 0; i < o->devices.count && r == 0; i++)
+		r = add_written(&list, o->devices.items[i], err);
+	if (r == 0 && o->gpus)
+		r = add_gpus(&list, o->gpus, err);
+	if (r == 0 && o->privileged && !facts->rootless) {
+		r = add_path(&list, "/dev", "/dev", "rwm");
+		if (r < 0)
+			return err_sys(err, r, "--privileged: /dev");
+	}
+	facts->devices = list.items;
+	facts->device_count = list.count;
+	return r;
+}

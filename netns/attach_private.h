@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between attach_reserve.c, attach.c and attach_link.c. With the networks' lock held. */
+#pragma once
+
+#include "netns/attach.h"
+
+/* attach_reserve.c: appends the link that WANT is to be; A has room for it. OLD: what it had
+ * before. */
+int attach_reserve_link(struct network_store *store, const struct network *n,
+	const struct network_want *want, const struct attachment *old, struct arena *arena,
+	struct attachment *a, struct err *err);
+/* What follows from the links: name servers, the host's address. */
+int attach_complete(
+	struct network_store *store, struct attachment *a, struct arena *arena, struct err *err);
+/* Records A's ports for the rules. */
+int attach_publish(struct network_store *store, const struct attachment *a, struct err *err);
+int attach_add_user(
+	struct network_store *store, const char *network, const char *id, struct err *err);
+
+/* A container's namespace, and the way back. */
+struct attach_place {
+	int host, inside;           /* network namespaces */
+	int host_sock, inside_sock; /* route netlink sockets */
+};
+
+/* attach_link.c: makes link I in PLACE, complete and up. PUBLISHES: the container has published
+ * ports. */
+int attach_link_make(const struct attach_place *place, const struct network *n,
+	struct attach_link *link, size_t i, bool publishes, struct err *err);
+/* By the host's end, or inside, if PLACE is not NULL. 0 when there is none. */
+int attach_link_remove(
+	const struct attach_place *place, const struct attach_link *link, struct err *err);
+/* Runs FUNCTION in the container's namespace. */
+int attach_inside(const struct attach_place *place, int (*function)(void *arg, struct err *err),
+	void *arg, struct err *err);
+int attach_place_open(int netns, struct attach_place *ret, struct err *err);
+void attach_place_close(struct attach_place *place);
+CLEANUP_DEFINE(attach_place, struct attach_place, attach_place_close)
+#define autoplace __attribute__((cleanup(cleanup_attach_place)))
