@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/sys.h"
 #include "runtime/lifecycle.h"
+#include "runtime/rdt.h"
 #include "runtime/stats.h"
 
 #include <poll.h>
@@ -10,6 +11,7 @@
 
 struct watch {
 	struct container container;
+	struct spec_config *config;
 	struct cgroup *cgroup;
 	struct cgroup_events files;
 	uint64_t oom_kills; /* that were told */
@@ -35,18 +37,32 @@ static int emit(const struct watch *w, const char *type, json_t *data, struct er
 	return w->options->emit(event, w->options->arg, err);
 }
 
+static int read_rdt(const struct watch *w, json_t **ret, struct err *err)
+{
+	autoclose int top = rdt_open(err);
+
+	return top < 0 ? top
+		       : rdt_stats(top, w->container.id, w->config->linux_.intel_rdt, ret, err);
+}
+
 static int emit_stats(const struct watch *w, struct err *err)
 {
 	autoarena struct arena arena = {};
 	struct cgroup_stats stats;
-	json_t *links = NULL, *data;
+	json_t *links = NULL, *rdt = NULL, *data;
 	int r = cgroup_stats_read(w->cgroup, &arena, &stats, err);
 
 	if (r == 0)
 		r = stats_read_links(w->container.rt->procfd, w->container.pid, &links, err);
 	if (r < 0)
 		return r;
-	data = stats_json(&stats, links, NULL);
+	if (w->config->linux_.intel_rdt)
+		r = read_rdt(w, &rdt, err);
+	if (r < 0) {
+		json_decref(links);
+		return r;
+	}
+	data = stats_json(&stats, links, rdt);
 	return data ? emit(w, "stats", data, err) : err_sys(err, -ENOMEM, "events");
 }
 
@@ -138,9 +154,12 @@ int container_events(const struct runtime *rt, const char *id, const struct even
 	int r = open_watch(rt, id, &w, err);
 
 	if (r == 0)
+		r = container_config(&w.container, &w.config, err);
+	if (r == 0)
 		r = options->once ? emit_stats(&w, err) : watch_loop(&w, err);
 	cgroup_events_close(&w.files);
 	cgroup_free(w.cgroup);
+	spec_config_free(w.config);
 	container_close(&w.container);
 	return r;
 }
