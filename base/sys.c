@@ -149,12 +149,16 @@ int sys_fstat(int fd, struct stat *ret)
 	return RESULT(fstat(fd, ret));
 }
 
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U /* Linux 6.8 */
+#endif
+
 int sys_mount_id(int fd, uint64_t *ret)
 {
 	struct statx stx;
-	int r = RESULT(statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx));
+	int r = RESULT(statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &stx));
 
-	if (r == 0 && !(stx.stx_mask & STATX_MNT_ID))
+	if (r == 0 && !(stx.stx_mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE)))
 		r = -EOPNOTSUPP;
 	if (r == 0)
 		*ret = stx.stx_mnt_id;

@@ -55,7 +55,8 @@ int sys_getcwd(char *buf, size_t size);
 
 int sys_fstat(int fd, struct stat *ret);
 int sys_fstatfs(int fd, struct statfs *ret);
-int sys_mount_id(int fd, uint64_t *ret); /* statx(2): the mount's number among those there are */
+/* statx(2): the mount's number; before Linux 6.8 it is used again when the mount is gone. */
+int sys_mount_id(int fd, uint64_t *ret);
 int sys_statfs(const char *path, struct statfs *ret);
 int sys_fsync(int fd);
 int sys_ftruncate(int fd, off_t size);

@@ -4,6 +4,7 @@
 #include "base/sys.h"
 #include "runtime/backend.h"
 #include "runtime/lifecycle.h"
+#include "runtime/rdt.h"
 #include "runtime/stats.h"
 
 #include <poll.h>
@@ -13,6 +14,7 @@ enum { ENDING_MS = 5000 };
 
 struct watch {
 	struct container container;
+	struct spec_config *config;
 	struct cgroup *cgroup;
 	struct cgroup_events files;
 	uint64_t oom_kills; /* that were told */
@@ -38,11 +40,19 @@ static int emit(const struct watch *w, const char *type, json_t *data, struct er
 	return w->options->emit(event, w->options->arg, err);
 }
 
+static int read_rdt(const struct watch *w, json_t **ret, struct err *err)
+{
+	autoclose int top = rdt_open(err);
+
+	return top < 0 ? top
+		       : rdt_stats(top, w->container.id, w->config->linux_.intel_rdt, ret, err);
+}
+
 static int emit_stats(const struct watch *w, struct err *err)
 {
 	autoarena struct arena arena = {};
 	struct cgroup_stats stats;
-	json_t *links = NULL, *data;
+	json_t *links = NULL, *rdt = NULL, *data;
 	int r = cgroup_stats_read(w->cgroup, &arena, &stats, err);
 
 	if (r == 0 && container_backend(&w->container))
@@ -51,7 +61,13 @@ static int emit_stats(const struct watch *w, struct err *err)
 		r = stats_read_links(w->container.rt->procfd, w->container.pid, &links, err);
 	if (r < 0)
 		return r;
-	data = stats_json(&stats, links, NULL);
+	if (w->config->linux_.intel_rdt)
+		r = read_rdt(w, &rdt, err);
+	if (r < 0) {
+		json_decref(links);
+		return r;
+	}
+	data = stats_json(&stats, links, rdt);
 	return data ? emit(w, "stats", data, err) : err_sys(err, -ENOMEM, "events");
 }
 
@@ -145,9 +161,12 @@ int container_events(const struct runtime *rt, const char *id, const struct even
 	int r = open_watch(rt, id, &w, err);
 
 	if (r == 0)
+		r = container_config(&w.container, &w.config, err);
+	if (r == 0)
 		r = options->once ? emit_stats(&w, err) : watch_loop(&w, err);
 	cgroup_events_close(&w.files);
 	cgroup_free(w.cgroup);
+	spec_config_free(w.config);
 	container_close(&w.container);
 	return r;
 }

@@ -72,6 +72,13 @@ int container_go(struct created *created, struct err *err)
 
 	if (r == 0)
 		r = sync_send(created->sync, SYNC_START, 0, err);
+	if (r == -EPIPE) {
+		struct err words = {};
+
+		if (sync_expect_end(created->sync, &words) < 0)
+			*err = words;
+		r = err->code;
+	}
 	if (r == 0)
 		r = cancel_wait(c->rt->cancel, created->sync, err);
 	if (r == 0)

@@ -111,7 +111,6 @@ int making_plan(struct making *m, struct err *err)
 		.id = m->options->id,
 		.bundle = m->bundle,
 		.no_pivot = m->options->no_pivot,
-		.no_new_keyring = m->options->no_new_keyring,
 		.notify_socket = m->options->activation.notify_socket,
 		.rootfs = m->options->rootfs,
 	};

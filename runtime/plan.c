@@ -207,15 +207,11 @@ static int plan_sysctls(struct plan *plan, struct arena *arena, struct err *err)
 	if (!plan->sysctls)
 		return err_sys(err, -ENOMEM, "planning sysctls");
 	for (size_t i = 0; i < list->count; i++) {
-		char *path = arena_strdup(arena, list->items[i].key);
+		const char *path;
+		int r = spec_sysctl_path(list->items[i].key, arena, &path);
 
-		if (!path)
-			return err_sys(err, -ENOMEM, "planning sysctls");
-		/* As sysctl(8): whichever of "." and "/" comes first separates, the other is part
-		 * of a name (net.ipv4.conf.eth0/1.forwarding). */
-		if (path[strcspn(path, "./")] == '.')
-			for (char *p = path; *p; p++)
-				*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+		if (r < 0)
+			return err_sys(err, r, "linux.sysctl: %s", list->items[i].key);
 		plan->sysctls[plan->nsysctls++] =
 			(struct plan_sysctl){.path = path, .value = list->items[i].value};
 	}

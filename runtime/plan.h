@@ -41,7 +41,7 @@ struct plan_rootfs {
 /* What the command line asked for. Paths are absolute. */
 struct plan_request {
 	const char *id, *bundle;
-	bool no_pivot, no_new_keyring;
+	bool no_pivot;
 	const char *notify_socket; /* bound to ACTIVATION_SOCKET; NULL: none */
 	struct plan_rootfs rootfs;
 };

@@ -59,20 +59,13 @@ static int make_absolute(const struct spec_id_mappings *in,
 	if (!out.items)
 		return err_sys(err, -ENOMEM, "planning mounts");
 	for (size_t i = 0; i < in->count; i++) {
-		uint32_t first, last;
-
 		out.items[i] = in->items[i];
-		if (!container->count)
-			continue;
-		if (!plan_host_id(container, in->items[i].host_id, &first) ||
-			!plan_host_id(
-				container, in->items[i].host_id + in->items[i].size - 1, &last) ||
-			last - first != in->items[i].size - 1)
+		if (container->count &&
+			spec_mapping_resolve(&in->items[i], container, &out.items[i]) < 0)
 			return err_set(err, -EINVAL,
 				"idmap: ids %u to %u are not in one range of the container's "
 				"mappings",
 				in->items[i].host_id, in->items[i].host_id + in->items[i].size - 1);
-		out.items[i].host_id = first;
 	}
 	*ret = out;
 	return 0;

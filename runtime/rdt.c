@@ -3,6 +3,8 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/json.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/sys.h"
 
@@ -15,7 +17,7 @@
 #define RDTGROUP_SUPER_MAGIC 0x7655821
 #endif
 
-enum { SCHEMATA_MAX = 1 << 20 };
+enum { SCHEMATA_MAX = 1 << 20, CACHES_MAX = 256 };
 
 int rdt_open(struct err *err)
 {
@@ -255,6 +257,89 @@ int rdt_update(int top, const char *id, const struct spec_intel_rdt *rdt,
 		return r;
 	return r < 0 ? err_sys(err, r, "linux.intelRdt")
 		     : write_schemata(top, group, schemata, err);
+}
+
+/* ---- statistics ---- */
+
+/* The file NAME of DIR into OBJECT; one that is not there, or has no number now, is left out. */
+static int add_count(json_t *object, int dir, const char *name)
+{
+	char text[32];
+	uint64_t value;
+
+	if (fd_read_line(dir, name, text, sizeof(text)) < 0 || parse_u64(text, &value) < 0)
+		return 0;
+	return json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+/* One element for each cache, in the order of their numbers: mon_L3_00, mon_L3_01, … */
+static int add_caches(json_t *result, int mon_data)
+{
+	autojson json_t *mbm = json_array(), *cmt = json_array();
+	int r = 0;
+
+	for (unsigned int i = 0; i < CACHES_MAX && r == 0; i++) {
+		char name[16];
+		autoclose int dir = -1;
+		json_t *bytes, *occupancy;
+
+		snprintf(name, sizeof(name), "mon_L3_%02u", i);
+		dir = sys_openat(mon_data, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (dir < 0)
+			continue;
+		bytes = json_object(), occupancy = json_object();
+		r = add_count(bytes, dir, "mbm_total_bytes") |
+		    add_count(bytes, dir, "mbm_local_bytes") |
+		    add_count(occupancy, dir, "llc_occupancy");
+		r |= json_array_append_new(mbm, bytes) | json_array_append_new(cmt, occupancy);
+	}
+	r |= json_object_set(result, "mbm_stats", mbm) | json_object_set(result, "cmt_stats", cmt);
+	return r ? -ENOMEM : 0;
+}
+
+/* The lines of the schemata FILE that are for RESOURCE, as one text. */
+static int add_schema(
+	json_t *result, const char *key, int dir, const char *file, const char *resource)
+{
+	autobuf struct buf text = {}, out = {};
+
+	if (fd_read_file(dir, file, SCHEMATA_MAX, &text) < 0)
+		return 0;
+	for (const char *line = buf_str(&text); *line; line += strcspn(line, "\n")) {
+		line += strspn(line, " \t\n");
+		if (strncmp(line, resource, strlen(resource)) == 0)
+			buf_printf(&out, "%s%.*s", out.len ? "\n" : "", (int)strcspn(line, "\n"),
+				line);
+	}
+	if (!out.len && !out.failed)
+		return 0;
+	return out.failed ? -ENOMEM : json_object_set_new(result, key, json_string(buf_str(&out)));
+}
+
+int rdt_stats(
+	int top, const char *id, const struct spec_intel_rdt *rdt, json_t **ret, struct err *err)
+{
+	autoclose int group = open_group(top, group_of(id, rdt), err), mon_data = -1;
+	autojson json_t *result = json_object();
+	char path[300] = "mon_data";
+	int r;
+
+	if (group < 0)
+		return group;
+	if (rdt->enable_monitoring)
+		snprintf(path, sizeof(path), "mon_groups/%s/mon_data", id);
+	r = add_schema(result, "l3_cache_schema_root", top, "schemata", "L3") |
+	    add_schema(result, "l3_cache_schema", group, "schemata", "L3") |
+	    add_schema(result, "mem_bw_schema_root", top, "schemata", "MB") |
+	    add_schema(result, "mem_bw_schema", group, "schemata", "MB");
+	if (rdt->enable_monitoring || strcmp(group_of(id, rdt), id) == 0)
+		mon_data = sys_openat(group, path, O_RDONLY | O_DIRECTORY, 0);
+	if (!r && mon_data >= 0)
+		r = add_caches(result, mon_data);
+	if (r)
+		return err_sys(err, -ENOMEM, "linux.intelRdt: statistics");
+	*ret = json_incref(result);
+	return 0;
 }
 
 int rdt_remove(int top, const char *path, struct err *err)

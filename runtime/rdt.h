@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "spec/config.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -43,5 +44,12 @@ int rdt_enter(
 /* New schemata for the group. RDT says which it is, CHANGE what to write. */
 int rdt_update(int top, const char *id, const struct spec_intel_rdt *rdt,
 	const struct spec_intel_rdt *change, struct err *err);
+/*
+ * What the kernel counts for the container, as the member intel_rdt of an event "stats" has it: of
+ * its monitoring group, or of its class when that is its own; without either only the schemata. The
+ * caller owns *RET.
+ */
+int rdt_stats(
+	int top, const char *id, const struct spec_intel_rdt *rdt, json_t **ret, struct err *err);
 /* Removes what rdt_create() returned; 0 when it is gone already. */
 int rdt_remove(int top, const char *path, struct err *err);

@@ -38,7 +38,10 @@ int sync_recv(int sock, struct sync_message *ret)
 {
 	ssize_t n = fd_recv(sock, ret, sizeof(*ret), NULL, NULL);
 
-	if (n == 0 || n == -ECONNRESET)
+	/* It ended without reading what we sent; its last words come behind that error. */
+	if (n == -ECONNRESET)
+		n = fd_recv(sock, ret, sizeof(*ret), NULL, NULL);
+	if (n == 0)
 		return -EPIPE;
 	if (n < 0)
 		return (int)n;

@@ -150,6 +150,8 @@ static void test_id_map_of_an_option(void **state)
 	snprintf(members, sizeof(members), format, "@0-1-10");
 	plan_ok(f, members, user_namespace, user_maps);
 	assert_string_equal(f->plan.mounts[0].uid_map, "0 100001 10\n");
+	/* Only those that say so. */
+	assert_string_equal(f->plan.mounts[0].gid_map, "0 1 10\n");
 	snprintf(members, sizeof(members), format, "@0-65530-10");
 	plan_refused(f, members, user_namespace, user_maps, "/x");
 }

@@ -133,6 +133,69 @@ static void test_monitoring_and_removal(void **state)
 	assert_int_equal(sys_fstatat(f->top, path, &st, 0), -ENOENT);
 }
 
+static void make_cache(struct fixture *f, const char *mon_data, const char *cache,
+	const char *total, const char *occupancy)
+{
+	autoclose int dir = -1;
+	char path[128];
+
+	sys_mkdirat(f->top, mon_data, 0700);
+	snprintf(path, sizeof(path), "%s/%s", mon_data, cache);
+	sys_mkdirat(f->top, path, 0700);
+	dir = sys_openat(f->top, path, O_RDONLY | O_DIRECTORY, 0);
+	assert_true(dir >= 0);
+	assert_int_equal(fd_replace_file(dir, "mbm_total_bytes", total, strlen(total), 0600), 0);
+	assert_int_equal(fd_replace_file(dir, "mbm_local_bytes", "7\n", 2, 0600), 0);
+	assert_int_equal(
+		fd_replace_file(dir, "llc_occupancy", occupancy, strlen(occupancy), 0600), 0);
+}
+
+static void assert_stats(struct fixture *f, const struct spec_intel_rdt *rdt, const char *want)
+{
+	autojson json_t *have = NULL, *json = json_loads(want, 0, NULL);
+
+	assert_int_equal(rdt_stats(f->top, "box", rdt, &have, &f->err), 0);
+	if (!json_equal(have, json))
+		fail_msg("%s", json_dumps(have, 0));
+}
+
+static void test_statistics(void **state)
+{
+	struct fixture *f = *state;
+	struct spec_intel_rdt rdt = {.clos_id = "gold", .enable_monitoring = true};
+	const char *path;
+
+	make_group(f, "gold", "    L3:0=ff;1=f\n    MB:0=50\n");
+	assert_int_equal(rdt_create(f->top, "box", &rdt, &f->arena, &path, &f->err), 0);
+	make_cache(f, "gold/mon_groups/box/mon_data", "mon_L3_00", "100\n", "4096\n");
+	make_cache(f, "gold/mon_groups/box/mon_data", "mon_L3_01", "Unavailable\n", "8192\n");
+	make_cache(f, "gold/mon_data", "mon_L3_00", "999\n", "999\n");
+	assert_int_equal(fd_replace_file(f->top, "schemata", "L3:0=fff\n", 9, 0600), 0);
+	assert_stats(f, &rdt,
+		"{\"l3_cache_schema_root\":\"L3:0=fff\",\"l3_cache_schema\":\"L3:0=ff;1=f\","
+		"\"mem_bw_schema\":\"MB:0=50\",\"mbm_stats\":[{\"mbm_total_bytes\":100,"
+		"\"mbm_local_bytes\":7},{\"mbm_local_bytes\":7}],"
+		"\"cmt_stats\":[{\"llc_occupancy\":4096},{\"llc_occupancy\":8192}]}");
+	/* What is counted for a class that others are in too is not the container's. */
+	rdt.enable_monitoring = false;
+	assert_stats(f, &rdt,
+		"{\"l3_cache_schema_root\":\"L3:0=fff\",\"l3_cache_schema\":\"L3:0=ff;1=f\","
+		"\"mem_bw_schema\":\"MB:0=50\"}");
+	make_group(f, "box", "L3:0=1\n");
+	make_cache(f, "box/mon_data", "mon_L3_00", "5\n", "6\n");
+	rdt.clos_id = NULL;
+	assert_stats(f, &rdt,
+		"{\"l3_cache_schema_root\":\"L3:0=fff\",\"l3_cache_schema\":\"L3:0=1\","
+		"\"mbm_stats\":[{\"mbm_total_bytes\":5,\"mbm_local_bytes\":7}],"
+		"\"cmt_stats\":[{\"llc_occupancy\":6}]}");
+	rdt.clos_id = "none";
+	{
+		json_t *none = NULL;
+
+		assert_int_equal(rdt_stats(f->top, "box", &rdt, &none, &f->err), -ENOENT);
+	}
+}
+
 static void test_own_class(void **state)
 {
 	struct fixture *f = *state;
@@ -163,6 +226,7 @@ int main(void)
 		TEST(test_match),
 		TEST(test_existing_class),
 		TEST(test_monitoring_and_removal),
+		TEST(test_statistics),
 		TEST(test_own_class),
 	};
 

@@ -48,6 +48,19 @@ static void test_messages(void **state)
 	assert_non_null(strstr(f->err.text, "\"created\""));
 }
 
+static void test_last_words_of_one_who_did_not_listen(void **state)
+{
+	struct fixture *f = *state;
+	struct err sent = {.code = -EXDEV, .text = "why"};
+
+	assert_int_equal(sync_send(f->ours, SYNC_START, 0, &f->err), 0);
+	sync_send_failure(f->theirs, &sent);
+	cleanup_close(&f->theirs);
+	assert_int_equal(sync_expect_end(f->ours, &f->err), -EXDEV);
+	assert_string_equal(f->err.text, "why");
+	assert_int_equal(sync_expect_end(f->ours, &f->err), 0);
+}
+
 /* The other stage's sentence and code arrive as they were, the longest too. */
 static void test_failures(void **state)
 {
@@ -116,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_messages),
 		TEST(test_failures),
+		TEST(test_last_words_of_one_who_did_not_listen),
 		TEST(test_end),
 		TEST(test_only_failure_may_end_it),
 		TEST(test_what_is_no_message),
