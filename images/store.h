@@ -4,7 +4,7 @@
  *
  *   blobs/<algorithm>/<hex>    complete blobs whose digest was checked; never changed
  *   parts/<algorithm>-<hex>    blobs on their way, and .map, what is there of them (images/part.h)
- *   layers/<chain id>/diff     a layer's files, as overlay wants them; layer.json describes it
+ *   layers/<chain id>/diff     a layer's files, as overlay wants them; size notes their bytes
  *   staging/<chain id>/        a layer on its way
  *   names/<sha256 of a name>   JSON: the name, and the descriptor that it stands for
  *   containers/<id>/           upper, work and snapshot.json of a container (images/snapshot.h)
@@ -112,6 +112,11 @@ void store_names_free(struct store_names *names);
 bool store_layer_exists(struct store *store, const char *chain);
 /* O_PATH descriptor of a layer's files. */
 int store_layer_open(struct store *store, const char *chain);
+
+/* The bytes of a layer's files, when somebody has counted them: a note beside them that may be
+ * lost. −ENOENT. */
+int store_layer_size(struct store *store, const char *chain, uint64_t *ret);
+void store_layer_set_size(struct store *store, const char *chain, uint64_t size);
 
 /*
  * Takes the staging directory of CHAIN, empty, locked against every other writer; waits for one.
