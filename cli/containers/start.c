@@ -139,10 +139,12 @@ static int find_hostname(struct starting *s, struct err *err)
 
 /* ---- files ---- */
 
-static int mount_rootfs(struct starting *s, struct err *err)
+/* LOOK: only to read, in a process of its own: an upper layer is mounted "volatile" just once. */
+static int mount_rootfs(struct starting *s, bool look, struct err *err)
 {
 	const struct snapshot_mount_options options = {
 		.userns = -1,
+		.read_only = look,
 		.volatile_ = s->box->record.options.remove,
 	};
 	int r = s->rootfs = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
@@ -154,8 +156,12 @@ static int mount_rootfs(struct starting *s, struct err *err)
 static int give_rootfs(void *context, struct err *err)
 {
 	struct starting *s = context;
-	int r = s->rootfs < 0 ? mount_rootfs(s, err) : 0;
+	int r = 0;
 
+	if (s->rootfs < 0)
+		r = store_reopen(s->ctx->store, err);
+	if (r == 0 && s->rootfs < 0)
+		r = mount_rootfs(s, false, err);
 	return r < 0 ? r : take_fd(&s->rootfs);
 }
 
@@ -256,7 +262,7 @@ static int prepare_mounts(struct starting *s, struct err *err)
 static int look_at_files(struct starting *s, struct err *err)
 {
 	const struct record *record = &s->box->record;
-	int r = mount_rootfs(s, err);
+	int r = mount_rootfs(s, s->ctx->rootless, err);
 
 	if (r == 0)
 		r = user_find(s->rootfs, record->user, &record->options.groups, &s->arena,
