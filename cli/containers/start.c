@@ -445,13 +445,14 @@ static int configure(struct starting *s, struct err *err)
 }
 
 /* Before its program runs. What only the network's drivers know goes into the files now. */
-static int connect_network(struct starting *s, pid_t pid, struct err *err)
+static int connect_network(struct starting *s, const struct created *created, struct err *err)
 {
 	int r;
 
 	if (!s->network.attached)
 		return 0;
-	r = box_network_apply(s->ctx, s->box, pid, &s->arena, &s->network, err);
+	r = box_network_apply(
+		s->ctx, s->box, created->netns, created->userns, &s->arena, &s->network, err);
 	return r < 0 ? r : write_etc(s, err);
 }
 
@@ -475,6 +476,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 		.id = s->box->id,
 		.bundle = bundle,
 		.config_text = buf_str(&s->config),
+		.open_namespaces = s->network.attached,
 		.rootfs = {give_rootfs, s},
 	};
 	struct created created;
@@ -484,7 +486,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	r = container_create_for_run(s->ctx->rt, &options, &created, err);
 	if (r < 0)
 		return r;
-	r = connect_network(s, created.container.pid, err);
+	r = connect_network(s, &created, err);
 	if (r == 0)
 		r = egress_apply(s->ctx, &s->box->record.options, &created.container,
 			s->network.attached ? &s->network.attachment.servers : NULL, &s->denied,
