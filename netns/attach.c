@@ -315,7 +315,7 @@ static int make_link(struct network_store *store, struct attachment *a, size_t i
 		return r;
 	if (link->driver == NETWORK_CNI)
 		return cni_add(store, &n, a, link, place->inside, arena, err);
-	r = attach_link_make(place, &n, link, i, err);
+	r = attach_link_make(place, &n, link, i, a->ports.count > 0, err);
 	return r < 0 ? r : announce(store, a, link, &n, err);
 }
 

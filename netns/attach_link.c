@@ -113,7 +113,7 @@ static bool allows_neighbours(const struct network *n)
 }
 
 static int make_veth(const struct attach_place *place, const struct network *n,
-	const struct attach_link *link, const uint8_t *mac, struct err *err)
+	const struct attach_link *link, const uint8_t *mac, bool hairpin, struct err *err)
 {
 	struct link_new new = {
 		.name = link->host_link,
@@ -132,8 +132,9 @@ static int make_veth(const struct attach_place *place, const struct network *n,
 		r = link_keep_unaddressed(place->host_sock, link->host_link, err);
 	if (r == 0)
 		r = link_find(place->host_sock, link->host_link, &made, err);
-	if (r == 0 && !allows_neighbours(n))
-		r = link_isolate_port(place->host_sock, made.index, err);
+	if (r == 0)
+		r = link_set_port(
+			place->host_sock, made.index, !allows_neighbours(n), hairpin, err);
 	return r < 0 ? r : link_set_up(place->host_sock, made.index, err);
 }
 
@@ -263,14 +264,14 @@ static int configure(const struct attach_place *place, const struct network *n,
 }
 
 int attach_link_make(const struct attach_place *place, const struct network *n,
-	struct attach_link *link, size_t i, struct err *err)
+	struct attach_link *link, size_t i, bool publishes, struct err *err)
 {
 	uint8_t mac[MAC_LEN];
 	bool has_mac = link->mac && mac_parse(link->mac, mac) == 0;
 	int r;
 
 	if (n->driver == NETWORK_BRIDGE)
-		r = make_veth(place, n, link, has_mac ? mac : NULL, err);
+		r = make_veth(place, n, link, has_mac ? mac : NULL, publishes, err);
 	else
 		r = make_neighbour(place, n, link, has_mac ? mac : NULL, err);
 	if (r == 0)

@@ -179,7 +179,7 @@ int link_delete(int sock, uint32_t index, struct err *err)
 	return r < 0 ? err_add(err, "remove the link") : 0;
 }
 
-int link_isolate_port(int sock, uint32_t index, struct err *err)
+int link_set_port(int sock, uint32_t index, bool isolated, bool hairpin, struct err *err)
 {
 	struct netlink_request request;
 	struct ifinfomsg info = {.ifi_family = AF_BRIDGE, .ifi_index = (int)index};
@@ -188,10 +188,11 @@ int link_isolate_port(int sock, uint32_t index, struct err *err)
 
 	netlink_begin(&request, RTM_SETLINK, 0, &info, sizeof(info));
 	port = netlink_nest_begin(&request, IFLA_PROTINFO | NLA_F_NESTED);
-	netlink_put_u8(&request, IFLA_BRPORT_ISOLATED, 1);
+	netlink_put_u8(&request, IFLA_BRPORT_ISOLATED, isolated);
+	netlink_put_u8(&request, IFLA_BRPORT_MODE, hairpin);
 	netlink_nest_end(&request, port);
 	r = netlink_talk(sock, &request, NULL, NULL, err);
-	return r < 0 ? err_add(err, "isolate the port of the bridge") : 0;
+	return r < 0 ? err_add(err, "set the port of the bridge") : 0;
 }
 
 /* ---- addresses and routes ---- */

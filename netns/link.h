@@ -48,9 +48,9 @@ int link_keep_unaddressed(int sock, const char *name, struct err *err);
 int link_set_up(int sock, uint32_t index, struct err *err);
 /* 0 also when it is gone already. */
 int link_delete(int sock, uint32_t index, struct err *err);
-/* Whether frames may come in and go out by the same port of a bridge, and between isolated ports.
- */
-int link_isolate_port(int sock, uint32_t index, struct err *err);
+/* A port of a bridge: ISOLATED from others that are, too; HAIRPIN lets frames out by the port that
+ * they came from, as when br_netfilter translates a container's packet to itself. */
+int link_set_port(int sock, uint32_t index, bool isolated, bool hairpin, struct err *err);
 
 /* ADDRESS with its prefix. One that is there already is no error. IPv6's is not probed for before
  * it is used (DAD): nobody else gives addresses here. */

@@ -177,6 +177,7 @@ extern const struct brig_ps_values brig_ps_defaults;
 extern const struct option brig_ps_options[], brig_inspect_options[], brig_logs_options[];
 int brig_ps(const struct invocation *inv, struct err *err);
 int brig_inspect(const struct invocation *inv, struct err *err);
+int brig_port(const struct invocation *inv, struct err *err);
 int brig_logs(const struct invocation *inv, struct err *err);
 
 /* ---- exec.c ---- */

@@ -7,14 +7,15 @@
 #include "cli/containers/logfile.h"
 #include "cli/containers/options_rows.h"
 #include "cli/containers/settle.h"
+#include "cli/containers/start_network.h"
 #include "cli/containers/volumes.h"
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/path.h"
-#include "base/process.h"
 #include "base/sys.h"
+#include "images/archive.h"
 #include "images/image.h"
 #include "images/snapshot.h"
 
@@ -89,6 +90,25 @@ static int pull(struct creating *c, const char *name, struct err *err)
 	return images_pull(c->b, name, &flags, &pulled, err);
 }
 
+/* localhost/busybox comes with brig: loaded when it is asked for and nothing else has the name. */
+static int load_own(struct creating *c, const char *name, struct err *err)
+{
+	static const struct archive_load_options options = {};
+	autoclose int archive = -1;
+	struct reference reference;
+	char path[PATH_MAX + 16];
+	struct err ignored = {};
+
+	if (reference_parse(name, &reference, &ignored) < 0 ||
+		strcmp(reference.repository, "busybox") != 0 ||
+		(*reference.registry && strcmp(reference.registry, "localhost") != 0) ||
+		(*reference.tag && strcmp(reference.tag, "latest") != 0) || *reference.digest)
+		return -ENOENT;
+	snprintf(path, sizeof(path), "%s/busybox.tar", c->b->dirs.share);
+	archive = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+	return archive < 0 ? -ENOENT : archive_load(c->store, archive, &options, err);
+}
+
 static int find_image(struct creating *c, struct err *err)
 {
 	const char *name = c->args[0];
@@ -98,6 +118,11 @@ static int find_image(struct creating *c, struct err *err)
 		r = pull(c, name, err);
 	if (r == 0)
 		r = image_open(c->store, name, &c->image, err);
+	if (r != -ENOENT)
+		return r;
+	r = load_own(c, name, err);
+	if (r == 0)
+		return image_open(c->store, name, &c->image, err);
 	if (r != -ENOENT || c->values->pull == RUN_PULL_NEVER)
 		return r;
 	err_clear(err);
@@ -154,7 +179,12 @@ static int check_options(struct creating *c, struct err *err)
 	};
 	autojson json_t *config = NULL;
 	struct logfile_options log;
+	struct network_wants wants;
+	struct ports ports;
 	int r = brig_check_restart(&c->record.options, err);
+
+	if (r == 0)
+		r = box_network_parse(&c->record, c->b->rootless, c->b->arena, &wants, &ports, err);
 
 	if (r == 0)
 		r = logfile_options_parse(&c->record.options, &log, err);
@@ -391,7 +421,7 @@ int brig_make_container(struct brig *b, const struct brig_run_values *values, ch
 		box_close(&c.others[--c.other_count]);
 	free(c.others);
 	image_free(&c.image);
-	record_free(&c.record);
+	box_record_free(&c.record);
 	return r;
 }
 

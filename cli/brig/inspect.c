@@ -4,6 +4,7 @@
 #include "cli/brig/images.h"
 #include "cli/brig/show.h"
 #include "cli/containers/logfile.h"
+#include "cli/containers/start_network.h"
 #include "cli/output/human.h"
 #include "cli/output/list.h"
 
@@ -214,4 +215,56 @@ int brig_logs(const struct invocation *inv, struct err *err)
 		r = logfile_read(box.dirfd, &reader, err);
 	cleanup_close(&f.inotify);
 	return r < 0 ? r : 0;
+}
+
+/* ---- port ---- */
+
+/* "80", "80/tcp": whether N of PORT is meant. */
+static bool is_wanted(const char *wanted, const struct port *port, unsigned int n)
+{
+	char text[32];
+
+	if (!wanted)
+		return true;
+	snprintf(text, sizeof(text), "%u/%s", port->container + n, show_protocol(port));
+	if (strcmp(wanted, text) == 0)
+		return true;
+	*strchr(text, '/') = '\0';
+	return strcmp(wanted, text) == 0 && port->protocol == PORT_TCP;
+}
+
+int brig_port(const struct invocation *inv, struct err *err)
+{
+	autobrig struct brig b = BRIG_NONE;
+	autobox struct box box = {.dirfd = -1};
+	const char *wanted = inv->arg_count > 1 ? inv->args[1] : NULL;
+	struct attachment a = {};
+	const struct boxes *boxes;
+	char ip[ADDRESS_TEXT_MAX];
+	bool any = false;
+	int r = brig_open(inv, &b, err);
+
+	if (r == 0)
+		r = brig_boxes(&b, &boxes, err);
+	if (r == 0)
+		r = box_open(boxes, inv->args[0], false, &box, err);
+	if (r < 0)
+		return r;
+	if (show_attachment(&b, &box, &a) < 0)
+		a = (struct attachment){};
+	for (size_t i = 0; i < a.ports.count; i++)
+		for (unsigned int n = 0; n < a.ports.items[i].count; n++) {
+			const struct port *p = &a.ports.items[i];
+
+			if (!is_wanted(wanted, p, n))
+				continue;
+			any = true;
+			if (!wanted)
+				printf("%u/%s -> ", p->container + n, show_protocol(p));
+			printf(strchr(show_host_ip(p, ip), ':') ? "[%s]:%u\n" : "%s:%u\n", ip,
+				p->host + n);
+		}
+	return any || !wanted ? 0
+			      : err_set(err, -ENOENT, "port %s of container %s is not published",
+					wanted, inv->args[0]);
 }

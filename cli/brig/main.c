@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
 #include "cli/brig/images.h"
+#include "cli/brig/network.h"
 #include "cli/dump.h"
 
 #include "base/log.h"
@@ -61,6 +62,29 @@ static const struct command container_commands[] = {
 
 /* ---- networks ---- */
 
+static const struct command network_commands[] = {
+	{"connect", "[OPTIONS] NETWORK CONTAINER", "Connect a container to a network",
+		TAKES(network_connect, network_connect), .min_args = 2, .max_args = 2,
+		.run = brig_network_connect},
+	{"create", "[OPTIONS] NAME", "Make a network", TAKES(network_create, network_create),
+		.min_args = 1, .max_args = 1, .run = brig_network_create},
+	{"disconnect", "[OPTIONS] NETWORK CONTAINER", "Take a container off a network",
+		TAKES(network_disconnect, network_rm), .min_args = 2, .max_args = 2,
+		.run = brig_network_disconnect},
+	{"inspect", "[OPTIONS] NETWORK...", "Show all that is known, as JSON",
+		TAKES(network_inspect, network_inspect), ONE_OR_MORE, .run = brig_network_inspect},
+	{"ls", "[OPTIONS]", "List networks", TAKES(network_ls, network_ls), .run = brig_network_ls},
+	{"list", "[OPTIONS]", "List networks", TAKES(network_ls, network_ls), .hidden = true,
+		.run = brig_network_ls},
+	{"prune", "[OPTIONS]", "Remove all networks that no container uses", TAKES(prune, prune),
+		.run = brig_network_prune},
+	{"reload", "", "Write rules, bridges and name servers anew, after a change of the firewall",
+		.run = brig_network_reload},
+	{"rm", "[OPTIONS] NETWORK...", "Remove networks", TAKES(network_rm, network_rm),
+		ONE_OR_MORE, .run = brig_network_rm},
+	{NULL},
+};
+
 /* ---- all verbs; those with a group are shown by name only in the first help ---- */
 
 static const struct command commands[] = {
@@ -90,6 +114,8 @@ static const struct command commands[] = {
 		.min_args = 1, .max_args = 1, .run = brig_logs},
 	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
 		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
+	{"port", "CONTAINER [PORT[/PROTO]]", "Show where a container's ports are reached",
+		.group = "Containers", .min_args = 1, .max_args = 2, .run = brig_port},
 	{"top", "CONTAINER [PS OPTIONS]", "List a container's processes", .group = "Containers",
 		ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_top},
 	{"stats", "[OPTIONS] [CONTAINER...]", "Show what containers use, again and again",
@@ -146,6 +172,8 @@ static const struct command commands[] = {
 	{"secret", NULL, "All about secrets", .group = "Volumes", .commands = secret_commands},
 
 	/* networks */
+	{"network", NULL, "Verbs about networks", .group = "Networks",
+		.commands = network_commands},
 
 	/* the system */
 	{"system", NULL, "Look after the machine", .group = "System", .commands = system_commands},

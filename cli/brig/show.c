@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/show.h"
-#include "cli/containers/assemble.h"
+#include "cli/containers/start_network.h"
 #include "cli/output/human.h"
 
 #include "base/parse.h"
@@ -67,10 +67,52 @@ void show_size(struct brig *b, const struct box *box, char *ret, size_t size)
 
 /* ---- network ---- */
 
+int show_attachment(struct brig *b, const struct box *box, struct attachment *ret)
+{
+	autonetworkstore struct network_store store = {.records = -1, .state = -1, .lock = -1};
+	struct err ignored = {};
+	int r = box_network_store(box->boxes, b->dirs.libexec, b->rootless, &store, &ignored);
+
+	return r < 0 ? r : attach_load(&store, box->id, b->arena, ret, &ignored);
+}
+
+const char *show_protocol(const struct port *port)
+{
+	static const char *const names[] = {"tcp", "udp", "sctp"};
+
+	return names[port->protocol];
+}
+
+const char *show_host_ip(const struct port *port, char *ret)
+{
+	address_format(&port->host_ip, ret);
+	if (!*ret)
+		strcpy(ret, "0.0.0.0");
+	return ret;
+}
+
 json_t *show_ports(struct brig *b, const struct box *box)
 {
-	(void)b, (void)box;
-	return json_string("");
+	autobuf struct buf text = {};
+	struct attachment a;
+	char ip[ADDRESS_TEXT_MAX];
+
+	if (!box->record.options.publish.count && !box->record.options.publish_all)
+		return json_string("");
+	if (show_attachment(b, box, &a) < 0)
+		return json_string("");
+	for (size_t i = 0; i < a.ports.count; i++) {
+		const struct port *p = &a.ports.items[i];
+
+		buf_printf(&text, "%s%s:%u", i ? ", " : "", show_host_ip(p, ip), p->host);
+		if (p->count > 1)
+			buf_printf(&text, "-%u", p->host + p->count - 1);
+		buf_printf(&text, "->%u", p->container);
+		if (p->count > 1)
+			buf_printf(&text, "-%u", p->container + p->count - 1);
+		buf_printf(&text, "/%s", show_protocol(p));
+	}
+	return json_string(buf_str(&text));
 }
 
 json_t *show_networks(const struct record *record)
@@ -274,8 +316,58 @@ json_t *show_inspect(struct brig *b, const struct box *box, bool size)
 	return json;
 }
 
+static json_t *link_json(const struct attach_link *link)
+{
+	char ip[ADDRESS_TEXT_MAX], gateway[ADDRESS_TEXT_MAX], ip6[ADDRESS_TEXT_MAX];
+	char gateway6[ADDRESS_TEXT_MAX];
+
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:s, s:o}", "IPAddress",
+		address_format(&link->ip, ip), "Gateway", address_format(&link->gateway, gateway),
+		"IPPrefixLen", link->ip.family ? link->ip.prefix : 0, "GlobalIPv6Address",
+		address_format(&link->ip6, ip6), "IPv6Gateway",
+		address_format(&link->gateway6, gateway6), "GlobalIPv6PrefixLen",
+		link->ip6.family ? link->ip6.prefix : 0, "MacAddress", text_or(link->mac, ""),
+		"NetworkID", text_or(link->network_id, ""), "Aliases", texts_json(&link->aliases));
+}
+
+static json_t *ports_json(const struct ports *ports)
+{
+	json_t *object = json_object();
+	char ip[ADDRESS_TEXT_MAX], key[32];
+
+	for (size_t i = 0; i < ports->count; i++)
+		for (uint16_t n = 0; n < ports->items[i].count; n++) {
+			const struct port *p = &ports->items[i];
+			json_t *list;
+
+			snprintf(key, sizeof(key), "%u/%s", p->container + n, show_protocol(p));
+			list = json_object_get(object, key);
+			if (!list) {
+				list = json_array();
+				json_object_set_new(object, key, list);
+			}
+			json_array_append_new(
+				list, json_pack("{s:s, s:o}", "HostIp", show_host_ip(p, ip),
+					      "HostPort", json_sprintf("%u", p->host + n)));
+		}
+	return object;
+}
+
 json_t *show_network_settings(struct brig *b, const struct box *box)
 {
-	(void)b, (void)box;
-	return json_object();
+	struct attachment a = {};
+	json_t *networks = json_object(), *settings;
+	struct attach_link none = {};
+
+	if (show_attachment(b, box, &a) < 0)
+		a = (struct attachment){};
+	for (size_t i = 0; i < a.links.count; i++)
+		json_object_set_new(
+			networks, a.links.items[i].network, link_json(&a.links.items[i]));
+	settings = link_json(a.links.count ? &a.links.items[0] : &none);
+	json_object_del(settings, "NetworkID");
+	json_object_del(settings, "Aliases");
+	json_object_set_new(settings, "Networks", networks);
+	json_object_set_new(settings, "Ports", ports_json(&a.ports));
+	return settings;
 }

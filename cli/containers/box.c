@@ -157,7 +157,7 @@ static int read_record(struct box *box, struct err *err)
 
 	if (r < 0)
 		return err_sys(err, r, "container.json");
-	return record_parse("container.json", buf_str(&text), text.len, &box->record, err);
+	return box_record_parse("container.json", buf_str(&text), text.len, &box->record, err);
 }
 
 /* The lock of the directory that the id stands for once it is ours. */
@@ -202,7 +202,7 @@ int box_open(const struct boxes *b, const char *text, bool locked, struct box *r
 void box_close(struct box *box)
 {
 	cleanup_close(&box->dirfd);
-	record_free(&box->record);
+	box_record_free(&box->record);
 	box_status_free(&box->status);
 }
 
@@ -294,7 +294,7 @@ static int generate_name(const struct boxes *b, struct record *record, struct er
 static int write_record(int dirfd, const struct record *record, struct err *err)
 {
 	autobuf struct buf text = {};
-	int r = record_write(record, &text, err);
+	int r = box_record_write(record, &text, err);
 
 	if (r < 0)
 		return r;

@@ -166,8 +166,7 @@ static _Noreturn void starter(struct monitor *m, const struct pipes *p, bool aga
 	struct monitor_report report = {};
 	struct started started = {.master = -1};
 	struct err err = {};
-	int fds[FD_SEND_MAX], r;
-	size_t count = 0;
+	int r;
 
 	if (m->warnings >= 0)
 		log_open(&(struct log_options){.fd = m->warnings, .level = LOG_WARNING}, &err);
@@ -181,33 +180,53 @@ static _Noreturn void starter(struct monitor *m, const struct pipes *p, bool aga
 	report.pid = started.pid;
 	report.exit_code = r < 0 ? start_exit_code(&err) : 0;
 	snprintf(report.text, sizeof(report.text), "%s", r < 0 ? err.text : "");
-	if (started.master >= 0)
-		fds[count++] = started.master;
-	for (size_t i = 0; i < started.held_count && count < FD_SEND_MAX; i++)
-		fds[count++] = started.held[i];
-	r = fd_send(sock, &report, sizeof(report), fds, count);
+	report.held = (uint32_t)started.held_count;
+	report.denied = started.has_denied;
+	r = fd_send(sock, &report, sizeof(report), &started.master, started.master >= 0);
+	for (size_t at = 0; at < started.held_count && r >= 0; at += FD_SEND_MAX) {
+		size_t left = started.held_count - at;
+
+		r = fd_send(
+			sock, "h", 1, started.held + at, left < FD_SEND_MAX ? left : FD_SEND_MAX);
+	}
 	_exit(r < 0 ? 1 : 0);
+}
+
+/* Without it the policy holds all the same. */
+static void watch_denied(struct monitor *m)
+{
+	struct err err = {};
+
+	if (connect_denied_open(m->held[m->held_count - 1], &m->denied, &err) < 0)
+		log_warning("%s", err.text);
 }
 
 /* The starter's answer. */
 static int take_answer(struct monitor *m, int sock, struct monitor_report *ret)
 {
-	int fds[FD_SEND_MAX];
-	size_t count = FD_SEND_MAX, next = 0;
-	ssize_t n = fd_recv(sock, ret, sizeof(*ret), fds, &count);
+	int master;
+	size_t count = 1;
+	ssize_t n = fd_recv(sock, ret, sizeof(*ret), &master, &count);
+	char letter;
 
 	if (n != sizeof(*ret)) {
 		*ret = (struct monitor_report){.code = n < 0 ? (int)n : -EPIPE, .exit_code = 125};
 		snprintf(ret->text, sizeof(ret->text), "the start ended without an answer");
 		return ret->code;
 	}
-	if (m->tty && ret->code == 0 && count > 0) {
-		m->streams[0].fd = fds[next++];
-		fcntl(m->streams[0].fd, F_SETFL, O_NONBLOCK);
-		m->input = m->streams[0].fd;
+	if (count) {
+		m->streams[0].fd = m->input = master;
+		fcntl(master, F_SETFL, O_NONBLOCK);
 	}
-	while (next < count && m->held_count < START_HELD_MAX)
-		m->held[m->held_count++] = fds[next++];
+	while (m->held_count < ret->held && m->held_count < START_HELD_MAX) {
+		count = START_HELD_MAX - m->held_count;
+		count = count < FD_SEND_MAX ? count : FD_SEND_MAX;
+		if (fd_recv(sock, &letter, 1, m->held + m->held_count, &count) <= 0)
+			break;
+		m->held_count += count;
+	}
+	if (ret->denied && m->held_count == ret->held)
+		watch_denied(m);
 	return ret->code;
 }
 
@@ -291,6 +310,9 @@ static void end_once(struct monitor *m, bool remove)
 	if (pid > 0)
 		sys_waitpid(pid, &status, 0);
 	m->oom = WIFEXITED(status) && WEXITSTATUS(status) == 1;
+	monitor_take_denied(m);
+	connect_denied_close(m->denied);
+	m->denied = NULL;
 	for (size_t i = 0; i < m->held_count; i++)
 		close(m->held[i]);
 	m->held_count = 0;

@@ -64,7 +64,7 @@ static const struct json_rule record_rules[] = {
 };
 static const struct json_table record_table = {sizeof(struct record), record_rules};
 
-int record_parse(
+int box_record_parse(
 	const char *name, const char *text, size_t len, struct record *ret, struct err *err)
 {
 	autorecord struct record record = {};
@@ -85,7 +85,7 @@ int record_parse(
 	return 0;
 }
 
-void record_free(struct record *record)
+void box_record_free(struct record *record)
 {
 	json_decref(record->json);
 	record->json = NULL;
@@ -139,7 +139,7 @@ static json_t *health_json(const struct record_health *health)
 		json_u64(health->start_period), "retries", (json_int_t)health->retries);
 }
 
-int record_write(const struct record *r, struct buf *ret, struct err *err)
+int box_record_write(const struct record *r, struct buf *ret, struct err *err)
 {
 	autojson json_t *json = NULL, *options = NULL;
 	int code = options_to_json(run_options, &r->options, &options, err);

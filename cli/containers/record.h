@@ -56,14 +56,14 @@ struct record {
 	struct arena arena;
 };
 
-/* −EINVAL, −ENOMEM. Ended with record_free(). */
-int record_parse(
+/* −EINVAL, −ENOMEM. Ended with box_record_free(). */
+int box_record_parse(
 	const char *name, const char *text, size_t len, struct record *ret, struct err *err);
 /* As text. −ENOMEM. */
-int record_write(const struct record *record, struct buf *ret, struct err *err);
-void record_free(struct record *record);
+int box_record_write(const struct record *record, struct buf *ret, struct err *err);
+void box_record_free(struct record *record);
 
-CLEANUP_DEFINE(record, struct record, record_free)
+CLEANUP_DEFINE(record, struct record, box_record_free)
 #define autorecord __attribute__((cleanup(cleanup_record)))
 
 enum { RECORD_ID_SIZE = 64 + 1, RECORD_SHORT = 12, RECORD_NAME_MAX = 128 };

@@ -5,6 +5,9 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cli/containers/assemble.h"
+#include "cli/containers/egress.h"
+#include "cli/containers/start_network.h"
+#include "cli/containers/userns.h"
 #include "cli/containers/volumes.h"
 #include "images/snapshot.h"
 #include "runtime/lifecycle.h"
@@ -13,11 +16,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PROFILE_MAX = 4 << 20, HOSTNAME_SIZE = 65 };
+enum { PROFILE_MAX = 4 << 20, HOSTNAME_SIZE = 65, GROUPS_MAX = 256, HOME_SIZE = 1024 };
 
 /* A start on its way. */
 struct starting {
@@ -26,7 +30,9 @@ struct starting {
 	struct arena arena;
 	struct assemble_facts facts;
 	struct snapshot snapshot;
+	struct box_network network;
 	int rootfs; /* the detached mount, −1 once the runtime has it */
+	int denied; /* the egress policy's log, or −1 */
 	struct buf profile, config;
 };
 
@@ -77,12 +83,26 @@ static int find_namespace(struct starting *s, const char *option, const char *va
 
 static int find_network(struct starting *s, struct err *err)
 {
-	const struct strings *list = &s->box->record.options.network;
-	const char *value = list->count ? list->items[list->count - 1] : NULL;
+	int r = box_network_reserve(s->ctx, s->box, &s->arena, &s->network, err);
 
-	if (value && strcmp(value, "none") == 0)
-		return 0;
-	return find_namespace(s, "network", value, "net", &s->facts.net, err);
+	if (r < 0)
+		return r;
+	switch ((enum network_mode)s->network.wants.mode) {
+	case NETWORK_MODE_HOST:
+		s->facts.net.host = true;
+		break;
+	case NETWORK_MODE_CONTAINER:
+		return join_container(
+			s, "network", s->network.wants.name, "net", &s->facts.net, err);
+	case NETWORK_MODE_PATH:
+		s->facts.net.path = s->network.wants.name;
+		break;
+	case NETWORK_MODE_NETWORKS:
+	case NETWORK_MODE_NONE:
+	case NETWORK_MODE_PASTA:
+		break;
+	}
+	return 0;
 }
 
 static int find_namespaces(struct starting *s, struct err *err)
@@ -125,19 +145,18 @@ static int mount_rootfs(struct starting *s, struct err *err)
 		.userns = -1,
 		.volatile_ = s->box->record.options.remove,
 	};
-	int r = snapshot_load(s->ctx->store, s->box->id, &s->snapshot, err);
+	int r = s->rootfs = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
 
-	if (r == 0)
-		r = s->rootfs = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
 	return r < 0 ? err_add(err, "container %s", s->box->record.name) : 0;
 }
 
+/* Called by the parent, or by the init of somebody who may mount only in a namespace of his own. */
 static int give_rootfs(void *context, struct err *err)
 {
 	struct starting *s = context;
+	int r = s->rootfs < 0 ? mount_rootfs(s, err) : 0;
 
-	(void)err;
-	return take_fd(&s->rootfs);
+	return r < 0 ? r : take_fd(&s->rootfs);
 }
 
 static bool is_empty(int fd)
@@ -233,6 +252,115 @@ static int prepare_mounts(struct starting *s, struct err *err)
 	return r;
 }
 
+/* What has to be seen to in the container's files before it is assembled. */
+static int look_at_files(struct starting *s, struct err *err)
+{
+	const struct record *record = &s->box->record;
+	int r = mount_rootfs(s, err);
+
+	if (r == 0)
+		r = user_find(s->rootfs, record->user, &record->options.groups, &s->arena,
+			&s->facts.user, err);
+	return r < 0 ? r : prepare_mounts(s, err);
+}
+
+/* The answer of the process that did this in a user namespace. */
+struct looked {
+	int code;
+	char text[ERR_TEXT_MAX];
+	uint32_t uid, gid, groups[GROUPS_MAX], group_count;
+	char home[HOME_SIZE];
+};
+
+/* Process: of its own, in a user namespace with the container's ids. */
+static _Noreturn void looker(struct starting *s, int sock)
+{
+	const struct user *user = &s->facts.user;
+	struct looked looked = {};
+	struct err err = {};
+
+	looked.code = box_enter_userns(s->ctx->store, &err);
+	if (looked.code == 0)
+		looked.code = look_at_files(s, &err);
+	if (looked.code == 0) {
+		looked.uid = user->uid;
+		looked.gid = user->gid;
+		for (size_t i = 0; i < user->group_count && i < GROUPS_MAX; i++)
+			looked.groups[looked.group_count++] = user->groups[i];
+		snprintf(looked.home, sizeof(looked.home), "%s", user->home);
+	}
+	snprintf(looked.text, sizeof(looked.text), "%s", err.text);
+	fd_send(sock, &looked, sizeof(looked), NULL, 0);
+	_exit(0);
+}
+
+static int take_looked(struct starting *s, const struct looked *looked, struct err *err)
+{
+	struct user *user = &s->facts.user;
+
+	if (looked->code < 0)
+		return err_set(err, looked->code, "%s", looked->text);
+	*user = (struct user){
+		.uid = looked->uid,
+		.gid = looked->gid,
+		.groups = arena_array(&s->arena, looked->group_count, uint32_t),
+		.group_count = looked->group_count,
+		.home = arena_strdup(&s->arena, looked->home),
+	};
+	if (!user->groups || !user->home)
+		return err_sys(err, -ENOMEM, "--user");
+	if (looked->group_count)
+		memcpy(user->groups, looked->groups, looked->group_count * sizeof(*user->groups));
+	return 0;
+}
+
+static int look_from_outside(struct starting *s, struct err *err)
+{
+	autofree struct looked *looked = calloc(1, sizeof(*looked));
+	size_t none = 0;
+	ssize_t n;
+	int socks[2], r = looked ? sys_socketpair(SOCK_SEQPACKET, socks) : -ENOMEM;
+	pid_t pid;
+
+	if (r < 0)
+		return err_sys(err, r, "look at the container's files");
+	pid = sys_fork();
+	if (pid == 0)
+		looker(s, socks[1]);
+	close(socks[1]);
+	n = fd_recv(socks[0], looked, sizeof(*looked), NULL, &none);
+	close(socks[0]);
+	if (pid > 0)
+		sys_waitpid(pid, NULL, 0);
+	if (n != sizeof(*looked))
+		return err_set(err, -EPIPE, "the look at the container's files has failed");
+	return take_looked(s, looked, err);
+}
+
+/* The ids of a user's containers are those that his files in the store have. */
+static int find_ids(struct starting *s, struct err *err)
+{
+	const struct store_ids *ids = store_ids(s->ctx->store);
+	size_t uids = ids->single ? 1 : ids->uid_count, gids = ids->single ? 1 : ids->gid_count;
+	struct assemble_id_map *maps = arena_array(&s->arena, uids + gids, struct assemble_id_map);
+
+	if (!maps)
+		return err_sys(err, -ENOMEM, "ids");
+	for (size_t i = 0; i < uids; i++)
+		maps[i] = ids->single ? (struct assemble_id_map){0, geteuid(), 1}
+				      : (struct assemble_id_map){ids->uids[i].inside,
+						ids->uids[i].outside, ids->uids[i].count};
+	for (size_t i = 0; i < gids; i++)
+		maps[uids + i] = ids->single ? (struct assemble_id_map){0, getegid(), 1}
+					     : (struct assemble_id_map){ids->gids[i].inside,
+						       ids->gids[i].outside, ids->gids[i].count};
+	s->facts.uids = maps;
+	s->facts.uid_count = uids;
+	s->facts.gids = maps + uids;
+	s->facts.gid_count = gids;
+	return 0;
+}
+
 static int read_profile(struct starting *s, struct err *err)
 {
 	const char *path = assemble_security_option(&s->box->record.options.security, "seccomp");
@@ -250,13 +378,32 @@ static int read_profile(struct starting *s, struct err *err)
 
 /* ---- all of it ---- */
 
+/* hosts and resolv.conf, with what is known of the network. */
+static int write_etc(struct starting *s, struct err *err)
+{
+	const struct attachment *a = &s->network.attachment;
+	char address[ADDRESS_TEXT_MAX] = "", gateway[ADDRESS_TEXT_MAX] = "";
+	struct start_names names = {.servers = s->network.attached ? &a->servers : NULL};
+
+	if (s->network.attached && a->links.count) {
+		address_format(&a->links.items[0].ip, address);
+		if (!*address)
+			address_format(&a->links.items[0].ip6, address);
+	}
+	if (s->network.attached)
+		address_format(&a->host_gateway, gateway);
+	names.address = *address ? address : NULL;
+	names.host_gateway = *gateway ? gateway : NULL;
+	return start_write_etc(s->box, &names, &s->arena, &s->facts, err);
+}
+
 static int gather(struct starting *s, struct err *err)
 {
 	const struct record *record = &s->box->record;
-	const struct start_names names = {};
 	int r = find_namespaces(s, err);
 
 	s->facts.rootless = s->ctx->rootless;
+	s->facts.mqueue = sys_faccessat(AT_FDCWD, "/dev/mqueue", F_OK, 0) == 0;
 	s->facts.rootfs = arena_printf(
 		&s->arena, "%s/containers/%s/rootfs", s->box->boxes->data_path, s->box->id);
 	if (record->options.init)
@@ -268,16 +415,15 @@ static int gather(struct starting *s, struct err *err)
 	if (r == 0)
 		r = find_hostname(s, err);
 	if (r == 0)
-		r = mount_rootfs(s, err);
+		r = snapshot_load(s->ctx->store, s->box->id, &s->snapshot, err);
+	if (r == 0 && s->ctx->rootless)
+		r = find_ids(s, err);
 	if (r == 0)
-		r = user_find(s->rootfs, record->user, &record->options.groups, &s->arena,
-			&s->facts.user, err);
-	if (r == 0)
-		r = prepare_mounts(s, err);
+		r = s->ctx->rootless ? look_from_outside(s, err) : look_at_files(s, err);
 	if (r == 0)
 		r = start_find_devices(&record->options, &s->arena, &s->facts, err);
 	if (r == 0)
-		r = start_write_etc(s->box, &names, &s->arena, &s->facts, err);
+		r = write_etc(s, err);
 	return r < 0 ? r : read_profile(s, err);
 }
 
@@ -290,6 +436,30 @@ static int configure(struct starting *s, struct err *err)
 		return r;
 	r = json_write(config, JSON_COMPACT, &s->config);
 	return r < 0 ? err_sys(err, r, "configuration") : 0;
+}
+
+/* Before its program runs. What only the network's drivers know goes into the files now. */
+static int connect_network(struct starting *s, pid_t pid, struct err *err)
+{
+	int r;
+
+	if (!s->network.attached)
+		return 0;
+	r = box_network_apply(s->ctx, s->box, pid, &s->arena, &s->network, err);
+	return r < 0 ? r : write_etc(s, err);
+}
+
+/* The monitor keeps what holds the ports. */
+static void keep_held(struct starting *s, struct started *ret)
+{
+	struct attach_held *held = &s->network.held;
+
+	for (size_t i = 0; i < held->count && i + 1 < START_HELD_MAX; i++)
+		ret->held[ret->held_count++] = held->fds[i];
+	held->count = 0;
+	ret->has_denied = s->denied >= 0;
+	if (ret->has_denied)
+		ret->held[ret->held_count++] = take_fd(&s->denied);
 }
 
 static int create_and_go(struct starting *s, struct started *ret, struct err *err)
@@ -308,7 +478,20 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	r = container_create_for_run(s->ctx->rt, &options, &created, err);
 	if (r < 0)
 		return r;
-	r = container_go(&created, err);
+	r = connect_network(s, created.container.pid, err);
+	if (r == 0)
+		r = egress_apply(s->ctx, &s->box->record.options, &created.container,
+			s->network.attached ? &s->network.attachment.servers : NULL, &s->denied,
+			err);
+	if (r < 0) {
+		struct err ignored = {};
+
+		sys_pidfd_send_signal(created.pidfd, SIGKILL);
+		sys_waitpid(created.container.pid, NULL, 0);
+		container_destroy(&created.container, created.cgroup, created.config, &ignored);
+	} else {
+		r = container_go(&created, err);
+	}
 	if (r == 0) {
 		ret->pid = created.container.pid;
 		ret->master = take_fd(&created.master);
@@ -320,7 +503,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 int box_start(
 	const struct start_context *ctx, struct box *box, struct started *ret, struct err *err)
 {
-	struct starting s = {.ctx = ctx, .box = box, .rootfs = -1};
+	struct starting s = {.ctx = ctx, .box = box, .rootfs = -1, .denied = -1};
 	int r;
 
 	*ret = (struct started){.master = -1};
@@ -332,7 +515,16 @@ int box_start(
 		r = configure(&s, err);
 	if (r == 0)
 		r = create_and_go(&s, ret, err);
+	if (r == 0) {
+		keep_held(&s, ret);
+	} else if (s.network.attached) {
+		struct err ignored = {};
+
+		attach_release(&s.network.held);
+		box_network_remove(ctx, box->id, &ignored);
+	}
 	cleanup_close(&s.rootfs);
+	cleanup_close(&s.denied);
 	snapshot_free(&s.snapshot);
 	buf_free(&s.profile);
 	buf_free(&s.config);
@@ -361,8 +553,11 @@ static bool was_oom(const struct start_context *ctx, const char *id)
 
 int box_end(const struct start_context *ctx, const char *id, bool *ret_oom, struct err *err)
 {
+	int r;
+
 	*ret_oom = was_oom(ctx, id);
-	return container_delete(ctx->rt, id, true, err);
+	r = container_delete(ctx->rt, id, true, err);
+	return r < 0 ? r : box_network_remove(ctx, id, err);
 }
 
 static int remove_volumes(

@@ -72,9 +72,51 @@ outside_make() {
 web() {
 	local name=$1 port=$2 text=${3:-$1}
 	place_run "$name" python3 "$(dirname "${BASH_SOURCE[0]}")/web.py" "$port" "$text" &
-	wait_for 10 place_run "$name" busybox nc -z 127.0.0.1 "$port"
+	wait_for 10 reaches "$name" 127.0.0.1 "$port"
 }
 
 fetch() {
 	curl --silent --show-error --max-time 5 "$@"
+}
+
+# reaches NAME ADDRESS PORT: a connection from there is taken
+reaches() {
+	place_run "$1" timeout 2 bash -c "exec 3<>/dev/tcp/$2/$3"
+}
+
+# echo_udp NAME PORT: sends datagrams back; ask_udp NAME ADDRESS PORT: what comes back
+echo_udp() {
+	place_run "$1" python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", int(sys.argv[1])))
+while True:
+    data, client = s.recvfrom(2000)
+    s.sendto(data, client)' "$2" &
+}
+
+ask_udp() {
+	place_run "$1" python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+for _ in range(5):
+    try:
+        s.sendto(b"hello", (sys.argv[1], int(sys.argv[2])))
+        data, server = s.recvfrom(2000)
+        print(data.decode(), server[0])
+        break
+    except OSError:
+        pass' "$2" "$3"
+}
+
+# listen ADDRESS PORT: takes a port of this host, UDP and TCP
+listen() {
+	python3 -c 'import socket, sys, time
+for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
+    s = socket.socket(socket.AF_INET, kind)
+    s.bind((sys.argv[1], int(sys.argv[2])))
+    if kind == socket.SOCK_STREAM:
+        s.listen()
+    globals()[str(kind)] = s
+time.sleep(1000)' "$1" "$2" &
+	wait_for 10 timeout 2 bash -c "exec 3<>/dev/tcp/127.0.0.1/$2"
 }

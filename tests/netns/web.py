@@ -1,5 +1,6 @@
 # usage: web.py PORT TEXT: answers each request with "CLIENT-ADDRESS TEXT", on IPv4 and IPv6
 import socket
+import socketserver
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,7 +10,7 @@ class Server(ThreadingHTTPServer):
 
     def server_bind(self):
         self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        super().server_bind()
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's would ask for our name
 
 
 class Handler(BaseHTTPRequestHandler):
