@@ -430,6 +430,8 @@ static int gather(struct starting *s, struct err *err)
 		r = start_find_devices(&record->options, &s->arena, &s->facts, err);
 	if (r == 0)
 		r = write_etc(s, err);
+	if (r == 0)
+		r = start_give_secrets(s->box, &s->arena, &s->facts, err);
 	return r < 0 ? r : read_profile(s, err);
 }
 
