@@ -141,8 +141,9 @@ struct store_collected {
 };
 
 /*
- * Removes blobs and layers that no name and no container needs, and what crashes left. Takes the
- * store alone: −EBUSY when a writer is at work and WAIT is false.
+ * Removes blobs and layers that no name and no container needs, and what crashes left, but for
+ * downloads of the last day, which the next pull goes on with. Takes the store alone: −EBUSY when a
+ * writer is at work and WAIT is false.
  */
 int store_collect(struct store *store, bool wait, struct store_collected *ret, struct err *err);
 

@@ -129,7 +129,7 @@ bench_pull() {
 	for ((round = 0; round < rounds; round++)); do
 		for program in "${programs[@]}"; do
 			sync
-			once "${program}_pull" >>"times.$program"
+			once "${program}_pull" | tee -a "times.$program" | sed "s/^/# $program /" >&2
 			"${program}_clean"
 		done
 	done
