@@ -6,7 +6,7 @@ cd "$(dirname "$(realpath "$0")")"
 . tests/lib/build.sh
 
 quick=(checks unit)
-slow=(rig integration attack fault brig vm)
+slow=(rig integration attack fault brig netns vm)
 # Not yet seen green as a whole: by name only.
 named=(images engines)
 logs=build/test-logs
