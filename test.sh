@@ -6,7 +6,7 @@ cd "$(dirname "$(realpath "$0")")"
 . tests/lib/build.sh
 
 quick=(checks unit)
-slow=(rig integration attack images brig fault vm)
+slow=(rig integration attack images netns brig fault vm)
 # Not yet seen green as a whole: by name only.
 named=(engines)
 logs=build/test-logs
