@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "netns/network_private.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -182,14 +183,73 @@ static bool is_alive(struct network_store *store, const char *id)
 	       start_time((pid_t)pid, &now) == 0 && now == start;
 }
 
+/* Files that were to replace others (fd_replace_file()), of writers who died: with the lock held there
+ * is no other writer. SUB NULL: of DIRFD itself. */
+static void remove_unfinished(int dirfd, const char *sub)
+{
+	int fd = sys_openat(dirfd, sub ? sub : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		cleanup_close(&fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		size_t n = strlen(entry->d_name);
+
+		if (*entry->d_name == '.' && n > 4 && strcmp(entry->d_name + n - 4, ".new") == 0)
+			(void)sys_unlinkat(fd, entry->d_name, 0);
+	}
+	closedir(dir);
+}
+
+static void remove_all_unfinished(struct network_store *store)
+{
+	static const char *const below[] = {"", "/users", "/ip", "/ptr", "/upstream"};
+	autoarena struct arena arena = {};
+	struct strings networks, names;
+	struct err ignored = {};
+	char path[PATH_MAX];
+
+	remove_unfinished(store->records, NULL);
+	remove_unfinished(store->state, "containers");
+	remove_unfinished(store->state, "published");
+	if (network_names(store->state, "nets", "", &arena, &networks, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < networks.count; i++) {
+		for (size_t k = 0; k < ARRAY_LEN(below); k++) {
+			snprintf(path, sizeof(path), "nets/%s%s", networks.items[i], below[k]);
+			remove_unfinished(store->state, path);
+		}
+		snprintf(path, sizeof(path), "nets/%s/names", networks.items[i]);
+		if (network_names(store->state, path, "", &arena, &names, &ignored) < 0)
+			continue;
+		for (size_t k = 0; k < names.count; k++) {
+			snprintf(path, sizeof(path), "nets/%s/names/%s", networks.items[i],
+				names.items[k]);
+			remove_unfinished(store->state, path);
+			(void)sys_unlinkat(store->state, path, AT_REMOVEDIR);
+		}
+	}
+}
+
 int attach_undo_pending(struct network_store *store, struct err *err)
 {
 	autoarena struct arena arena = {};
 	struct strings ids;
+	bool undone = false;
 	int r = network_names(store->state, "pending", "", &arena, &ids, err);
 
-	for (size_t i = 0; i < ids.count && r == 0; i++)
-		if (!is_alive(store, ids.items[i]))
-			r = attach_remove_locked(store, ids.items[i], -1, err);
+	for (size_t i = 0; i < ids.count && r == 0; i++) {
+		if (is_alive(store, ids.items[i]))
+			continue;
+		r = attach_remove_locked(store, ids.items[i], -1, err);
+		undone = true;
+	}
+	remove_unfinished(store->state, "pending");
+	remove_unfinished(store->state, NULL);
+	if (undone)
+		remove_all_unfinished(store);
 	return r < 0 ? err_add(err, "undo what a process left that died") : 0;
 }

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 30000, ARGUMENTS_MAX = 64 };
+enum { TIMEOUT_MS = 30000, ARGUMENTS_MAX = 64, SAID_MAX = 1 << 16 };
 
 struct arguments {
 	const char *items[ARGUMENTS_MAX + 1];
@@ -58,11 +58,11 @@ static const char *port_list(
 }
 
 /* Nothing of the host is reached by its gateway's address, and no port but those asked for. */
-static int fill(struct arguments *list, const struct attachment *a, int netns, int userns,
+static int fill(struct arguments *list, const struct attachment *a, int userns,
 	const char *pid_file, struct arena *arena, struct err *err)
 {
 	static const char *const fixed[] = {
-		"pasta", "--config-net", "-T", "none", "-U", "none", "--no-map-gw", "--quiet"};
+		"pasta", "--config-net", "-T", "none", "-U", "none", "--no-map-gw", "--quiet", "--stderr"};
 	char *options = a->pasta ? arena_strdup(arena, a->pasta) : NULL;
 	bool bad = false;
 	int r = 0;
@@ -91,26 +91,39 @@ static int fill(struct arguments *list, const struct attachment *a, int netns, i
 	for (char *option; options && r == 0 && (option = strsep(&options, ","));)
 		if (*option)
 			r = add(list, option);
+	/* Opened after it has entered the user namespace, from which it may not look at us: so it is
+	 * one of its own descriptors, the standard output. */
 	if (r == 0)
 		r = add(list, "--netns");
 	if (r == 0)
-		r = add(list, arena_printf(arena, "/proc/%d/fd/%d", getpid(), netns));
+		r = add(list, "/proc/self/fd/1");
 	return r < 0 ? err_sys(err, r, "pasta's arguments") : 0;
 }
 
-static int run(const struct arguments *arguments, struct err *err)
+/* The last line says what went wrong, but for its complaints that there is no syslog. */
+static const char *last_words(char *said)
+{
+	const char *last = "no reason was given";
+	char *line;
+
+	while (said && (line = strsep(&said, "\n")))
+		if (*line && strncmp(line, "Failed to send", 14) != 0)
+			last = line;
+	return last;
+}
+
+static int run(const struct arguments *arguments, int netns, struct err *err)
 {
 	static const char *const paths[] = {"/usr/bin/pasta", "/bin/pasta", "/usr/local/bin/pasta"};
 	autoclose int output = sys_memfd_create("pasta", 0);
 	struct process_options options = {
 		.argv = arguments->items,
-		.stdout_fd = -1,
+		.stdout_fd = netns,
 		.stderr_fd = output,
 		.timeout_ms = TIMEOUT_MS,
 	};
-	char said[512];
+	autobuf struct buf said = {};
 	int status = 0, r = -ENOENT;
-	ssize_t n;
 
 	if (output < 0)
 		return err_sys(err, output, "memfd_create");
@@ -128,9 +141,9 @@ static int run(const struct arguments *arguments, struct err *err)
 		return err_add(err, "pasta");
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	n = sys_pread(output, said, sizeof(said) - 1, 0);
-	said[n > 0 ? strcspn((said[n] = '\0', said), "\n") : 0] = '\0';
-	return err_set(err, -EIO, "pasta: %s", said);
+	if (lseek(output, 0, SEEK_SET) < 0 || fd_read_all(output, SAID_MAX, &said) < 0)
+		return err_set(err, -EIO, "pasta failed");
+	return err_set(err, -EIO, "pasta: %s", last_words(said.data));
 }
 
 static int open_dir(struct network_store *store, struct err *err)
@@ -146,16 +159,19 @@ int pasta_start(struct network_store *store, const struct attachment *a, int net
 	autoarena struct arena arena = {};
 	autoclose int dir = open_dir(store, err);
 	struct arguments arguments = {};
-	const char *pid_file;
+	char link[32], place[PATH_MAX];
+	ssize_t n;
 	int r;
 
 	if (dir < 0)
 		return dir;
-	pid_file = arena_printf(&arena, "/proc/%d/fd/%d/%s", getpid(), dir, a->id);
-	if (!pid_file)
-		return err_sys(err, -ENOMEM, "pasta");
-	r = fill(&arguments, a, netns, userns, pid_file, &arena, err);
-	return r < 0 ? r : run(&arguments, err);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+	n = sys_readlinkat(AT_FDCWD, link, place, sizeof(place) - 1);
+	if (n < 0)
+		return err_sys(err, (int)n, "networks: pasta");
+	place[n] = '\0';
+	r = fill(&arguments, a, userns, arena_printf(&arena, "%s/%s", place, a->id), &arena, err);
+	return r < 0 ? r : run(&arguments, netns, err);
 }
 
 /* The number may be another process's by now: that it is pasta, and the caller's, is looked at

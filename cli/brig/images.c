@@ -183,7 +183,7 @@ const struct option image_list_options[] = {
 	{"digests", 0, OPTION_FLAG, OPTION_AT(list_values, digests), .help = "show digests"},
 	{"filter", 'f', OPTION_TEXTS, OPTION_AT(list_values, filters), .argument = "KEY=VALUE",
 		.help = "show only images that fit: reference, label, before, since, until, "
-			"dangling, id, containers"},
+			"dangling, id"},
 	{"format", 0, OPTION_TEXT, OPTION_AT(list_values, format), .argument = "FORMAT",
 		.help = "json, table TEMPLATE, or a template"},
 	{"no-trunc", 0, OPTION_FLAG, OPTION_AT(list_values, no_trunc), .help = "show whole ids"},

@@ -107,7 +107,8 @@ static int up(struct run *r)
 	struct network_wants wants;
 	struct attachment a;
 	struct attach_held held;
-	autoclose int netns = open_netns(r, r->argv[1]);
+	const char *user = getenv("BRIG_TEST_USERNS");
+	autoclose int netns = open_netns(r, r->argv[1]), userns = user ? open_netns(r, user) : -1;
 	int s = 0;
 
 	for (int i = 2; i < r->argc && s == 0; i++) {
@@ -123,13 +124,13 @@ static int up(struct run *r)
 			push(r, &networks, r->argv[i]);
 	}
 	if (s == 0)
-		s = network_mode_parse(&networks, false, &r->arena, &wants, &r->err);
+		s = network_mode_parse(&networks, r->store.places.rootless, &r->arena, &wants, &r->err);
 	q.wants = &wants;
 	if (s == 0)
 		s = attach_reserve(&r->store, &q, &r->arena, &a, &held, &r->err);
 	if (s < 0 || netns < 0)
 		return s;
-	s = attach_apply(&r->store, q.id, netns, -1, &r->arena, &a, &r->err);
+	s = attach_apply(&r->store, q.id, netns, userns, &r->arena, &a, &r->err);
 	if (s < 0) {
 		struct err ignored = {};
 
@@ -240,6 +241,7 @@ int main(int argc, char **argv)
 		.libexec = libexec ? libexec : ".",
 		.cni = getenv("BRIG_TEST_CNI"),
 		.cni_bin = "/usr/lib/cni",
+		.rootless = geteuid() != 0,
 	};
 	int s;
 
