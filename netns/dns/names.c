@@ -48,7 +48,7 @@ static int write_below(int dirfd, const char *dir, const char *file, const struc
 	/* Only the last of several gets its mode whatever the umask. */
 	autoclose int top = path_mkdir(dirfd, "names", DIR_MODE, (uid_t)-1, (gid_t)-1);
 	autoclose int place = path_mkdir(dirfd, dir, DIR_MODE, (uid_t)-1, (gid_t)-1);
-	int r = place < 0 ? place : text->failed ? -ENOMEM : 0;
+	int r = top < 0 ? top : place < 0 ? place : text->failed ? -ENOMEM : 0;
 
 	return r < 0 ? r : fd_replace_file(place, file, buf_str(text), text->len, FILE_MODE);
 }
