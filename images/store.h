@@ -53,6 +53,9 @@ struct store;
 /* −EACCES and such name the directory. A store of a future format is −EPROTO. */
 int store_open(const struct store_options *options, struct store **ret, struct err *err);
 void store_close(struct store *store);
+/* Opens the directory once more, at the same place: a process that has entered another mount
+ * namespace may mount only what it reached there. */
+int store_reopen(struct store *store, struct err *err);
 /* O_PATH descriptor of the store's directory, borrowed. */
 int store_root(const struct store *store);
 /* O_PATH descriptor of brig-unpack, borrowed; opened once, so an upgrade cannot mix versions. */

@@ -100,6 +100,9 @@ static void add_files(struct mount_list *list)
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		if (files[i].source && !taken(list, files[i].destination))
 			add(list, files[i].destination, "bind", files[i].source, "rbind,rprivate");
+	for (size_t i = 0; i < facts->secret_count; i++)
+		add(list, facts->secrets[i].target, "bind", facts->secrets[i].source,
+			"bind,rprivate,ro,nosuid,nodev,noexec");
 	if (facts->init_program)
 		add(list, "/dev/init", "bind", facts->init_program,
 			"bind,rprivate,ro,nosuid,nodev");

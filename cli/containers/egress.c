@@ -16,8 +16,8 @@ enum { ANSWER_MAX = 1 << 16, RESOLVE_MS = 30000, DNS_PORT = 53 };
 /* Whoever can make packets by hand is not asked. */
 static int check_privilege(const struct run_options *o, struct err *err)
 {
-	static const char *const raw[] = {"ALL", "all", "NET_RAW", "net_raw", "CAP_NET_RAW",
-		"cap_net_raw"};
+	static const char *const raw[] = {
+		"ALL", "all", "NET_RAW", "net_raw", "CAP_NET_RAW", "cap_net_raw"};
 	bool has = o->privileged;
 
 	for (size_t i = 0; i < ARRAY_LEN(raw); i++)
@@ -81,8 +81,8 @@ static int ask(const char *libexec, const char *host, struct buf *ret, struct er
 	return r;
 }
 
-static int append(struct connect_rules *rules, const struct connect_rule *rule,
-	struct arena *arena, struct err *err)
+static int append(struct connect_rules *rules, const struct connect_rule *rule, struct arena *arena,
+	struct err *err)
 {
 	if (!rules->items)
 		rules->items = arena_array(arena, CONNECT_RULES_MAX, struct connect_rule);
@@ -174,7 +174,8 @@ int egress_apply(const struct start_context *ctx, const struct run_options *opti
 		return r;
 	if (container->cgroup.driver == CGROUP_DISABLED)
 		return err_set(err, -EOPNOTSUPP,
-			"--allow-connect and --deny-connect need a cgroup: this container has none");
+			"--allow-connect and --deny-connect need a cgroup: this container has "
+			"none");
 	/* What is denied is denied, whatever else is allowed. */
 	r = append_texts(ctx, &options->deny_connect, false, &rules, &arena, err);
 	if (r == 0)

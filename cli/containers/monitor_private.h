@@ -50,12 +50,11 @@ struct monitor {
 	int listener, sigfd;
 
 	pid_t pid;
-	int pidfd;
 	int held[START_HELD_MAX];
 	size_t held_count;
 	struct connect_log *denied; /* attempts that the egress policy denied; NULL: none has one */
-	bool exited; /* the process has; its output may not be at its end */
-	int status;  /* wait(2) */
+	bool exited;                /* the process has; its output may not be at its end */
+	int status;                 /* wait(2) */
 
 	uint32_t restarts;
 	int64_t started_ms, restart_at_ms, delay_ms; /* CLOCK_MONOTONIC */

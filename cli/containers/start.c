@@ -139,10 +139,12 @@ static int find_hostname(struct starting *s, struct err *err)
 
 /* ---- files ---- */
 
-static int mount_rootfs(struct starting *s, struct err *err)
+/* LOOK: only to read, in a process of its own: an upper layer is mounted "volatile" just once. */
+static int mount_rootfs(struct starting *s, bool look, struct err *err)
 {
 	const struct snapshot_mount_options options = {
 		.userns = -1,
+		.read_only = look,
 		.volatile_ = s->box->record.options.remove,
 	};
 	int r = s->rootfs = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
@@ -154,8 +156,12 @@ static int mount_rootfs(struct starting *s, struct err *err)
 static int give_rootfs(void *context, struct err *err)
 {
 	struct starting *s = context;
-	int r = s->rootfs < 0 ? mount_rootfs(s, err) : 0;
+	int r = 0;
 
+	if (s->rootfs < 0)
+		r = store_reopen(s->ctx->store, err);
+	if (r == 0 && s->rootfs < 0)
+		r = mount_rootfs(s, false, err);
 	return r < 0 ? r : take_fd(&s->rootfs);
 }
 
@@ -256,7 +262,7 @@ static int prepare_mounts(struct starting *s, struct err *err)
 static int look_at_files(struct starting *s, struct err *err)
 {
 	const struct record *record = &s->box->record;
-	int r = mount_rootfs(s, err);
+	int r = mount_rootfs(s, s->ctx->rootless, err);
 
 	if (r == 0)
 		r = user_find(s->rootfs, record->user, &record->options.groups, &s->arena,
@@ -424,6 +430,8 @@ static int gather(struct starting *s, struct err *err)
 		r = start_find_devices(&record->options, &s->arena, &s->facts, err);
 	if (r == 0)
 		r = write_etc(s, err);
+	if (r == 0)
+		r = start_give_secrets(s->box, &s->arena, &s->facts, err);
 	return r < 0 ? r : read_profile(s, err);
 }
 
@@ -439,13 +447,14 @@ static int configure(struct starting *s, struct err *err)
 }
 
 /* Before its program runs. What only the network's drivers know goes into the files now. */
-static int connect_network(struct starting *s, pid_t pid, struct err *err)
+static int connect_network(struct starting *s, const struct created *created, struct err *err)
 {
 	int r;
 
 	if (!s->network.attached)
 		return 0;
-	r = box_network_apply(s->ctx, s->box, pid, &s->arena, &s->network, err);
+	r = box_network_apply(
+		s->ctx, s->box, created->netns, created->userns, &s->arena, &s->network, err);
 	return r < 0 ? r : write_etc(s, err);
 }
 
@@ -469,6 +478,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 		.id = s->box->id,
 		.bundle = bundle,
 		.config_text = buf_str(&s->config),
+		.open_namespaces = s->network.attached,
 		.rootfs = {give_rootfs, s},
 	};
 	struct created created;
@@ -478,7 +488,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	r = container_create_for_run(s->ctx->rt, &options, &created, err);
 	if (r < 0)
 		return r;
-	r = connect_network(s, created.container.pid, err);
+	r = connect_network(s, &created, err);
 	if (r == 0)
 		r = egress_apply(s->ctx, &s->box->record.options, &created.container,
 			s->network.attached ? &s->network.attachment.servers : NULL, &s->denied,

@@ -22,5 +22,5 @@ int box_enter_userns(struct store *store, struct err *err)
 	if (r < 0)
 		return r;
 	r = sys_unshare(CLONE_NEWNS);
-	return r < 0 ? err_sys(err, r, "make a mount namespace") : 0;
+	return r < 0 ? err_sys(err, r, "make a mount namespace") : store_reopen(store, err);
 }
