@@ -141,14 +141,34 @@ static int find_match(struct store *s, const char *text, name_match *match, cons
 				"%.200s: stands for more than one image here; write the registry, "
 				"or more digits",
 				text);
-		/* Docker's own registry comes first among equals. */
-		if (!found || strcmp(n->reference.registry, "docker.io") == 0)
-			found = n;
+		found = n;
 	}
 	if (!found)
 		return err_set(err, -ENOENT, "%.200s: no such image here", text);
 	*ret = *found;
 	return 0;
+}
+
+/* What was made here, and Docker's own registry, come first among equals. Looked up and not
+ * searched for, so that it does not matter how many images there are. */
+static int find_short(struct store *s, const char *text, const struct reference *ref,
+	struct store_name *ret, struct err *err)
+{
+	static const char *const first[] = {"localhost", "docker.io"};
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(first); i++) {
+		struct reference whole = *ref;
+
+		strcpy(whole.registry, first[i]);
+		r = reference_normalise(&whole, err);
+		if (r == 0)
+			r = store_name_get(s, &whole, ret, err);
+		if (r != -ENOENT)
+			return r;
+		err_clear(err);
+	}
+	return find_match(s, text, match_short, ref, ret, err);
 }
 
 static int find_name(struct store *s, const char *text, struct store_name *ret, struct err *err)
@@ -169,7 +189,7 @@ static int find_name(struct store *s, const char *text, struct store_name *ret, 
 	if (r < 0)
 		return r;
 	return *ref.registry ? store_name_get(s, &ref, ret, err)
-			     : find_match(s, text, match_short, &ref, ret, err);
+			     : find_short(s, text, &ref, ret, err);
 }
 
 int image_open(struct store *s, const char *text, struct image *ret, struct err *err)

@@ -19,8 +19,9 @@ struct image {
 	struct buf config_text; /* as it is in the store, for `inspect` */
 };
 
-/* TEXT as a person writes it; a short name finds "docker.io/library/…" and any registry's
- * repository of that name when there is one only. −ENOENT, −EINVAL when it is ambiguous. */
+/* TEXT as a person writes it; a short name finds "localhost/…", else "docker.io/library/…", else
+ * any registry's repository of that name when there is one only. −ENOENT, −EINVAL when it is
+ * ambiguous. */
 int image_open(struct store *store, const char *text, struct image *ret, struct err *err);
 /* The image of the manifest DIGEST. */
 int image_open_digest(struct store *store, const char *digest, struct image *ret, struct err *err);

@@ -265,6 +265,7 @@ static int run_element(struct execution *x, const struct node *node, json_t *key
 	autojson json_t *owned_key = key;
 	int r = 0;
 
+	(void)owned_key;
 	if (!key)
 		return err_set(x->err, -ENOMEM, "out of memory");
 	if (pipe->variables[1]) {

@@ -110,11 +110,13 @@ skopeo_umoci_clean() {
 	rm -rf pulled bundle
 }
 
-# once COMMAND...: its wall time in milliseconds
+# once COMMAND...: its wall time in milliseconds; user and system time, which the load changes less, on stderr
 once() {
-	local start=${EPOCHREALTIME/./}
-	"$@"
-	echo $(((${EPOCHREALTIME/./} - start) / 1000))
+	local TIMEFORMAT='%R %U %S' wall user system
+	{ time "$@" 2>&3; } 3>&2 2>"$work/time"
+	read -r wall user system <"$work/time"
+	echo "# ${1%%_pull}: $wall s wall, $user s user, $system s system" >&2
+	echo "${wall/./}" | sed 's/^0*//'
 }
 
 median() {
@@ -129,7 +131,7 @@ bench_pull() {
 	for ((round = 0; round < rounds; round++)); do
 		for program in "${programs[@]}"; do
 			sync
-			once "${program}_pull" | tee -a "times.$program" | sed "s/^/# $program /" >&2
+			once "${program}_pull" >>"times.$program"
 			"${program}_clean"
 		done
 	done
@@ -142,11 +144,11 @@ bench_pull() {
 	done
 }
 
-# What looking at one image costs when the store has 1, 10, … images
+# What finding one image costs when the store has 1, 10, … images
 bench_many() {
 	local count=0 next
 	mkdir root && echo x >root/file && tar -C root -cf root.tar .
-	printf '%-16s %14s %14s\n' "images" "inspect one, ms" "list all, ms"
+	printf '%-16s %14s %14s\n' "images" "find one, ms" "list all, ms"
 	for next in 1 10 100 "$images"; do
 		while [ $count -lt "$next" ]; do
 			echo $count >root/file
@@ -155,8 +157,8 @@ bench_many() {
 			count=$((count + 1))
 		done
 		printf '%-16s %14s %14s\n' "$count" \
-			"$(for _ in {1..9}; do once brig image inspect -f x localhost/many:0 | tail -n 1; done | median)" \
-			"$(for _ in {1..5}; do once eval 'brig images >/dev/null'; done | median)"
+			"$(for _ in {1..9}; do once brig image exists many:0 2>/dev/null; done | median)" \
+			"$(for _ in {1..5}; do once eval 'brig images >/dev/null' 2>/dev/null; done | median)"
 	done
 }
 
