@@ -6,9 +6,11 @@ cd "$(dirname "$(realpath "$0")")"
 . tests/lib/build.sh
 
 quick=(checks unit)
-slow=(rig integration attack fault vm)
+# The unit tests once more, built with AddressSanitizer and UndefinedBehaviorSanitizer
+sanitized=(asan)
+slow=(rig integration attack images brig fault vm)
 # Not yet seen green as a whole: by name only.
-named=(images engines)
+named=(engines)
 logs=build/test-logs
 
 usage() {
@@ -16,7 +18,7 @@ usage() {
 usage: ./test.sh [SUITE...]   runs all suites or these
        ./test.sh --list       lists them
 
-suites: ${quick[*]} ${slow[*]}; only by name: ${named[*]}
+suites: ${quick[*]} ${sanitized[*]} ${slow[*]}; only by name: ${named[*]}
 
 On Debian 12 or 13 as root, missing packages are installed first. Every suite's output is in
 $logs/SUITE.log. The last line is "N passed, N failed, N skipped"; the exit status is not 0
@@ -32,12 +34,26 @@ run_suites() {
 	: >build/meson-logs/run.json
 	meson test -C build --no-rebuild --logbase run --num-processes "$jobs" "${options[@]}" >"$logs/meson.log" 2>&1 || bad=1
 	for suite; do
-		suite_tap "$suite" >"$logs/$suite.log"
+		suite_tap "$suite" build/meson-logs/run.json >"$logs/$suite.log"
 		count_suite "$suite"
 	done
 }
 
-# Meson's record of one suite as TAP: a program's own lines, or one line for a program that prints none
+run_sanitized() {
+	local record=build-asan/meson-logs/asan.json
+	if ! build_project "$logs/build-asan.log" build-asan -Db_sanitize=address,undefined -Dstatic=false; then
+		echo "not ok 0 - the build, see $logs/build-asan.log" >"$logs/asan.log"
+	else
+		: >"$record"
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson test -C build-asan --no-rebuild --logbase asan \
+			--num-processes "$(nproc)" --suite unit >"$logs/meson-asan.log" 2>&1 || bad=1
+		suite_tap unit "$record" >"$logs/asan.log"
+	fi
+	count_suite asan
+}
+
+# suite_tap SUITE RECORD: meson's record of one suite as TAP, a program's own lines, or one line for a program that
+# prints none
 suite_tap() {
 	jq -r --arg prefix "brig:$1 / " '
 		select(.name | startswith($prefix)) |
@@ -50,7 +66,7 @@ suite_tap() {
 		elif .result == "OK" and $lines == [] then "ok 0 - \($name)"
 		elif (.result | IN("OK", "SKIP") | not) and ($lines | any(startswith("not ok")) | not) then
 			"not ok 0 - \($name): \(.result)"
-		else empty end' build/meson-logs/run.json || echo "not ok 0 - meson's record cannot be read"
+		else empty end' "$2" || echo "not ok 0 - meson's record cannot be read"
 }
 
 # Adds one suite to the totals
@@ -82,11 +98,11 @@ only() {
 main() {
 	local suite
 	case ${1-} in
-	--list) printf '%s\n' "${quick[@]}" "${slow[@]}" "${named[@]}" && exit 0 ;;
+	--list) printf '%s\n' "${quick[@]}" "${sanitized[@]}" "${slow[@]}" "${named[@]}" && exit 0 ;;
 	-h | --help) usage && exit 0 ;;
 	esac
 	for suite; do
-		[[ " ${quick[*]} ${slow[*]} ${named[*]} " = *" $suite "* ]] || { echo "test.sh: there is no suite $suite" >&2 && exit 2; }
+		[[ " ${quick[*]} ${sanitized[*]} ${slow[*]} ${named[*]} " = *" $suite "* ]] || { echo "test.sh: there is no suite $suite" >&2 && exit 2; }
 	done
 	passed=0 failed=0 skipped=0 bad=''
 	if ! packages_ensure build test || ! build_project "$logs/build.log"; then
@@ -97,6 +113,7 @@ main() {
 	mapfile -t first < <(only "${quick[*]}" "$*")
 	mapfile -t second < <(only "${slow[*]}${*:+ ${named[*]}}" "$*")
 	[ ${#first[@]} = 0 ] || run_suites "$(nproc)" "${first[@]}"
+	[ -z "$(only "${sanitized[*]}" "$*")" ] || run_sanitized
 	[ ${#second[@]} = 0 ] || run_suites 2 "${second[@]}"
 	finish
 }

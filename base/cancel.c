@@ -34,7 +34,7 @@ int cancel_take(const struct cancel *c, struct err *err)
 	struct signalfd_siginfo info;
 	const char *name;
 
-	if (!c || sys_read(c->fd, &info, sizeof(info)) != sizeof(info))
+	if (!c || c->fd < 0 || sys_read(c->fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
 	name = sigabbrev_np((int)info.ssi_signo);
 	return err_set(err, -EINTR, "interrupted by SIG%s", name ? name : "?");

@@ -260,7 +260,8 @@ static int visit_level(int dirfd, int depth, int (*visit)(int dirfd, void *arg),
 		close(copy);
 		return r;
 	}
-	while (r >= 0 && depth < TREE_DEPTH_MAX && (entry = readdir(dir))) {
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r >= 0 && depth < TREE_DEPTH_MAX && (errno = 0, entry = readdir(dir))) {
 		autoclose int child = -1;
 
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
@@ -271,6 +272,8 @@ static int visit_level(int dirfd, int depth, int (*visit)(int dirfd, void *arg),
 		else if (child != -ENOENT && child != -ENODEV)
 			r = child;
 	}
+	if (r >= 0 && depth < TREE_DEPTH_MAX && errno && errno != ENOENT && errno != ENODEV)
+		r = -errno;
 	closedir(dir);
 	return r < 0 ? r : visit(dirfd, arg);
 }
@@ -296,13 +299,15 @@ static int remove_children(int dirfd, void *arg)
 		close(copy);
 		return r;
 	}
-	while (r >= 0 && (entry = readdir(dir))) {
+	while (r >= 0 && (errno = 0, entry = readdir(dir))) {
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
 		r = sys_unlinkat(dirfd, entry->d_name, AT_REMOVEDIR);
 		if (r == -ENOENT)
 			r = 0;
 	}
+	if (r >= 0 && errno && errno != ENOENT && errno != ENODEV)
+		r = -errno;
 	closedir(dir);
 	return r;
 }

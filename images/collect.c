@@ -98,9 +98,12 @@ static int each_name(struct store *s, const char *folder, bool hidden,
 			close(fd);
 		return err_sys(err, fd < 0 ? fd : -ENOMEM, "store: %s", folder);
 	}
-	while (r == 0 && (entry = readdir(dir)))
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (path_is_component(entry->d_name) && (hidden || entry->d_name[0] != '.'))
 			r = each(s, fd, entry->d_name, context, err);
+	if (r == 0 && errno)
+		r = err_sys(err, -errno, "store: %s", folder);
 	closedir(dir);
 	return r;
 }

@@ -148,9 +148,12 @@ int store_names_list(struct store *s, struct store_names *ret, struct err *err)
 		close(fd);
 		return err_sys(err, -ENOMEM, "store: names");
 	}
-	while (r == 0 && (entry = readdir(dir)))
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			r = add_name(fd, entry->d_name, &list, err);
+	if (r == 0 && errno)
+		r = err_sys(err, -errno, "store: names");
 	closedir(dir);
 	if (r < 0)
 		return r;

@@ -23,7 +23,8 @@ struct attach_place {
 	int host_sock, inside_sock; /* route netlink sockets */
 };
 
-/* attach_link.c: makes link I in PLACE, complete and up. PUBLISHES: the container has published ports. */
+/* attach_link.c: makes link I in PLACE, complete and up. PUBLISHES: the container has published
+ * ports. */
 int attach_link_make(const struct attach_place *place, const struct network *n,
 	struct attach_link *link, size_t i, bool publishes, struct err *err);
 /* By the host's end, or inside, if PLACE is not NULL. 0 when there is none. */

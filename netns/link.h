@@ -48,8 +48,8 @@ int link_keep_unaddressed(int sock, const char *name, struct err *err);
 int link_set_up(int sock, uint32_t index, struct err *err);
 /* 0 also when it is gone already. */
 int link_delete(int sock, uint32_t index, struct err *err);
-/* A port of a bridge: ISOLATED from others that are, too; HAIRPIN lets frames out by the port that they
- * came from, as when br_netfilter translates a container's packet to itself. */
+/* A port of a bridge: ISOLATED from others that are, too; HAIRPIN lets frames out by the port that
+ * they came from, as when br_netfilter translates a container's packet to itself. */
 int link_set_port(int sock, uint32_t index, bool isolated, bool hairpin, struct err *err);
 
 /* ADDRESS with its prefix. One that is there already is no error. IPv6's is not probed for before

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -228,9 +229,32 @@ static const char *text_of(const json_t *record, const char *key)
 	return json_string_value(json_object_get(record, key));
 }
 
+static int damaged(const struct container *c, struct err *err)
+{
+	return err_set(err, -EINVAL,
+		"container \"%s\": state.json is damaged; delete it with --force", c->id);
+}
+
+/* A whole number of OBJECT between 0 and MAX; 0 when it is left out. */
+static bool number_of(const json_t *object, const char *key, json_int_t max, json_int_t *ret)
+{
+	const json_t *value = json_object_get(object, key);
+
+	*ret = json_integer_value(value);
+	return !value || (json_is_integer(value) && *ret >= 0 && *ret <= max);
+}
+
 static int read_members(struct container *c, struct err *err)
 {
 	const json_t *j = c->json, *cgroup = json_object_get(j, "cgroup");
+	json_int_t driver, pid, start_time;
+	bool good = (!cgroup || json_is_object(cgroup)) &&
+		    number_of(cgroup, "driver", CGROUP_DISABLED, &driver) &&
+		    number_of(j, "pid", INT_MAX, &pid) &&
+		    number_of(j, "startTime", INT64_MAX, &start_time);
+
+	if (!good)
+		return damaged(c, err);
 
 	c->bundle = text_of(j, "bundle");
 	c->rootfs = text_of(j, "rootfs");
@@ -240,7 +264,7 @@ static int read_members(struct container *c, struct err *err)
 	c->mount_namespace = text_of(j, "mountNamespace");
 	c->rootfs_mount = (uint64_t)json_integer_value(json_object_get(j, "rootfsMount"));
 	c->cgroup = (struct cgroup_saved){
-		.driver = (enum cgroup_driver)json_integer_value(json_object_get(cgroup, "driver")),
+		.driver = (enum cgroup_driver)driver,
 		.path = text_of(cgroup, "path"),
 		.top = text_of(cgroup, "top"),
 		.unit = text_of(cgroup, "unit"),
@@ -250,33 +274,44 @@ static int read_members(struct container *c, struct err *err)
 	};
 	if (!cgroup)
 		c->cgroup.driver = CGROUP_DISABLED;
-	c->pid = (pid_t)json_integer_value(json_object_get(j, "pid"));
-	c->start_time = (unsigned long long)json_integer_value(json_object_get(j, "startTime"));
+	c->pid = (pid_t)pid;
+	c->start_time = (unsigned long long)start_time;
 	c->terminal = json_is_true(json_object_get(j, "terminal"));
-	if (!c->bundle || !c->rootfs || !c->created || !c->owner || c->pid < 0)
-		return err_set(err, -EINVAL,
-			"container \"%s\": state.json is damaged; delete it with "
-			"--force",
-			c->id);
+	if (!c->bundle || !c->rootfs || !c->created || !c->owner)
+		return damaged(c, err);
 	return 0;
 }
 
-/* Opens the init's pidfd, if the process of that number is still the one that we made. */
-static void find_init(struct container *c)
+int container_parse_record(struct container *c, const char *text, size_t len, struct err *err)
 {
+	int r = json_parse("state.json", text, len, &c->json, err);
+
+	return r < 0 ? r : read_members(c, err);
+}
+
+/* Opens the init's pidfd, if the process of that number is still the one that we made. That it
+ * cannot be found out is an error: a container that runs must not be taken for stopped. */
+static int find_init(struct container *c, struct err *err)
+{
+	autoclose int pidfd = -1;
 	unsigned long long start_time;
 	char state;
+	int r;
 
 	if (!c->pid)
-		return;
-	c->pidfd = sys_pidfd_open(c->pid, 0);
-	if (c->pidfd < 0) {
-		c->pidfd = -1;
-		return;
-	}
-	if (process_start_time(c->rt->procfd, c->pid, &start_time, &state) < 0 ||
-		start_time != c->start_time || state == 'Z' || state == 'X')
-		cleanup_close(&c->pidfd);
+		return 0;
+	r = pidfd = sys_pidfd_open(c->pid, 0);
+	if (r == -EINVAL) /* the number is a thread's by now */
+		return 0;
+	if (r >= 0)
+		r = process_start_time(c->rt->procfd, c->pid, &start_time, &state);
+	if (r == -ESRCH)
+		return 0;
+	if (r < 0)
+		return err_sys(err, r, "container \"%s\": look for its process %d", c->id, c->pid);
+	if (start_time == c->start_time && state != 'Z' && state != 'X')
+		c->pidfd = take_fd(&pidfd);
+	return 0;
 }
 
 static int load_record(struct container *c, struct err *err)
@@ -290,12 +325,8 @@ static int load_record(struct container *c, struct err *err)
 	}
 	if (r < 0)
 		return err_sys(err, r, "container \"%s\": read state.json", c->id);
-	r = json_parse("state.json", text.data, text.len, &c->json, err);
-	if (r == 0)
-		r = read_members(c, err);
-	if (r == 0)
-		find_init(c);
-	return r;
+	r = container_parse_record(c, buf_str(&text), text.len, err);
+	return r < 0 ? r : find_init(c, err);
 }
 
 int container_open(
@@ -438,10 +469,13 @@ int container_each(
 		cleanup_close(&copy);
 		return err_sys(err, r, "read %s", rt->root);
 	}
-	while (r == 0 && (entry = readdir(dir)))
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (entry->d_type == DT_DIR && container_check_id(entry->d_name, &ignored) == 0 &&
 			entry->d_name[0] != '.')
 			r = fn(entry->d_name, arg);
+	if (r == 0 && errno)
+		r = err_sys(err, -errno, "read %s", rt->root);
 	closedir(dir);
 	return r;
 }

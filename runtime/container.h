@@ -31,7 +31,7 @@ struct runtime {
 	struct plan_host host;
 	bool rootless; /* host.uid is not 0 */
 	enum cgroup_driver cgroup_driver;
-	const struct cancel *cancel; /* what ends making a container, or NULL */
+	struct cancel *cancel; /* what ends making, starting or exec, or NULL */
 };
 
 struct runtime_options {
@@ -89,6 +89,10 @@ int container_open(const struct runtime *rt, const char *id, bool lock, struct c
 void container_close(struct container *c);
 /* Takes the lock, opening the directory when it is not. −ENOENT when it was deleted. */
 int container_lock(struct container *c, struct err *err);
+
+/* Reads TEXT, a record, into .json and the members that are borrowed from it. −EINVAL when it is
+ * damaged. Pure. */
+int container_parse_record(struct container *c, const char *text, size_t len, struct err *err);
 
 /* Writes RECORD (stolen) as the container's record and reads the members from it. */
 int container_record(struct container *c, json_t *record, struct err *err);

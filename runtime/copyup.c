@@ -108,9 +108,12 @@ static int copy_directory(int from, int to, struct err *err)
 		cleanup_close(&copy);
 		return err_sys(err, r, "tmpcopyup");
 	}
-	while (r == 0 && (entry = readdir(dir)))
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (path_is_component(entry->d_name))
 			r = copy_entry(from, to, entry->d_name, err);
+	if (r == 0 && errno)
+		r = err_sys(err, -errno, "tmpcopyup");
 	closedir(dir);
 	return r;
 }

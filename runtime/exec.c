@@ -233,7 +233,7 @@ static int enter(const struct joining *j, struct err *err)
 	if (r < 0)
 		return r;
 	if (spec_find_namespace(j->config, CLONE_NEWUSER)) {
-		r = stage_become_root(j->user.setgroups_denied, err);
+		r = stage_become_root(stage_keeps_groups(&j->user), err);
 		if (r == -EINVAL) { /* root is not mapped: credentials take us further */
 			err_clear(err);
 			r = 0;

@@ -6,6 +6,7 @@
 #include "base/sys.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,11 +24,26 @@ static int open_output(
 
 int hooks_open_output(const struct spec_config *config, struct hooks_output *ret, struct err *err)
 {
-	int r = open_output(config, "run.oci.hooks.stdout", -1, &ret->stdout_fd, err);
+	struct hooks_output output = {-1, -1};
+	int r = open_output(config, "run.oci.hooks.stdout", -1, &output.stdout_fd, err);
 
-	return r < 0 ? r
-		     : open_output(
-			       config, "run.oci.hooks.stderr", STDERR_FILENO, &ret->stderr_fd, err);
+	if (r == 0)
+		r = open_output(
+			config, "run.oci.hooks.stderr", STDERR_FILENO, &output.stderr_fd, err);
+	if (r < 0) {
+		cleanup_close(&output.stdout_fd);
+		return r;
+	}
+	*ret = output;
+	return 0;
+}
+
+/* 24 days are as good as any longer time. */
+static int timeout_ms(const struct spec_hook *hook)
+{
+	if (!hook->timeout.set)
+		return 0;
+	return hook->timeout.value > INT_MAX / 1000 ? INT_MAX : (int)hook->timeout.value * 1000;
 }
 
 static int run_hook(const struct spec_hook *hook, const char *state,
@@ -42,7 +58,7 @@ static int run_hook(const struct spec_hook *hook, const char *state,
 		.input_len = strlen(state),
 		.stdout_fd = output->stdout_fd,
 		.stderr_fd = output->stderr_fd,
-		.timeout_ms = hook->timeout.set ? (int)hook->timeout.value * 1000 : 0,
+		.timeout_ms = timeout_ms(hook),
 		.cancel = cancel,
 	};
 	int status, r;
@@ -83,7 +99,11 @@ void hooks_run_all(const struct spec_hook_list *list, const char *name, const ch
 	for (size_t i = 0; i < list->count; i++) {
 		struct err err = {};
 
-		if (run_hook(&list->items[i], state, output, cancel, &err) < 0)
+		int r = run_hook(&list->items[i], state, output, cancel, &err);
+
+		if (r < 0)
 			log_warning("%s hook %zu: %s", name, i, err.text);
+		if (r == -EINTR) /* whoever wants an end wants no more of them */
+			return;
 	}
 }

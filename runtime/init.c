@@ -21,11 +21,17 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-int stage_become_root(bool setgroups_denied, struct err *err)
+bool stage_keeps_groups(const struct user_process *user)
+{
+	return user->setgroups_denied ||
+	       spec_annotation(user->config, "run.oci.keep_original_groups");
+}
+
+int stage_become_root(bool keep_groups, struct err *err)
 {
 	int r = sys_setresgid(0, 0, 0);
 
-	if (r == 0 && !setgroups_denied)
+	if (r == 0 && !keep_groups)
 		r = sys_setgroups(0, NULL);
 	if (r == 0)
 		r = sys_setresuid(0, 0, 0);
@@ -99,7 +105,7 @@ static int enter_namespaces(const struct launch *l, struct err *err)
 	if (r == 0 && l->rt->rootless) /* until here, its id maps had to be written */
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r == 0 && in_user_namespace && !plan->relay)
-		r = stage_become_root(l->user.setgroups_denied, err);
+		r = stage_become_root(stage_keeps_groups(&l->user), err);
 	if (r == 0 && !plan->relay)
 		r = stage_join(plan, err);
 	if (r == 0 && (plan->new_namespaces & CLONE_NEWNET))

@@ -103,6 +103,15 @@ int container_finish(struct created *created, struct err *err)
 	return r < 0 ? r : container_destroy(c, created->cgroup, created->config, err);
 }
 
+/* It is in a hook that does not end, perhaps; there is nothing to be had but its end. */
+static void end_init(const struct container *c)
+{
+	struct pollfd fd = {.fd = c->pidfd, .events = POLLIN};
+
+	sys_pidfd_send_signal(c->pidfd, SIGKILL);
+	sys_poll(&fd, 1, STOP_MS);
+}
+
 int container_start(const struct runtime *rt, const char *id, struct err *err)
 {
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
@@ -114,7 +123,10 @@ int container_start(const struct runtime *rt, const char *id, struct err *err)
 		return r;
 	if (container_status(&c) != CONTAINER_CREATED)
 		return wrong_status(&c, "start", "created", err);
-	r = container_config(&c, &config, err);
+	/* Not before there is the lock: who waits for that has nothing to undo. */
+	r = rt->cancel ? cancel_open(rt->cancel, err) : 0;
+	if (r == 0)
+		r = container_config(&c, &config, err);
 	if (r < 0)
 		return r;
 	r = sock = sys_socket_unix(SOCK_SEQPACKET);
@@ -125,7 +137,11 @@ int container_start(const struct runtime *rt, const char *id, struct err *err)
 	r = sync_send(sock, SYNC_START, 0, err);
 	if (r < 0) /* it does not know of it and waits on */
 		return r;
-	r = sync_expect_end(sock, err);
+	r = cancel_wait(rt->cancel, sock, err);
+	if (r < 0)
+		end_init(&c);
+	else
+		r = sync_expect_end(sock, err);
 	/* The init is gone or it has become the user's process: either way there is no way back to
 	 * "created". */
 	sys_unlinkat(c.dirfd, "start.sock", 0);

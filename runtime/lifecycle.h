@@ -63,6 +63,8 @@ int container_go(struct created *created, struct err *err);
 int container_finish(struct created *created, struct err *err);
 void created_close(struct created *created);
 
+/* A signal that rt->cancel is for ends it, and then the container has ended as well, as when a hook
+ * or the program's start fails. Opens rt->cancel, when there is one, once it has the lock. */
 int container_start(const struct runtime *rt, const char *id, struct err *err);
 /* ALL: to every process of the container. */
 int container_kill(const struct runtime *rt, const char *id, int sig, bool all, struct err *err);

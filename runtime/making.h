@@ -65,6 +65,8 @@ int making_record(struct making *m, unsigned long long start_time, struct err *e
 /* Runs the hooks of LIST on the host. */
 int making_run_hooks(struct making *m, const struct spec_hook_list *list, const char *name,
 	enum container_status status, struct err *err);
+/* Tells the engine which process it is: files and sockets of options and annotations. */
+int making_publish(struct making *m, struct err *err);
 /* Moves what the caller goes on with to RET. */
 void making_hand_over(struct making *m, int master, struct created *ret);
 /* Undoes every step that was taken. */

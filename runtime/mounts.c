@@ -326,9 +326,9 @@ static int set_option(int fs, const char *option, struct err *err)
 }
 
 /* As its own key: what is in LABEL can never become another option. */
-static int set_context(int fs, const char *label, struct err *err)
+static int set_context(int fs, const char *key, const char *label, struct err *err)
 {
-	int r = label && *label ? sys_fsconfig(fs, FSCONFIG_SET_STRING, "context", label, 0) : 0;
+	int r = label && *label ? sys_fsconfig(fs, FSCONFIG_SET_STRING, key, label, 0) : 0;
 
 	if (r == -EINVAL)
 		return err_set(err, r,
@@ -381,7 +381,7 @@ static int make_fs(const char *type, const struct plan_mount *mount, const char 
 	if (r == 0 && extra)
 		r = set_option(fs, extra, err);
 	if (r == 0)
-		r = set_context(fs, mount->context, err);
+		r = set_context(fs, mount->context_key, mount->context, err);
 	if (r < 0)
 		return r;
 	r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
@@ -653,7 +653,7 @@ int mounts_add(struct mounts_context *ctx, const struct plan_mount *mount, int s
 /* ---- init: restrictions ---- */
 
 /* One empty, read-only directory covers every masked directory: clones of one mount. */
-static int mask_directory(int *empty, const char *label, int dest, struct err *err)
+static int mask_directory(int *empty, const struct plan *plan, int dest, struct err *err)
 {
 	autolate int fs = -1, clone = -1;
 	int r;
@@ -669,7 +669,7 @@ static int mask_directory(int *empty, const char *label, int dest, struct err *e
 	if (r == 0)
 		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0555", 0);
 	if (r == 0)
-		r = set_context(fs, label, err);
+		r = set_context(fs, plan->context_key, plan->config->linux_.mount_label, err);
 	if (r == 0)
 		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 	if (r == 0)
@@ -702,7 +702,6 @@ static int mask(
 	const struct mounts_context *ctx, const char *path, int *null, int *empty, struct err *err)
 {
 	autolate int dest = path_open(ctx->rootfd, path, O_PATH | O_DIRECTORY);
-	const char *label = ctx->plan->config->linux_.mount_label;
 	bool directory = dest >= 0;
 	int r;
 
@@ -712,7 +711,7 @@ static int mask(
 		return 0;
 	r = dest;
 	if (r >= 0)
-		r = directory ? mask_directory(empty, label, dest, err) : mask_file(null, dest);
+		r = directory ? mask_directory(empty, ctx->plan, dest, err) : mask_file(null, dest);
 	if (r < 0 && err->code == r)
 		return err_add(err, "linux.maskedPaths: %s", path);
 	return r < 0 ? err_sys(err, r, "linux.maskedPaths: %s", path) : 0;

@@ -598,6 +598,15 @@ static int make(struct making *m, struct err *err)
 	return r;
 }
 
+int making_publish(struct making *m, struct err *err)
+{
+	static const char receiver[] = "run.oci.pidfd_receiver";
+	const struct create_options *o = m->options;
+	int r = parent_send_pidfd(receiver, spec_annotation(m->config, receiver), m->pidfd, err);
+
+	return r < 0 ? r : parent_publish(o->pid_file, o->pidfd_socket, m->pid, m->pidfd, err);
+}
+
 void making_hand_over(struct making *m, int master, struct created *ret)
 {
 	*ret = (struct created){
@@ -624,7 +633,7 @@ static int create(const struct runtime *rt, const struct create_options *options
 	if (r == 0)
 		r = parent_take_master(&m.console, &master, err);
 	if (r == 0)
-		r = parent_publish(options->pid_file, options->pidfd_socket, m.pid, m.pidfd, err);
+		r = making_publish(&m, err);
 	if (r < 0) {
 		cleanup_close(&master);
 		making_roll_back(&m);

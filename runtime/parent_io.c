@@ -58,21 +58,29 @@ int parent_take_master(int *console, int *ret_master, struct err *err)
 				: 0;
 }
 
+int parent_send_pidfd(const char *what, const char *path, int pidfd, struct err *err)
+{
+	autoclose int sock = -1;
+	int r;
+
+	if (!path)
+		return 0;
+	r = parent_connect(what, path, &sock, err);
+	if (r < 0)
+		return r;
+	r = fd_send(sock, "pidfd", 5, &pidfd, 1);
+	return r < 0 ? err_sys(err, r, "%s: send to %s", what, path) : 0;
+}
+
 int parent_publish(
 	const char *pid_file, const char *pidfd_socket, pid_t pid, int pidfd, struct err *err)
 {
-	autoclose int sock = -1;
 	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", pid), r;
+	int n = snprintf(text, sizeof(text), "%d", pid);
+	int r = parent_send_pidfd("--pidfd-socket", pidfd_socket, pidfd, err);
 
-	if (pidfd_socket) {
-		r = parent_connect("--pidfd-socket", pidfd_socket, &sock, err);
-		if (r < 0)
-			return r;
-		r = fd_send(sock, "pidfd", 5, &pidfd, 1);
-		if (r < 0)
-			return err_sys(err, r, "--pidfd-socket: send to %s", pidfd_socket);
-	}
+	if (r < 0)
+		return r;
 	r = pid_file ? fd_replace_path(pid_file, text, (size_t)n, 0644) : 0;
 	return r < 0 ? err_sys(err, r, "--pid-file: write %s", pid_file) : 0;
 }

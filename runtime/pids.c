@@ -49,13 +49,16 @@ static int list_by_namespace(const struct container *c, struct cgroup_pids *ret)
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir)
 		return fd < 0 ? fd : -ENOMEM;
-	while (r == 0 && (entry = readdir(dir))) {
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r == 0 && (errno = 0, entry = readdir(dir))) {
 		uint32_t pid;
 
 		if (parse_u32(entry->d_name, &pid) == 0 &&
 			pid_namespace(c->rt->procfd, entry->d_name, &one) == 0 && one == theirs)
 			r = add(ret, (pid_t)pid);
 	}
+	if (r == 0)
+		r = -errno;
 	closedir(dir);
 	return r;
 }

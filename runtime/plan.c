@@ -233,6 +233,7 @@ int plan_make(const struct spec_config *config, const struct plan_request *reque
 	plan.rootfs = plan_bundle_path(&plan, arena, config->root->path);
 	if (!plan.rootfs)
 		return err_sys(err, -ENOMEM, "planning the rootfs");
+	plan.context_key = spec_annotation(config, "run.oci.mount_context_type") ?: "context";
 	r = plan_namespaces(&plan, arena, err);
 	if (r == 0)
 		r = plan_time(&plan, arena, err);

@@ -77,8 +77,9 @@ struct plan_mount {
 	const struct spec_mount *spec;
 	/* The id map of an idmapped mount, as texts for uid_map and gid_map; NULL: not idmapped. */
 	const char *uid_map, *gid_map;
-	const char *context; /* the SELinux label of its files, linux.mountLabel; or NULL */
-	bool is_dev;         /* the tmpfs at /dev, which gets the devices and links */
+	const char *context;     /* the SELinux label of its files, linux.mountLabel; or NULL */
+	const char *context_key; /* the option that gives it: "context", "fscontext", … */
+	bool is_dev;             /* the tmpfs at /dev, which gets the devices and links */
 };
 
 struct plan_device {
@@ -132,6 +133,8 @@ struct plan {
 	 * namespace's: then the host's is bound, read-only. Else a refusal is an error. */
 	bool sysfs_by_bind;
 	bool has_dev; /* /dev is a file system of the container's own */
+	const char
+		*context_key; /* for what is mounted over masked paths, as in struct plan_mount */
 	struct plan_sysctl *sysctls;
 	size_t nsysctls;
 };

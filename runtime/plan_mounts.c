@@ -127,12 +127,14 @@ static bool may_write_cgroups(const struct plan *plan)
 static bool wants_label(const struct plan_mount *mount)
 {
 	const struct strings *data = &mount->spec->options.data;
+	const size_t key = strlen(mount->context_key);
 
 	if (mount->kind != PLAN_MOUNT_TMPFS && mount->kind != PLAN_MOUNT_DEVPTS &&
 		!(mount->kind == PLAN_MOUNT_FS && strcmp(mount->type, "mqueue") == 0))
 		return false;
 	for (size_t i = 0; i < data->count; i++)
-		if (strncmp(data->items[i], "context=", strlen("context=")) == 0)
+		if (strncmp(data->items[i], mount->context_key, key) == 0 &&
+			data->items[i][key] == '=')
 			return false;
 	return true;
 }
@@ -146,6 +148,7 @@ static int plan_mount(const struct plan *plan, const struct spec_mount *mount, s
 		.source = mount->source,
 		.destination = mount->destination,
 		.spec = mount,
+		.context_key = plan->context_key,
 	};
 	ret->is_dev = ret->kind == PLAN_MOUNT_TMPFS && is_path(mount->destination, "/dev");
 	if (ret->kind == PLAN_MOUNT_BIND) {

@@ -40,7 +40,7 @@ static int join_all(const struct launch *l, struct err *err)
 		else if (r < 0)
 			return err_sys(err, r, "linux.namespaces: join %s", join->path);
 		else if (join->type == CLONE_NEWUSER)
-			r = stage_become_root(l->user.setgroups_denied, err);
+			r = stage_become_root(stage_keeps_groups(&l->user), err);
 		if (r < 0 && r != -EPERM)
 			return r;
 	}
@@ -72,7 +72,7 @@ static int make_user_namespace(const struct launch *l, struct err *err)
 	r = sync_send(l->sync, SYNC_RELAYED, getpid(), err);
 	if (r == 0)
 		r = sync_expect(l->sync, SYNC_MAPPED, NULL, err);
-	return r < 0 ? r : stage_become_root(l->user.setgroups_denied, err);
+	return r < 0 ? r : stage_become_root(stage_keeps_groups(&l->user), err);
 }
 
 static int relay_run(const struct launch *l, struct clone_args *args, struct err *err)

@@ -348,14 +348,13 @@ static int unlock_network(struct restoring *s, struct err *err)
 static int on_restored(struct restoring *s, struct err *err)
 {
 	struct making *m = &s->making;
-	const struct create_options *o = m->options;
 	int r;
 
 	move_criu_out(s);
 	r = making_apply_cgroup(m, err);
 	if (r == 0)
 		r = unlock_network(s, err);
-	return r < 0 ? r : parent_publish(o->pid_file, o->pidfd_socket, m->pid, m->pidfd, err);
+	return r < 0 ? r : making_publish(m, err);
 }
 
 static int on_event(void *arg, const struct criu_response *event, int *fd, struct err *err)

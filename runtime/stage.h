@@ -76,6 +76,8 @@ _Noreturn void init_main(const struct launch *launch);
 
 /* ---- parent: what create, run and exec do alike ---- */
 
+/* Sends PIDFD to the socket PATH (NULL: nowhere); WHAT stands in errors. */
+int parent_send_pidfd(const char *what, const char *path, int pidfd, struct err *err);
 /* Writes PID_FILE and sends PIDFD to PIDFD_SOCKET; either may be NULL. */
 int parent_publish(
 	const char *pid_file, const char *pidfd_socket, pid_t pid, int pidfd, struct err *err);
@@ -122,8 +124,10 @@ int stage_enter_container(
 	const struct container *container, unsigned int namespaces, struct err *err);
 /* The caller's pid in the host's pid namespace, as the procfs of that one tells it. */
 int stage_host_pid(int procfd, pid_t *ret, struct err *err);
+/* Whether the supplementary groups of the caller stay. */
+bool stage_keeps_groups(const struct user_process *user);
 /* Becomes root of the user namespace that this process is in. */
-int stage_become_root(bool setgroups_denied, struct err *err);
+int stage_become_root(bool keep_groups, struct err *err);
 
 /* Looks the executable up as exec would, so that create can refuse a missing one. */
 int user_process_check(const struct user_process *user, struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
 #include "cli/brig/images.h"
+#include "cli/brig/network.h"
 #include "cli/dump.h"
 
 #include "base/log.h"
@@ -60,6 +61,29 @@ static const struct command container_commands[] = {
 /* ---- volumes ---- */
 
 /* ---- networks ---- */
+
+static const struct command network_commands[] = {
+	{"connect", "[OPTIONS] NETWORK CONTAINER", "Connect a container to a network",
+		TAKES(network_connect, network_connect), .min_args = 2, .max_args = 2,
+		.run = brig_network_connect},
+	{"create", "[OPTIONS] NAME", "Make a network", TAKES(network_create, network_create),
+		.min_args = 1, .max_args = 1, .run = brig_network_create},
+	{"disconnect", "[OPTIONS] NETWORK CONTAINER", "Take a container off a network",
+		TAKES(network_disconnect, network_rm), .min_args = 2, .max_args = 2,
+		.run = brig_network_disconnect},
+	{"inspect", "[OPTIONS] NETWORK...", "Show all that is known, as JSON",
+		TAKES(network_inspect, network_inspect), ONE_OR_MORE, .run = brig_network_inspect},
+	{"ls", "[OPTIONS]", "List networks", TAKES(network_ls, network_ls), .run = brig_network_ls},
+	{"list", "[OPTIONS]", "List networks", TAKES(network_ls, network_ls), .hidden = true,
+		.run = brig_network_ls},
+	{"prune", "[OPTIONS]", "Remove all networks that no container uses", TAKES(prune, prune),
+		.run = brig_network_prune},
+	{"reload", "", "Write rules, bridges and name servers anew, after a change of the firewall",
+		.run = brig_network_reload},
+	{"rm", "[OPTIONS] NETWORK...", "Remove networks", TAKES(network_rm, network_rm),
+		ONE_OR_MORE, .run = brig_network_rm},
+	{NULL},
+};
 
 /* ---- all verbs; those with a group are shown by name only in the first help ---- */
 
@@ -148,6 +172,8 @@ static const struct command commands[] = {
 	{"secret", NULL, "All about secrets", .group = "Volumes", .commands = secret_commands},
 
 	/* networks */
+	{"network", NULL, "Verbs about networks", .group = "Networks",
+		.commands = network_commands},
 
 	/* the system */
 	{"system", NULL, "Look after the machine", .group = "System", .commands = system_commands},

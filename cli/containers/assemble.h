@@ -45,7 +45,8 @@ struct assemble_facts {
 	const char *init_program;    /* of --init: an absolute path on the host */
 	const char *seccomp_profile; /* the text of the file of --security-opt seccomp= */
 	const char *cgroups_path;    /* linux.cgroupsPath; NULL: the runtime's choice */
-	bool rootless, apparmor;
+	bool rootless;
+	bool mqueue; /* the host has a /dev/mqueue, for --ipc host */
 };
 
 /* The caller owns *RET. −EINVAL with the option's name, −ENOMEM. */

@@ -78,7 +78,7 @@ static void add_kernel(struct mount_list *list)
 				  : "nosuid,noexec,nodev,relatime,ro");
 	if (!taken(list, "/dev/mqueue") && !facts->ipc.host)
 		add(list, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
-	else if (!taken(list, "/dev/mqueue"))
+	else if (!taken(list, "/dev/mqueue") && facts->mqueue)
 		add(list, "/dev/mqueue", "bind", "/dev/mqueue", "rbind,nosuid,noexec,nodev");
 	if (!taken(list, "/dev/shm") && !facts->ipc.host)
 		add(list, "/dev/shm", "tmpfs", "shm", shm);

@@ -181,6 +181,7 @@ static _Noreturn void starter(struct monitor *m, const struct pipes *p, bool aga
 	report.exit_code = r < 0 ? start_exit_code(&err) : 0;
 	snprintf(report.text, sizeof(report.text), "%s", r < 0 ? err.text : "");
 	report.held = (uint32_t)started.held_count;
+	report.denied = started.has_denied;
 	r = fd_send(sock, &report, sizeof(report), &started.master, started.master >= 0);
 	for (size_t at = 0; at < started.held_count && r >= 0; at += FD_SEND_MAX) {
 		size_t left = started.held_count - at;
@@ -189,6 +190,15 @@ static _Noreturn void starter(struct monitor *m, const struct pipes *p, bool aga
 			sock, "h", 1, started.held + at, left < FD_SEND_MAX ? left : FD_SEND_MAX);
 	}
 	_exit(r < 0 ? 1 : 0);
+}
+
+/* Without it the policy holds all the same. */
+static void watch_denied(struct monitor *m)
+{
+	struct err err = {};
+
+	if (connect_denied_open(m->held[m->held_count - 1], &m->denied, &err) < 0)
+		log_warning("%s", err.text);
 }
 
 /* The starter's answer. */
@@ -215,6 +225,8 @@ static int take_answer(struct monitor *m, int sock, struct monitor_report *ret)
 			break;
 		m->held_count += count;
 	}
+	if (ret->denied && m->held_count == ret->held)
+		watch_denied(m);
 	return ret->code;
 }
 
@@ -298,6 +310,9 @@ static void end_once(struct monitor *m, bool remove)
 	if (pid > 0)
 		sys_waitpid(pid, &status, 0);
 	m->oom = WIFEXITED(status) && WEXITSTATUS(status) == 1;
+	monitor_take_denied(m);
+	connect_denied_close(m->denied);
+	m->denied = NULL;
 	for (size_t i = 0; i < m->held_count; i++)
 		close(m->held[i]);
 	m->held_count = 0;

@@ -30,6 +30,7 @@ struct monitor_report {
 	int exit_code; /* for the shell, when it failed */
 	pid_t pid;
 	uint32_t held; /* descriptors that follow, in messages of their own */
+	bool denied;   /* the last of them is the egress policy's log */
 	char text[ERR_TEXT_MAX];
 };
 

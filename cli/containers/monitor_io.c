@@ -3,8 +3,12 @@
 #include "cli/containers/monitor_private.h"
 
 #include "base/sys.h"
+#include "cli/containers/events.h"
+#include "netns/address.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -182,6 +186,29 @@ static void read_client(struct monitor *m, struct client *c)
 	}
 }
 
+/* ---- what the egress policy denied ---- */
+
+static void note_denied(const struct connect_denied *denied, void *arg)
+{
+	const struct monitor *m = arg;
+	struct address a = {.family = denied->family};
+	char address[ADDRESS_TEXT_MAX], port[8], pid[16];
+
+	memcpy(a.bytes, denied->bytes, sizeof(a.bytes));
+	snprintf(port, sizeof(port), "%u", denied->port);
+	snprintf(pid, sizeof(pid), "%u", denied->pid);
+	events_note(m->ctx->boxes->run, "container", "deny-connect", m->id, "name", m->name,
+		"address", address_format(&a, address), "port", port, "protocol",
+		denied->protocol == IPPROTO_UDP ? "udp" : "tcp", "command", denied->command, "pid",
+		pid, NULL);
+}
+
+void monitor_take_denied(struct monitor *m)
+{
+	if (m->denied)
+		connect_denied_read(m->denied, note_denied, m);
+}
+
 /* ---- poll ---- */
 
 size_t monitor_poll(struct monitor *m, struct pollfd *fds)
@@ -193,6 +220,8 @@ size_t monitor_poll(struct monitor *m, struct pollfd *fds)
 	fds[n++] = (struct pollfd){.fd = m->listener, .events = POLLIN};
 	fds[n++] = (struct pollfd){.fd = input_waits ? m->input : -1, .events = POLLOUT};
 	fds[n++] = (struct pollfd){.fd = m->health_fd, .events = POLLIN};
+	fds[n++] = (struct pollfd){
+		.fd = m->denied ? connect_denied_fd(m->denied) : -1, .events = POLLIN};
 	for (int i = 0; i < STREAMS; i++)
 		fds[n++] = (struct pollfd){
 			.fd = is_awaited(m, i) ? -1 : m->streams[i].fd, .events = POLLIN};
@@ -218,8 +247,10 @@ void monitor_handle(struct monitor *m, const struct pollfd *fds, size_t count)
 		write_input(m);
 	if (fds[3].revents)
 		monitor_health_take(m);
+	if (fds[4].revents)
+		monitor_take_denied(m);
 	for (int i = 0; i < STREAMS; i++)
-		if (fds[4 + i].revents && m->streams[i].fd >= 0)
+		if (fds[5 + i].revents && m->streams[i].fd >= 0)
 			read_chunk(m, i);
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &m->clients[i];

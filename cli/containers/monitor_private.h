@@ -2,6 +2,7 @@
 /* What the files of the monitor share; not for anyone else. */
 #pragma once
 
+#include "cgroups/connect.h"
 #include "cli/containers/attach.h"
 #include "cli/containers/logfile.h"
 #include "cli/containers/monitor.h"
@@ -52,6 +53,7 @@ struct monitor {
 	int pidfd;
 	int held[START_HELD_MAX];
 	size_t held_count;
+	struct connect_log *denied; /* attempts that the egress policy denied; NULL: none has one */
 	bool exited; /* the process has; its output may not be at its end */
 	int status;  /* wait(2) */
 
@@ -78,12 +80,14 @@ int monitor_listen(struct monitor *m, struct err *err);
 void monitor_add_client(struct monitor *m, int fd);
 /* Fills FDS, of MONITOR_POLL_MAX; returns how many. monitor_handle() takes what poll(2) made of
  * them. */
-enum { MONITOR_POLL_MAX = 4 + STREAMS + CLIENTS_MAX };
+enum { MONITOR_POLL_MAX = 5 + STREAMS + CLIENTS_MAX };
 size_t monitor_poll(struct monitor *m, struct pollfd *fds);
 void monitor_handle(struct monitor *m, const struct pollfd *fds, size_t count);
 /* Reads what the ended container left in its pipes, as far as the clients take it. True when that
  * was all. */
 bool monitor_drain(struct monitor *m);
+/* Notes what the egress policy has denied since the last time. */
+void monitor_take_denied(struct monitor *m);
 /* Tells the clients and closes their connections. */
 void monitor_tell_exit(struct monitor *m, int code);
 

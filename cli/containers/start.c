@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cli/containers/assemble.h"
+#include "cli/containers/egress.h"
 #include "cli/containers/start_network.h"
 #include "cli/containers/volumes.h"
 #include "images/snapshot.h"
@@ -30,6 +31,7 @@ struct starting {
 	struct snapshot snapshot;
 	struct box_network network;
 	int rootfs; /* the detached mount, −1 once the runtime has it */
+	int denied; /* the egress policy's log, or −1 */
 	struct buf profile, config;
 };
 
@@ -292,6 +294,7 @@ static int gather(struct starting *s, struct err *err)
 	int r = find_namespaces(s, err);
 
 	s->facts.rootless = s->ctx->rootless;
+	s->facts.mqueue = sys_faccessat(AT_FDCWD, "/dev/mqueue", F_OK, 0) == 0;
 	s->facts.rootfs = arena_printf(
 		&s->arena, "%s/containers/%s/rootfs", s->box->boxes->data_path, s->box->id);
 	if (record->options.init)
@@ -343,9 +346,12 @@ static void keep_held(struct starting *s, struct started *ret)
 {
 	struct attach_held *held = &s->network.held;
 
-	for (size_t i = 0; i < held->count && i < START_HELD_MAX; i++)
+	for (size_t i = 0; i < held->count && i + 1 < START_HELD_MAX; i++)
 		ret->held[ret->held_count++] = held->fds[i];
 	held->count = 0;
+	ret->has_denied = s->denied >= 0;
+	if (ret->has_denied)
+		ret->held[ret->held_count++] = take_fd(&s->denied);
 }
 
 static int create_and_go(struct starting *s, struct started *ret, struct err *err)
@@ -365,6 +371,10 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	if (r < 0)
 		return r;
 	r = connect_network(s, created.container.pid, err);
+	if (r == 0)
+		r = egress_apply(s->ctx, &s->box->record.options, &created.container,
+			s->network.attached ? &s->network.attachment.servers : NULL, &s->denied,
+			err);
 	if (r < 0) {
 		struct err ignored = {};
 
@@ -385,7 +395,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 int box_start(
 	const struct start_context *ctx, struct box *box, struct started *ret, struct err *err)
 {
-	struct starting s = {.ctx = ctx, .box = box, .rootfs = -1};
+	struct starting s = {.ctx = ctx, .box = box, .rootfs = -1, .denied = -1};
 	int r;
 
 	*ret = (struct started){.master = -1};
@@ -406,6 +416,7 @@ int box_start(
 		box_network_remove(ctx, box->id, &ignored);
 	}
 	cleanup_close(&s.rootfs);
+	cleanup_close(&s.denied);
 	snapshot_free(&s.snapshot);
 	buf_free(&s.profile);
 	buf_free(&s.config);

@@ -13,7 +13,7 @@
 #include "cli/containers/box.h"
 #include "images/store.h"
 
-enum { START_HELD_MAX = 256 };
+enum { START_HELD_MAX = 257 };
 
 /* What both need; borrowed. */
 struct start_context {
@@ -29,6 +29,7 @@ struct started {
 	int master;               /* of the terminal, or −1 */
 	int held[START_HELD_MAX]; /* to be kept open as long as the container runs */
 	size_t held_count;
+	bool has_denied; /* the last of them is the egress policy's log: cgroups/connect.h */
 };
 
 /*

@@ -16,6 +16,8 @@ int box_network_store(const struct boxes *boxes, const char *libexec, bool rootl
 		.data = boxes->data,
 		.run = boxes->run,
 		.libexec = libexec,
+		.cni = rootless ? NULL : "/etc/cni/net.d",
+		.cni_bin = "/usr/lib/cni:/opt/cni/bin",
 		.rootless = rootless,
 	};
 
@@ -55,7 +57,7 @@ static int parse_ports(
 	for (size_t i = 0; i < o->publish.count && r == 0; i++)
 		r = port_parse(o->publish.items[i], arena, ret, err);
 	for (size_t i = 0; o->publish_all && i < record->exposed.count && r == 0; i++)
-		r = port_parse(record->exposed.items[i], arena, ret, err);
+		r = port_parse_exposed(record->exposed.items[i], arena, ret, err);
 	return r;
 }
 

@@ -100,8 +100,10 @@ int oci_create(const struct invocation *inv, struct err *err)
 int oci_start(const struct invocation *inv, struct err *err)
 {
 	autoruntime struct runtime rt = {.rootfd = -1, .procfd = -1};
+	autocancel struct cancel cancel = {-1};
 	int r = oci_open_runtime(inv, &rt, err);
 
+	rt.cancel = &cancel;
 	return r < 0 ? r : container_start(&rt, inv->args[0], err);
 }
 

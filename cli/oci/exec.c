@@ -169,13 +169,17 @@ static int read_process(const char *path, struct arena *arena, json_t **ret_json
 	return spec_process_parse(path, buf_str(&text), text.len, arena, ret_json, ret, err);
 }
 
-static int run(const struct invocation *inv, const struct runtime *rt,
-	const struct exec_options *options, struct err *err)
+static int run(const struct invocation *inv, struct runtime *rt, const struct exec_options *options,
+	struct err *err)
 {
 	const struct oci_exec_values *values = inv->options;
+	autocancel struct cancel cancel = {-1};
 	struct foreground fg = {.pidfd = -1, .master = -1};
-	int r = foreground_begin(err);
+	int r = cancel_open(&cancel, err);
 
+	rt->cancel = &cancel;
+	if (r == 0)
+		r = foreground_begin(err);
 	if (r == 0)
 		r = container_exec(rt, options, &fg.pid, &fg.pidfd, &fg.master, err);
 	if (r == 0 && !values->detach)

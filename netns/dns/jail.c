@@ -40,7 +40,7 @@ static int restrict_files(int dir, struct err *err)
 
 	if (r == -ENOSYS || r == -EOPNOTSUPP)
 		return 0; /* an identity that owns nothing has to do */
-	if (r >= 0)
+	if (r >= 0 && dir >= 0)
 		r = allow(ruleset, dir, ACCESS_LIST);
 	for (size_t i = 0; i < ARRAY_LEN(host) && r >= 0; i++) {
 		autoclose int fd = sys_openat(AT_FDCWD, host[i], O_PATH | O_DIRECTORY, 0);

@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-/* DIR may be read, and /etc and /run as far as anybody may. Every step is fatal. */
+/* DIR (−1: none) may be read, and /etc and /run as far as anybody may. Every step is fatal. */
 int dns_jail_enter(int dir, struct err *err);
 /* The last step, in the process that serves: the parent, which starts it anew, needs other calls.
  */

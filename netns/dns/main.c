@@ -7,17 +7,23 @@
  * so that queries wait meanwhile.
  */
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/parse.h"
 #include "base/sys.h"
+#include "netns/dns/client.h"
 #include "netns/dns/jail.h"
 #include "netns/dns/serve.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 
+#define RESOLV_CONF "/etc/resolv.conf"
+
+enum { RESOLV_CONF_MAX = 1 << 16 };
 enum { FD_DIR = 3, FD_SOCKETS = 4, PAUSE_MIN_MS = 50, PAUSE_MAX_MS = 5000, WELL_AFTER_S = 10 };
 
 static _Noreturn void work(const struct serve *serve, pid_t parent)
@@ -85,11 +91,39 @@ static int supervise(const struct serve *serve)
 	}
 }
 
+/* brig-dns resolve NAME: standard output is a socket. For commands that need to know an address. */
+static int resolve(const char *name)
+{
+	autobuf struct buf text = {};
+	autoclose int fd = sys_openat(AT_FDCWD, RESOLV_CONF, O_RDONLY | O_NONBLOCK, 0);
+	struct resolv servers = {};
+	struct err err = {};
+	int r = fd;
+
+	if (r >= 0)
+		r = fd_read_all(fd, RESOLV_CONF_MAX, &text);
+	if (r < 0)
+		err_sys(&err, r, RESOLV_CONF);
+	resolv_parse(buf_str(&text), &servers);
+	if (r >= 0)
+		r = dns_jail_enter(-1, &err);
+	if (r == 0)
+		r = dns_jail_filter(&err);
+	if (r == 0)
+		r = dns_client_resolve(name, &servers, STDOUT_FILENO, &err);
+	if (r < 0)
+		(void)send(STDOUT_FILENO, err.text, strlen(err.text), MSG_NOSIGNAL);
+	return r < 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct serve serve = {.dir = FD_DIR};
 	struct err err = {};
 	uint32_t pairs;
+
+	if (argc == 3 && strcmp(argv[1], "resolve") == 0)
+		_exit(resolve(argv[2]));
 
 	if (argc != 3 || parse_u32(argv[1], &pairs) < 0 || pairs > ARRAY_LEN(serve.udp)) {
 		fprintf(stderr, "brig-dns is started by brig\n");

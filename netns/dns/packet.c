@@ -166,14 +166,9 @@ static void add_address(struct writing *w, const struct address *a, uint32_t ttl
 		memcpy(at, a->bytes, address_len(a));
 }
 
-/* NAME is a normal one: netns/dns/names.h. */
-static void add_pointer(struct writing *w, const char *name, uint32_t ttl)
+/* NAME is a normal one: netns/dns/names.h. Takes its length and two bytes. */
+static void put_name(uint8_t *at, const char *name)
 {
-	size_t len = strlen(name);
-	uint8_t *at = begin_record(w, PACKET_PTR, ttl, len + 2);
-
-	if (!at)
-		return;
 	for (;;) {
 		size_t label = strcspn(name, ".");
 
@@ -185,6 +180,14 @@ static void add_pointer(struct writing *w, const char *name, uint32_t ttl)
 			break;
 	}
 	*at = 0;
+}
+
+static void add_pointer(struct writing *w, const char *name, uint32_t ttl)
+{
+	uint8_t *at = begin_record(w, PACKET_PTR, ttl, strlen(name) + 2);
+
+	if (at)
+		put_name(at, name);
 }
 
 size_t packet_write(const struct packet_query *query, const uint8_t *data,
@@ -220,6 +223,73 @@ size_t packet_write(const struct packet_query *query, const uint8_t *data,
 		w.len += OPT_LEN;
 	}
 	return w.len;
+}
+
+size_t packet_write_query(const char *name, uint16_t type, uint16_t id, uint8_t *ret)
+{
+	size_t len = PACKET_HEADER_LEN + strlen(name) + 2;
+
+	memset(ret, 0, PACKET_HEADER_LEN);
+	put16(ret, id);
+	put16(ret + 2, FLAG_RECURSE);
+	put16(ret + 4, 1);
+	put_name(ret + PACKET_HEADER_LEN, name);
+	put16(ret + len, type);
+	put16(ret + len + 2, CLASS_IN);
+	return len + 4;
+}
+
+/* Behind the name at POS, which may end in a pointer; LEN when there is no end. */
+static size_t skip_name(const uint8_t *data, size_t len, size_t pos)
+{
+	while (pos < len) {
+		uint8_t label = data[pos];
+
+		if (label == 0)
+			return pos + 1;
+		if ((label & 0xc0) == 0xc0)
+			return len - pos < 2 ? len : pos + 2;
+		if (label > LABEL_MAX || len - pos <= label)
+			break;
+		pos += 1 + (size_t)label;
+	}
+	return len;
+}
+
+size_t packet_read_addresses(const uint8_t *data, size_t len, struct address *ret, size_t max)
+{
+	enum { FIXED = 10 }; /* type, class, ttl, length */
+	size_t pos = PACKET_HEADER_LEN, count = 0;
+	unsigned int questions, answers;
+
+	if (len < PACKET_HEADER_LEN)
+		return 0;
+	questions = get16(data + 4);
+	answers = get16(data + 6);
+	for (; questions > 0 && pos < len; questions--)
+		pos = skip_name(data, len, pos) + 4;
+	for (; answers > 0 && pos < len && count < max; answers--) {
+		struct address a = {};
+		size_t size;
+
+		pos = skip_name(data, len, pos);
+		if (pos > len || len - pos < FIXED)
+			break;
+		size = get16(data + pos + 8);
+		if (size > len - pos - FIXED)
+			break;
+		if (get16(data + pos) == PACKET_A && size == 4)
+			a.family = AF_INET;
+		else if (get16(data + pos) == PACKET_AAAA && size == 16)
+			a.family = AF_INET6;
+		if (a.family) {
+			memcpy(a.bytes, data + pos + FIXED, size);
+			a.prefix = address_bits(&a);
+			ret[count++] = a;
+		}
+		pos += FIXED + size;
+	}
+	return count;
 }
 
 /* ---- reverse names ---- */

@@ -64,5 +64,13 @@ struct packet_answer {
 size_t packet_write(const struct packet_query *query, const uint8_t *data,
 	const struct packet_answer *answer, uint8_t *ret, size_t size);
 
+/* A question for NAME, a normal one (netns/dns/names.h), into RET of PACKET_UDP_MAX bytes. Returns its
+ * length. */
+size_t packet_write_query(const char *name, uint16_t type, uint16_t id, uint8_t *ret);
+/* The addresses in an answer that packet_is_answer(): up to MAX, whichever name of a chain they belong
+ * to. Returns their number. */
+size_t packet_read_addresses(
+	const uint8_t *data, size_t len, struct address *ret, size_t max);
+
 /* The address that a name below in-addr.arpa or ip6.arpa stands for. */
 bool packet_reverse(const char *name, struct address *ret);

@@ -300,3 +300,13 @@ test_hundreds_of_mounts() {
 	assert_eq "$(run_sh 'grep -c " /many/" /proc/self/mountinfo' \
 		".mounts += [range(300) | {destination: \"/many/\\(.)\", type: \"bind\", source: \"$TEST_DIR/v\", options: [\"bind\"]}]")" 300
 }
+
+# Whether SELinux is there or not: the kernel is asked with that option.
+test_type_of_the_label_of_mounts() {
+	command -v strace >/dev/null || skip "no strace"
+	next_container
+	bundle_sh "$BUNDLE" true '.annotations={"run.oci.mount_context_type":"fscontext"} | .linux.mountLabel="system_u:object_r:t:s0"'
+	strace -f -qq -e trace=fsconfig -o "$TEST_DIR/trace" "$BRIG_OCI" --root "$TEST_DIR/state" run --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 || :
+	grep -q '"fscontext", "system_u:object_r:t:s0"' "$TEST_DIR/trace" || fail "fscontext is not used"
+	assert_not_contains "$(cat "$TEST_DIR/trace")" '"context"'
+}

@@ -224,3 +224,56 @@ test_argument_with_odd_bytes() {
 	bundle_make "$BUNDLE" '.process.args=["printf","%s|","","a b","\u00e9\n","*"]'
 	assert_eq "$(oci run --bundle "$BUNDLE" "$ID")" "$(printf '|a b|é\n|*|')"
 }
+
+# Groups that are the caller's and are not named: in a user namespace nobody may put them back.
+test_original_groups_are_kept_when_asked() {
+	local maps filter pid
+	maps='.linux.uidMappings=[{"containerID":0,"hostID":100000,"size":65536}] | .linux.gidMappings=.linux.uidMappings'
+	unshare --net sleep 600 &
+	local other=$!
+	for filter in . "$(namespace_filter user) | $maps" \
+		"$(namespace_filter user) | $maps | .linux.namespaces |= map(if .type == \"network\" then .path=\"/proc/$other/ns/net\" else . end)"; do
+		for keep in true false; do
+			next_container
+			bundle_sh "$BUNDLE" 'sleep 60' "$filter" "if $keep then .annotations={\"run.oci.keep_original_groups\":\"1\"} else . end"
+			setpriv --groups 4321,8765 "$BRIG_OCI" --root "$TEST_DIR/state" run --detach --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" "$ID" \
+				</dev/null >/dev/null 2>&1
+			setpriv --groups 4321,8765 "$BRIG_OCI" --root "$TEST_DIR/state" exec --detach --pid-file "$BUNDLE/pid2" "$ID" sleep 50 \
+				</dev/null >/dev/null 2>&1
+			for pid in "$(cat "$BUNDLE/pid")" "$(cat "$BUNDLE/pid2")"; do
+				assert_eq "$(proc_status "$pid" Groups | xargs)" "$($keep && echo 4321 8765 || :)" "$filter $keep"
+			done
+			oci delete --force "$ID"
+		done
+	done
+	kill "$other"
+}
+
+# receive_pidfd SOCKET: prints the pid of the process that is sent there
+receive_pidfd() {
+	python3 - "$1" <<-'END'
+		import array, re, socket, sys
+		listener = socket.socket(socket.AF_UNIX)
+		listener.bind(sys.argv[1])
+		listener.listen()
+		peer = listener.accept()[0]
+		fd = array.array("i", peer.recvmsg(64, socket.CMSG_LEN(4))[1][0][2])[0]
+		print(re.search(r"^Pid:\s+(\d+)$", open(f"/proc/self/fdinfo/{fd}").read(), re.M)[1])
+	END
+}
+
+test_pidfd_goes_to_who_asks_for_it() {
+	receive_pidfd "$TEST_DIR/annotation" >"$TEST_DIR/pid1" &
+	receive_pidfd "$TEST_DIR/option" >"$TEST_DIR/pid2" &
+	wait_until test -S "$TEST_DIR/annotation" -a -S "$TEST_DIR/option"
+	next_container
+	bundle_sh "$BUNDLE" 'sleep 60' '.annotations={"run.oci.pidfd_receiver":"'"$TEST_DIR/annotation"'"}'
+	oci create --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" --pidfd-socket "$TEST_DIR/option" "$ID" </dev/null >/dev/null 2>&1
+	wait
+	assert_eq "$(cat "$TEST_DIR/pid1")" "$(cat "$BUNDLE/pid")"
+	assert_eq "$(cat "$TEST_DIR/pid2")" "$(cat "$BUNDLE/pid")"
+	oci delete --force "$ID"
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" run.oci.pidfd_receiver
+	assert_nothing_left
+}

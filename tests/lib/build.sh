@@ -1,10 +1,12 @@
-# Builds the project into build/ for test.sh and demo.sh. To be sourced by bash in the project's root.
+# Builds the project for test.sh and demo.sh. To be sourced by bash in the project's root.
 # shellcheck shell=bash
 
-# build_project LOG: quiet, and shows the end of LOG when it fails
+# build_project LOG [DIR [MESON-OPTION...]]: into build or DIR; quiet, and shows the end of LOG when it fails
 build_project() {
-	mkdir -p "$(dirname "$1")"
-	{ [ -e build/build.ninja ] || meson setup build; } >"$1" 2>&1 && ninja -C build >>"$1" 2>&1 && return
-	tail -n 40 "$1" >&2
+	local log=$1 dir=${2:-build}
+	shift $(($# < 2 ? $# : 2))
+	mkdir -p "$(dirname "$log")"
+	{ [ -e "$dir/build.ninja" ] || meson setup "$dir" "$@"; } >"$log" 2>&1 && ninja -C "$dir" >>"$log" 2>&1 && return
+	tail -n 40 "$log" >&2
 	return 1
 }

@@ -7,7 +7,7 @@ package_list() {
 	case $1 in
 	build) echo gcc libc6-dev meson ninja-build pkg-config libjansson-dev libseccomp-dev libcap-dev \
 		libbpf-dev libsystemd-dev libelf-dev zlib1g-dev libzstd-dev libcmocka-dev \
-		libcurl4-openssl-dev libssl-dev libisal-dev ;;
+		libcurl4-openssl-dev libssl-dev libisal-dev busybox-static ;;
 	demo) echo busybox-static jq ;;
 	test) package_list demo && echo clang clang-format shellcheck qemu-system-x86 seabios cpio xz-utils kmod \
 		mmdebstrap perl man-db binutils debian-archive-keyring procps iproute2 nftables uidmap util-linux libcap2-bin \

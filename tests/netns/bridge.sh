@@ -143,7 +143,7 @@ test_port_in_use() {
 	assert_eq "$status" 1
 	assert_eq "$errors" "port 8080/tcp is in use on this host"
 	assert_no_file "$TEST_DIR/net/networks/containers/c1.json"
-	assert_eq "$(ls "$TEST_DIR/net/networks/pending" "$TEST_DIR/net/networks/published" 2>/dev/null | grep -c json)" 0
+	assert_eq "$(find "$TEST_DIR/net/networks/pending" "$TEST_DIR/net/networks/published" -name '*json*' 2>/dev/null)" ""
 	assert_eq "$(find "$TEST_DIR/net/networks/nets" -path '*/ip/1*' | wc -l)" 0
 	container c2 port=8081:80 brig
 	run net up c1 "$(place_path c1)" port=8081:80 brig

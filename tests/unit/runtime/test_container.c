@@ -90,10 +90,15 @@ static void test_record_and_status(void **state)
 	assert_non_null(strstr(f->err.text, "does not exist"));
 }
 
+#define RECORD(members) \
+	"{\"bundle\":\"b\",\"rootfs\":\"r\",\"created\":\"c\",\"owner\":\"o\"" members "}"
+
 static void test_damaged_records(void **state)
 {
 	static const char *const bad[] = {"", "[]", "{}", "{\"bundle\": 3}", "null",
-		"{\"bundle\":\"b\",\"rootfs\":\"r\",\"created\":\"c\",\"owner\":\"o\",\"pid\":-1}"};
+		RECORD(",\"pid\":-1"), RECORD(",\"pid\":4294967297"), RECORD(",\"pid\":\"1\""),
+		RECORD(",\"startTime\":1.5"), RECORD(",\"cgroup\":[]"),
+		RECORD(",\"cgroup\":{\"driver\":3}"), RECORD(",\"cgroup\":{\"driver\":-1}")};
 	struct fixture *f = *state;
 	struct container c;
 
@@ -105,7 +110,26 @@ static void test_damaged_records(void **state)
 			fd_replace_file(c.dirfd, "state.json", bad[i], strlen(bad[i]), 0600), 0);
 		assert_int_equal(container_open(&f->rt, "box", false, &read, &f->err), -EINVAL);
 	}
+	assert_int_equal(
+		fd_replace_file(c.dirfd, "state.json", RECORD(""), strlen(RECORD("")), 0600), 0);
 	container_close(&c);
+	assert_int_equal(container_open(&f->rt, "box", false, &c, &f->err), 0);
+	container_close(&c);
+}
+
+/* A container of which that cannot be found out is not "stopped": delete would end what runs. */
+static void test_unknown_status_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	struct runtime blind = f->rt;
+	struct container c;
+
+	assert_int_equal(container_new(&f->rt, "box", &c, &f->err), 0);
+	assert_int_equal(container_record(&c, record(getpid(), 1), &f->err), 0);
+	container_close(&c);
+	blind.procfd = -1;
+	assert_int_equal(container_open(&blind, "box", false, &c, &f->err), -EBADF);
+	assert_non_null(strstr(f->err.text, "look for its process"));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -116,6 +140,7 @@ int main(void)
 		cmocka_unit_test(test_ids),
 		TEST(test_record_and_status),
 		TEST(test_damaged_records),
+		TEST(test_unknown_status_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,16 @@ static void test_mount_label(void **state)
 			assert_null(f->plan.mounts[0].context);
 	}
 	assert_null(mount_of(f, "/x", ", \"type\": \"tmpfs\"")->context);
+	assert_string_equal(f->plan.context_key, "context");
+	plan_ok(f,
+		", \"mounts\": [{\"destination\": \"/x\", \"type\": \"tmpfs\"}, {\"destination\": "
+		"\"/y\", \"type\": \"tmpfs\", \"options\": [\"rootcontext=other\"]}], "
+		"\"annotations\": {\"run.oci.mount_context_type\": \"rootcontext\"}",
+		"", ", \"mountLabel\": \"l\"");
+	assert_string_equal(f->plan.context_key, "rootcontext");
+	assert_string_equal(f->plan.mounts[0].context_key, "rootcontext");
+	assert_string_equal(f->plan.mounts[0].context, "l");
+	assert_null(f->plan.mounts[1].context);
 	plan_refused(f, "", "", ", \"mountLabel\": \"a\\\"b\"", "linux.mountLabel");
 	plan_refused(f, "", "", ", \"mountLabel\": \"a\\nb\"", "linux.mountLabel");
 }

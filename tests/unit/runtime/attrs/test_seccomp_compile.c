@@ -138,6 +138,12 @@ static bool names(const struct spec_seccomp_rule *rule, const char *name)
 	return false;
 }
 
+/* Only actions have an order: of two error numbers neither is the stricter. */
+static bool is_stricter(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a & SECCOMP_RET_ACTION_FULL) < (int32_t)(b & SECCOMP_RET_ACTION_FULL);
+}
+
 /* The verdict of the rules for NAME; false when none decides. HIDDEN: arguments are not to be seen,
  * and the strictest outcome counts if there are conditions. */
 static bool decide(const struct spec_seccomp *s, const char *name, const uint64_t *args,
@@ -158,7 +164,7 @@ static bool decide(const struct spec_seccomp *s, const char *name, const uint64_
 				*ret = v;
 				return true;
 			}
-			if ((int32_t)v < (int32_t)strictest || !conditions)
+			if (is_stricter(v, strictest) || !conditions)
 				strictest = v;
 			conditions = true;
 		} else if (!found && v != otherwise) {
@@ -167,7 +173,7 @@ static bool decide(const struct spec_seccomp *s, const char *name, const uint64_
 		}
 	}
 	if (hidden && conditions) {
-		*ret = (int32_t)plain < (int32_t)strictest ? plain : strictest;
+		*ret = is_stricter(plain, strictest) ? plain : strictest;
 		return true;
 	}
 	*ret = plain;
@@ -223,8 +229,8 @@ static const char *random_name(const struct map *map)
 		const char *name = map->names[rand() % NUMBERS];
 
 		/* These two mean all that goes through them; their own rules are another case. */
-		/* libseccomp has one pseudo number for sys_debug_setcontext and switch_endian, which
-		 * means the first or the second of them by its version. */
+		/* libseccomp has one pseudo number for sys_debug_setcontext and switch_endian,
+		 * which means the first or the second of them by its version. */
 		if (name && strcmp(name, "socketcall") != 0 && strcmp(name, "ipc") != 0 &&
 			strcmp(name, "sys_debug_setcontext") != 0 &&
 			strcmp(name, "switch_endian") != 0)

@@ -1,0 +1,125 @@
+#!/bin/bash
+# Volumes, binds, tmpfs, cp, diff.
+# time-limit: 120
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
+
+test_binds() {
+	mkdir src && echo here >src/file
+	assert_eq "$(brig run --rm -v "$PWD/src:/dst" busybox cat /dst/file)" here
+	assert_eq "$(brig run --rm -v ./src:/dst busybox cat /dst/file)" here
+	brig run --rm -v "$PWD/src:/dst" busybox sh -c 'echo new >/dst/new'
+	assert_eq "$(cat src/new)" new
+	assert_fails brig run --rm -v "$PWD/src:/dst:ro" busybox touch /dst/no
+	assert_fails brig run --rm --mount "type=bind,src=$PWD/src,dst=/dst,readonly" busybox touch /dst/no
+	assert_eq "$(brig run --rm -v "$PWD/src/file:/etc/one:ro" busybox cat /etc/one)" here "a file"
+	brig run --rm -v "$PWD/made:/dst" busybox true
+	[ -d made ] || fail "the source of -v is made"
+	assert_status 125 brig run --rm --mount "type=bind,src=$PWD/none,dst=/dst" busybox true
+	assert_status 125 brig run --rm -v "$PWD/src:dst" busybox true
+	assert_status 125 brig run --rm -v "$PWD/src:/dst:what" busybox true
+	assert_status 125 brig run --rm -v a:/x -v b:/x busybox true
+	nothing_left
+}
+
+test_read_only_binds_are_so_below_too() {
+	mkdir -p src/sub && mount -t tmpfs none src/sub
+	assert_fails brig run --rm -v "$PWD/src:/dst:ro" busybox touch /dst/sub/no
+	umount src/sub
+}
+
+test_named_volumes() {
+	brig run --rm -v data:/data busybox sh -c 'echo kept >/data/file'
+	assert_eq "$(brig run --rm -v data:/elsewhere busybox cat /elsewhere/file)" kept
+	assert_eq "$(cat "$TEST_DIR/data/volumes/data/_data/file")" kept
+	brig run --rm -v etc:/etc busybox true
+	assert_file "$TEST_DIR/data/volumes/etc/_data/passwd" # an empty volume gets what the image has
+	brig run --rm -v none:/etc:nocopy busybox true
+	assert_no_file "$TEST_DIR/data/volumes/none/_data/passwd"
+}
+
+test_anonymous_volumes() {
+	brig run --name box -v /data busybox touch /data/file
+	assert_eq "$(find "$TEST_DIR/data/volumes" -mindepth 1 -maxdepth 1 | wc -l)" 1
+	brig rm -v box
+	assert_eq "$(find "$TEST_DIR/data/volumes" -mindepth 1 -maxdepth 1 | wc -l)" 0
+	brig run --rm -v /data busybox true
+	assert_eq "$(find "$TEST_DIR/data/volumes" -mindepth 1 -maxdepth 1 | wc -l)" 0
+}
+
+test_volume_given_to_the_user() {
+	brig run --rm -u 1000:1001 -v data:/data:U busybox touch /data/file
+	assert_eq "$(stat -c %u:%g "$TEST_DIR/data/volumes/data/_data/file")" 1000:1001
+}
+
+test_volumes_from() {
+	brig run -d --name box -v data:/data busybox sh -c 'echo x >/data/file; sleep 100'
+	sleep 0.3
+	assert_eq "$(brig run --rm --volumes-from box busybox cat /data/file)" x
+	assert_fails brig run --rm --volumes-from box:ro busybox touch /data/no
+	brig rm -f box
+}
+
+test_tmpfs_and_shm() {
+	assert_contains "$(brig run --rm --tmpfs /t:size=1m busybox mount)" "tmpfs on /t type tmpfs (rw,nosuid,nodev,noexec"
+	assert_contains "$(brig run --rm --mount type=tmpfs,dst=/t,tmpfs-size=1m busybox df -k /t)" 1024
+	assert_contains "$(brig run --rm --shm-size 8m busybox df -k /dev/shm)" 8192
+}
+
+test_cp_out() {
+	brig run --name box busybox sh -c 'mkdir -p /d/sub; echo a >/d/file; ln -s file /d/link; echo b >/d/sub/b; chmod 640 /d/file'
+	brig cp box:/d/file out && assert_eq "$(cat out)" a
+	assert_eq "$(stat -c %a out)" 640
+	brig cp box:/d new && assert_eq "$(cat new/sub/b)" b
+	mkdir old && brig cp box:/d old && assert_eq "$(readlink old/d/link)" file
+	mkdir flat && brig cp box:/d/. flat && assert_file flat/file
+	brig cp box:/d - | tar -t >list
+	assert_contains "$(cat list)" sub/b
+	assert_fails brig cp box:/nothing out
+	assert_fails brig cp box:/d/file no/such/
+	assert_fails brig cp out out2
+	brig rm box
+}
+
+test_cp_in() {
+	mkdir -p src/sub && echo a >src/file && echo b >src/sub/b
+	brig run -d --name box -v data:/data --tmpfs /t busybox sleep 100
+	brig cp src/file box:/root && assert_eq "$(brig exec box cat /root/file)" a
+	brig cp src/file box:/new && assert_eq "$(brig exec box cat /new)" a
+	brig cp src box:/opt && assert_eq "$(brig exec box cat /opt/sub/b)" b
+	brig cp src box:/tmp && assert_eq "$(brig exec box cat /tmp/src/sub/b)" b
+	brig cp src/file box:/t && assert_eq "$(brig exec box cat /t/file)" a "into what is mounted while it runs"
+	assert_eq "$(brig exec box stat -c %u:%g /root/file)" 0:0
+	brig stop -t 0 box
+	brig cp src/file box:/data && assert_eq "$(cat "$TEST_DIR/data/volumes/data/_data/file")" a "a volume while it does not"
+	brig rm box
+}
+
+# F: a container that leads out by symbolic links
+test_cp_stays_inside() {
+	host_canary_begin
+	brig run -d --name box busybox sh -c "ln -s $TEST_DIR/canary /out; ln -s ../../../../../..$TEST_DIR/canary /up; sleep 100"
+	sleep 0.3
+	echo bad >bad
+	assert_fails brig cp bad box:/out/file
+	assert_fails brig cp box:/out/file here
+	assert_fails brig cp box:/up/file here
+	brig exec box mkdir -p "$TEST_DIR/canary"
+	assert_runs brig cp bad box:/out/file
+	assert_eq "$(brig exec box cat "$TEST_DIR/canary/file")" bad "the link is the container's"
+	brig rm -f box
+	rm -rf bad here
+	assert_eq "$(cat canary/file)" precious
+}
+
+test_diff() {
+	brig run --name box busybox sh -c 'echo x >/new; rm /etc/group; echo y >>/etc/passwd; mkdir /dir'
+	run brig diff box
+	assert_contains "$output" "A /new"
+	assert_contains "$output" "D /etc/group"
+	assert_contains "$output" "C /etc/passwd"
+	assert_contains "$output" "A /dir"
+	assert_not_contains "$output" resolv.conf
+	assert_eq "$(brig diff --format json box | jq -r '.[] | select(.Path == "/new").Kind')" A
+	brig rm box
+}

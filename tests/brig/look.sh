@@ -1,0 +1,127 @@
+#!/bin/bash
+# ps, inspect, logs, exec, top, stats, attach.
+# time-limit: 120
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
+
+test_ps() {
+	brig run -d --name one busybox sleep 100
+	brig run --name two busybox true
+	assert_eq "$(brig ps --format '{{.Names}}')" one
+	assert_eq "$(brig ps -a --format '{{.Names}}')" $'two\none' "the newest first"
+	assert_eq "$(brig ps -l --format '{{.Names}}')" two
+	assert_eq "$(brig ps -n 1 --format '{{.Names}}')" two
+	assert_contains "$(brig ps | head -1)" "CONTAINER ID   IMAGE     COMMAND"
+	assert_contains "$(brig ps -a)" "Exited (0)"
+	assert_eq "$(brig ps -aq --filter status=exited | wc -l)" 1
+	assert_eq "$(brig ps -a --filter name=tw --format '{{.Image}} {{.Command}}')" 'busybox "true"'
+	assert_eq "$(brig ps -a --filter exited=0 --format '{{.Names}}')" two
+	assert_eq "$(brig ps -a --filter before=two --format '{{.Names}}')" one
+	assert_eq "$(brig ps --format json | jq -r .State)" running
+	assert_fails brig ps --filter colour=red
+	assert_fails brig ps --format '{{.NoSuch}}'
+	brig rm -fa
+}
+
+test_inspect() {
+	brig create --name box -v data:/d -e A=b --memory-swap -1 --cpus 1.5 --restart no busybox sleep 100
+	assert_eq "$(brig inspect box | jq -r '.[0].Config.Env[] | select(startswith("A="))')" A=b
+	assert_eq "$(brig inspect -f '{{.HostConfig.NanoCpus}}' box)" 1500000000
+	assert_eq "$(brig inspect -f '{{(index .Mounts 0).Destination}}' box)" /d
+	assert_eq "$(brig inspect -f '{{json .State.Running}}' box)" false
+	assert_fails brig inspect box no-such
+	assert_contains "$errors" no-such
+	brig rm -f box
+}
+
+test_logs() {
+	brig run --name box busybox sh -c 'for i in 1 2 3 4 5; do echo $i; done; echo end >&2'
+	assert_eq "$(brig logs box 2>/dev/null)" $'1\n2\n3\n4\n5'
+	assert_eq "$(brig logs box 2>&1 >/dev/null)" end
+	assert_eq "$(brig logs --tail 2 box 2>/dev/null)" 5
+	assert_eq "$(brig logs --tail 0 box 2>&1)" ""
+	assert_matches "$(brig logs -t --tail 1 box 2>&1)" '^20[0-9-]+T[0-9:.]+Z end$'
+	assert_eq "$(brig logs --since 1h box 2>&1 | wc -l)" 6
+	assert_eq "$(brig logs --until 1h box 2>&1)" ""
+	brig rm box
+}
+
+test_logs_of_any_bytes() {
+	head -c 100000 /dev/urandom >bytes
+	brig run --name box -i busybox cat <bytes >/dev/null
+	brig logs box >copy
+	cmp bytes copy
+	brig run --name text busybox printf 'no newline, "quotes" and \\ and \t tab'
+	assert_eq "$(brig logs text)" $'no newline, "quotes" and \\ and \t tab'
+	brig rm -a
+}
+
+test_logs_follow() {
+	brig run -d --name box busybox sh -c 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done'
+	assert_eq "$(brig logs -f box)" $'1\n2\n3\n4\n5\n6'
+	brig rm box
+}
+
+test_logs_rotate() {
+	brig run --name box --log-opt max-size=16k --log-opt max-file=2 busybox sh -c 'seq 1 2000'
+	local dir
+	dir=$TEST_DIR/data/containers/$(brig inspect -f '{{.Id}}' box)
+	assert_eq "$(find "$dir" -name 'log*' | wc -l)" 2
+	[ "$(cat "$dir"/log* | wc -c)" -lt 40000 ] || fail "the log has grown"
+	assert_eq "$(brig logs box | tail -1)" 2000
+	assert_eq "$(brig logs --tail 3 box)" $'1998\n1999\n2000'
+	brig run --name none --log-driver none busybox echo x
+	assert_fails brig logs none
+	brig rm -a
+}
+
+test_exec() {
+	brig run -d --name box -e OUTER=1 -w /tmp busybox sleep 100
+	assert_eq "$(brig exec box pwd)" /tmp
+	assert_eq "$(brig exec box sh -c 'echo $OUTER')" 1
+	assert_eq "$(brig exec -e A=b -w / box sh -c 'echo $A $PWD')" "b /"
+	assert_eq "$(brig exec -u www-data box id -un)" www-data
+	assert_eq "$(echo in | brig exec -i box cat)" in
+	assert_eq "$(echo in | brig exec box cat)" ""
+	assert_status 3 brig exec box sh -c 'exit 3'
+	assert_status 127 brig exec box no-such
+	assert_status 126 brig exec box /etc
+	assert_status 125 brig exec no-such true
+	brig exec -d box touch /made
+	wait_for 10 brig exec box test -e /made
+	assert_eq "$(brig exec -u 1000 box grep CapEff /proc/self/status | cut -f2)" 0000000000000000
+	assert_eq "$(brig exec --privileged box grep CapEff /proc/self/status | cut -f2)" \
+		"$(brig run --rm --privileged busybox grep CapEff /proc/self/status | cut -f2)"
+	brig stop -t 0 box
+	assert_status 125 brig exec box true
+	brig rm box
+}
+
+test_top_and_stats() {
+	brig run -d --name box busybox sh -c 'sleep 100; true'
+	assert_contains "$(brig top box)" "sleep 100"
+	assert_contains "$(brig top box -o pid,comm)" sleep
+	assert_eq "$(brig stats --no-stream --format '{{.Name}}')" box
+	assert_matches "$(brig stats --no-stream --format '{{.CPUPerc}}' box)" '^[0-9.]+%$'
+	assert_fails brig top no-such
+	brig rm -f box
+}
+
+test_attach() {
+	brig run -d -i --name box busybox sh -c 'while read -r line; do echo "got $line"; done; exit 6'
+	run bash -c "(sleep 0.3; echo hello) | '$BRIG' --root '$TEST_DIR/data' --runroot '$TEST_DIR/run' attach box"
+	assert_eq "$status" 6
+	assert_eq "$output" "got hello"
+	assert_fails brig attach box
+	brig rm box
+}
+
+test_two_watch_one() {
+	brig run -d --name box busybox sh -c 'sleep 1; seq 1 5000'
+	brig attach --no-stdin box >one &
+	brig attach --no-stdin box >two
+	wait $!
+	assert_eq "$(md5sum <one)" "$(md5sum <two)"
+	assert_eq "$(wc -l <one)" 5000
+	brig rm box
+}

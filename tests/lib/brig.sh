@@ -1,0 +1,55 @@
+# What tests of `brig` share; sourced after test.sh. Everything is in the test's folder and in its namespaces:
+# its own network is the host's for the containers.
+# shellcheck shell=bash
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/test.sh"
+
+export BRIG=${BRIG:-$BRIG_BUILD/cli/brig}
+export BRIG_SHARE=$BRIG_BUILD/cli
+
+# The programs that brig executes, in one folder as an installation has them
+export BRIG_LIBEXEC=$TEST_DIR/libexec
+mkdir -p "$BRIG_LIBEXEC"
+cp "$BRIG_BUILD"/images/{brig-unpack,brig-registry} "$BRIG_BUILD/netns/brig-dns" "$BRIG_BUILD/cli/brig-init" "$BRIG_LIBEXEC"
+
+# brig ARGUMENT...: with its data and state in the test's folder
+brig() {
+	timeout 60 "$BRIG" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" "$@"
+}
+
+# image_store: the embedded image's store, as a copy of one that is made once
+image_store() {
+	local template=$BRIG_BUILD/tests/brig-data new
+	if [ ! -d "$template" ]; then
+		new=$(mktemp -d "$template.XXXXXX")
+		timeout 60 "$BRIG" --root "$new/data" --runroot "$new/run" create --network none busybox true >/dev/null ||
+			fail "cannot load the embedded image"
+		timeout 60 "$BRIG" --root "$new/data" --runroot "$new/run" rm -a >/dev/null
+		mv -nT "$new" "$template" || [ -d "$template" ] || fail "cannot make $template"
+		rm -rf "$new"
+	fi
+	cp -a "$template/data" "$TEST_DIR/data"
+}
+image_store
+
+# monitor_of NAME: the pid of its monitor
+monitor_of() {
+	jq .monitor "$TEST_DIR/data/containers/$(brig inspect -f '{{.Id}}' "$1")/status.json"
+}
+
+state_of() {
+	brig inspect -f '{{.State.Status}}' "$1"
+}
+
+has_state() {
+	[ "$(state_of "$1")" = "$2" ]
+}
+
+# nothing_left: no container, mount, link or state of one is there any more
+nothing_left() {
+	assert_eq "$(brig ps -aq)" ""
+	assert_eq "$(find "$TEST_DIR/data"/{containers,names,images/containers} "$TEST_DIR/run"/{containers,runtime} \
+		-mindepth 1 -not -path '*/.seccomp*' 2>/dev/null)" "" "files"
+	assert_not_contains "$(cat /proc/self/mountinfo)" overlay "mounts"
+	assert_eq "$(ip -o link | grep -c veth || :)" 0 "links"
+}
