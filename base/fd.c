@@ -129,18 +129,17 @@ int fd_create_file(int dirfd, const char *name, const void *data, size_t len, mo
 int fd_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode)
 {
 	autoclose int fd = -EEXIST;
+	struct timespec now;
 	char temp[300];
 	int r;
 
 	/* Two processes may replace one file at once, also in different pid namespaces: each has a
 	 * new one beside it, and the last rename counts. */
-	while (fd == -EEXIST) {
-		struct timespec now;
-
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (snprintf(temp, sizeof(temp), ".%s.%llx.new", name,
-			    (unsigned long long)now.tv_sec * 1000000000 + now.tv_nsec) >=
-			(int)sizeof(temp))
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	for (unsigned int i = 0; fd == -EEXIST; i++) {
+		if (snprintf(temp, sizeof(temp), ".%s.%llx-%x.new", name,
+			    (unsigned long long)now.tv_sec * 1000000000 + now.tv_nsec,
+			    i) >= (int)sizeof(temp))
 			return -ENAMETOOLONG;
 		fd = sys_openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 	}

@@ -41,7 +41,7 @@ static int copy_text(const char *text, char **ret)
 }
 
 /* A cgroup with no descriptor of its directory yet. */
-static int new_cgroup(enum cgroup_driver driver, const struct cgroup_host *host, bool rootless,
+static int new_cgroup(enum cgroup_driver driver, struct cgroup_host *host, bool rootless,
 	struct cgroup **ret, struct err *err)
 {
 	struct cgroup *cgroup = calloc(1, sizeof(*cgroup));
@@ -57,7 +57,11 @@ static int new_cgroup(enum cgroup_driver driver, const struct cgroup_host *host,
 		.helper = host->helper,
 	};
 	if (driver != CGROUP_DISABLED) {
-		cgroup->rootfd = host->mount ? sys_dup(host->rootfd) : -ENOENT;
+		if (!host->mount)
+			cgroup->rootfd = -ENOENT;
+		else
+			cgroup->rootfd =
+				host->hand_over ? take_fd(&host->rootfd) : sys_dup(host->rootfd);
 		if (cgroup->rootfd < 0) {
 			int r = cgroup->rootfd;
 
@@ -210,8 +214,8 @@ static int create_systemd(struct cgroup *cgroup, const struct cgroup_plan *plan,
 	return r;
 }
 
-int cgroup_create(const struct cgroup_plan *plan, const struct cgroup_host *host,
-	struct cgroup **ret, struct err *err)
+int cgroup_create(const struct cgroup_plan *plan, struct cgroup_host *host, struct cgroup **ret,
+	struct err *err)
 {
 	autocgroup struct cgroup *cgroup = NULL;
 	int r = new_cgroup(plan->driver, host, plan->rootless, &cgroup, err);
@@ -230,8 +234,8 @@ int cgroup_create(const struct cgroup_plan *plan, const struct cgroup_host *host
 	return 0;
 }
 
-int cgroup_open(const struct cgroup_saved *saved, const struct cgroup_host *host,
-	struct cgroup **ret, struct err *err)
+int cgroup_open(const struct cgroup_saved *saved, struct cgroup_host *host, struct cgroup **ret,
+	struct err *err)
 {
 	autocgroup struct cgroup *cgroup = NULL;
 	struct stat st;

@@ -65,6 +65,7 @@ struct cgroup_host {
 	int rootfd;         /* the top directory of the v2 tree */
 	const char *mount;  /* "/sys/fs/cgroup" or "/sys/fs/cgroup/unified" */
 	const char *helper; /* the brig-systemd program; set by the probe to the installed one */
+	bool hand_over; /* the first cgroup that is made or opened takes rootfd, set to −1 then */
 };
 
 /*
@@ -164,14 +165,14 @@ struct cgroup_saved {
  *
  * The runtime's own process.
  */
-int cgroup_create(const struct cgroup_plan *plan, const struct cgroup_host *host,
-	struct cgroup **ret, struct err *err);
+int cgroup_create(const struct cgroup_plan *plan, struct cgroup_host *host, struct cgroup **ret,
+	struct err *err);
 
 /* Opens what was saved. A unit without a path (saved from the plan, before the scope was made)
  * gives what only cgroup_destroy() takes. −ENOENT when it is gone, −ESTALE when another one has its
  * name. */
-int cgroup_open(const struct cgroup_saved *saved, const struct cgroup_host *host,
-	struct cgroup **ret, struct err *err);
+int cgroup_open(const struct cgroup_saved *saved, struct cgroup_host *host, struct cgroup **ret,
+	struct err *err);
 void cgroup_free(struct cgroup *cgroup);
 static inline void cgroup_release(struct cgroup **cgroup)
 {

@@ -44,9 +44,10 @@ int activation_read(struct activation *ret, struct err *err)
 		.listen_fdnames = getenv("LISTEN_FDNAMES"),
 		.notify_socket = getenv("NOTIFY_SOCKET"),
 	};
+	pid_t self = environment.listen_pid ? getpid() : 0;
 	struct activation a;
 	struct stat st;
-	int r = activation_parse(&environment, getpid(), &a, err);
+	int r = activation_parse(&environment, self, &a, err);
 
 	if (r < 0)
 		return r;

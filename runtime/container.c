@@ -405,6 +405,7 @@ int container_cgroup(const struct container *c, struct cgroup **ret, struct err 
 
 	if (c->cgroup.driver != CGROUP_DISABLED)
 		r = cgroup_host_probe(&host, err);
+	host.hand_over = true;
 	if (r == 0)
 		r = cgroup_open(&c->cgroup, &host, ret, err);
 	return r < 0 ? err_add(err, "container \"%s\"", c->id) : 0;

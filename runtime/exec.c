@@ -20,8 +20,10 @@
 struct joining {
 	const struct runtime *rt;
 	const struct exec_options *options;
-	struct container container;
-	struct spec_config *config;
+	const struct container *container;
+	const struct spec_config *config;
+	struct container own_container; /* when the caller gave none */
+	struct spec_config *own_config;
 	const struct backend *backend; /* of the container, or NULL */
 	json_t *json;                  /* the process as JSON, for the backend */
 	struct seccomp_program seccomp;
@@ -37,15 +39,15 @@ struct joining {
 
 static int check_status(const struct joining *j, struct err *err)
 {
-	enum container_status status = container_status(&j->container);
+	enum container_status status = container_status(j->container);
 
 	if (status == CONTAINER_PAUSED && !j->options->ignore_paused)
 		return err_set(err, -EINVAL,
 			"container \"%s\" is paused; resume it, or give --ignore-paused",
-			j->container.id);
+			j->container->id);
 	if (status == CONTAINER_CREATING || status == CONTAINER_STOPPED)
 		return err_set(err, -EINVAL, "container \"%s\" is %s: container not running",
-			j->container.id, container_status_name(status));
+			j->container->id, container_status_name(status));
 	return 0;
 }
 
@@ -119,7 +121,7 @@ int stage_enter_container(
 
 static int prepare_joining(struct joining *j, struct err *err)
 {
-	int r = stage_container_namespaces(&j->container, j->config, &j->namespaces, err);
+	int r = stage_container_namespaces(j->container, j->config, &j->namespaces, err);
 
 	return r < 0 ? r : parent_seccomp(j->rt, j->config, &j->seccomp, err);
 }
@@ -133,22 +135,39 @@ static int prepare_backend(struct joining *j, struct err *err)
 	return j->json ? 0 : err_set(err, -EINVAL, "exec: arguments and environment must be UTF-8");
 }
 
+static int open_container(struct joining *j, struct err *err)
+{
+	const struct exec_options *o = j->options;
+	int r = 0;
+
+	j->container = o->container;
+	j->config = o->config;
+	if (!j->container) {
+		r = container_open(j->rt, o->id, false, &j->own_container, err);
+		j->container = &j->own_container;
+	}
+	if (r == 0 && !j->config) {
+		r = container_config(j->container, &j->own_config, err);
+		j->config = j->own_config;
+	}
+	return r;
+}
+
 static int prepare(struct joining *j, struct err *err)
 {
 	const struct exec_options *o = j->options;
-	int r = container_open(j->rt, o->id, false, &j->container, err);
+	int r = open_container(j, err);
 
 	if (r == 0)
 		r = check_status(j, err);
 	if (r == 0)
-		r = container_config(&j->container, &j->config, err);
-	j->backend = r < 0 ? NULL : container_backend(&j->container);
+		j->backend = container_backend(j->container);
 	if (r == 0)
 		r = j->backend ? prepare_backend(j, err) : prepare_joining(j, err);
-	if (r == 0 && j->container.cgroup.driver != CGROUP_DISABLED) {
-		r = container_cgroup(&j->container, &j->cgroup, err);
+	if (r == 0 && j->container->cgroup.driver != CGROUP_DISABLED) {
+		r = container_cgroup(j->container, &j->cgroup, err);
 		if (r == 0)
-			r = cgroup_open_for_exec(j->cgroup, j->rt->procfd, j->container.pid,
+			r = cgroup_open_for_exec(j->cgroup, j->rt->procfd, j->container->pid,
 				j->backend ? NULL : o->cgroup, &j->cgroup_fd, err);
 		cgroup_free(j->cgroup);
 		j->cgroup = NULL;
@@ -220,7 +239,7 @@ static int enter(const struct joining *j, struct err *err)
 	r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r < 0)
 		return err_sys(err, r, "prctl(PR_SET_DUMPABLE)");
-	r = stage_enter_container(&j->container, j->namespaces, err);
+	r = stage_enter_container(j->container, j->namespaces, err);
 	if (r < 0)
 		return r;
 	if (spec_find_namespace(j->config, CLONE_NEWUSER)) {
@@ -252,7 +271,7 @@ static _Noreturn void entrant_main(const struct joining *j)
 static _Noreturn void backend_main(const struct joining *j, int sync)
 {
 	const struct backend_exec exec = {
-		.container = &j->container,
+		.container = j->container,
 		.config = j->config,
 		.process = j->options->process,
 		.json = j->json,
@@ -394,12 +413,12 @@ static int run(struct joining *j, int *ret_master, struct err *err)
 	if (r < 0)
 		return r;
 	j->user.config = j->config;
-	j->user.container = &j->container;
+	j->user.container = j->container;
 	j->user.report = j->report;
 	if (j->backend) {
 		r = start_backend(j, err);
 	} else {
-		j->user.setgroups_denied = stage_setgroups_denied(j->rt->procfd, j->container.pid);
+		j->user.setgroups_denied = stage_setgroups_denied(j->rt->procfd, j->container->pid);
 		j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
 		r = start(j, err);
 	}
@@ -421,7 +440,7 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 	struct joining j = {
 		.rt = rt,
 		.options = options,
-		.container = {.dirfd = -1, .pidfd = -1},
+		.own_container = {.dirfd = -1, .pidfd = -1},
 		.cgroup_fd = -1,
 		.console = -1,
 		.stages_console = -1,
@@ -450,7 +469,7 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 	seccomp_program_free(&j.seccomp);
 	cgroup_free(j.cgroup);
 	json_decref(j.json);
-	spec_config_free(j.config);
-	container_close(&j.container);
+	spec_config_free(j.own_config);
+	container_close(&j.own_container);
 	return r;
 }

@@ -83,10 +83,10 @@ int container_go(struct created *created, struct err *err)
 		r = cancel_wait(c->rt->cancel, created->sync, err);
 	if (r == 0)
 		r = sync_expect_end(created->sync, err);
-	cleanup_close(&created->sync);
 	if (r < 0) {
 		struct err ignored = {};
 
+		cleanup_close(&created->sync);
 		sys_pidfd_send_signal(created->pidfd, SIGKILL);
 		sys_waitpid(c->pid, NULL, 0);
 		container_destroy(c, created->cgroup, config, &ignored);

@@ -155,6 +155,10 @@ int container_destroy(struct container *c, struct cgroup *cgroup, const struct s
 
 struct exec_options {
 	const char *id;
+	/* What container_open() and container_config() gave for it, if the caller has it already;
+	 * else NULL. */
+	const struct container *container;
+	const struct spec_config *config;
 	const struct spec_process *process; /* complete */
 	const char *console_socket, *pid_file, *pidfd_socket;
 	const char *cgroup; /* below the container's own; NULL: itself */

@@ -128,6 +128,7 @@ int making_plan(struct making *m, struct err *err)
 		r = plan_make(m->applied, &request, &m->rt->host, &m->arena, &m->plan, err);
 	if (r == 0 && m->rt->cgroup_driver != CGROUP_DISABLED)
 		r = cgroup_host_probe(&m->cgroup_host, err);
+	m->cgroup_host.hand_over = true;
 	if (r == 0 && m->cgroup_host.mount && facts.rootless) {
 		r = cgroup_host_own(m->rt->procfd, own, sizeof(own), err);
 		facts.own = own;

@@ -230,5 +230,7 @@ int oci_exec(const struct invocation *inv, struct err *err)
 		return err_set(
 			err, -EINVAL, "exec --detach: the terminal needs a --console-socket");
 	options.process = process;
+	options.container = &c;
+	options.config = config;
 	return run(inv, &rt, &options, err);
 }

@@ -1,18 +1,22 @@
 #!/bin/bash
 # What a container costs: brig-oci beside crun, runc and bubblewrap, in one table of ratios.
-# usage: tests/bench/runtime.sh [--rounds N] [--runs N] [--live N] [--only WORDS] [--csv FILE]
+# usage: tests/bench/runtime.sh [--rounds N] [--live N] [--only WORDS] [--csv FILE]
 #
-#   --rounds N    times that the commands take turns (5)
-#   --runs N      runs of each command in a turn (10)
+#   --rounds N    runs of each command (50)
 #   --live N      how many containers stand beside the measured one at most (1000)
 #   --only WORDS  of: time counts memory live (all)
 #   --csv FILE    writes every cell as "what;runtime;value" too
 #
 # All runtimes get the same bundle: what podman asks for by default (namespaces, mounts, masks, a
-# seccomp profile of some 350 names for three architectures) around a static `true`. Times are medians
-# over turns that are interleaved, so that a busy machine hits all alike; they are shown and never
-# judged: the exit status is not 0 only when a command fails. As root, from Debian: hyperfine, jq,
-# strace, busybox-static and any of crun, runc, bubblewrap.
+# seccomp profile of some 350 names for three architectures) around a static `true`. In every round each
+# command runs once, and each round begins with another one. A ratio is the median of the rounds' own
+# ratios, so that what slows a round down is in both of its numbers; a time is the median over the rounds. Below
+# each row stands the same for the user and system time of all processes of a command, which a busy machine
+# distorts less than time on the wall; the kernel's work after a command has ended (namespaces are torn down
+# by its own threads) is in neither.
+#
+# Nothing is judged: the exit status is not 0 only when a command fails. As root, from Debian: jq, strace,
+# busybox-static, gcc and any of crun, runc, bubblewrap.
 #
 # Rows end with the way that cgroups are handled: "cgroup" (each runtime makes one) or "none"
 # (--cgroup-manager=disabled, which runc has not). Without CAP_SYS_RESOURCE some crun cannot do the first.
@@ -24,16 +28,15 @@ build=${BRIG_BUILD:-$(realpath "$here/../../build")}
 brig=${BRIG_OCI:-$build/cli/brig-oci}
 measure=$build/tests/tools/measure
 
-rounds=5 runs=10 live=1000 only='time counts memory live' csv=''
+rounds=50 live=1000 only='time counts memory live' csv=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds) rounds=$2 && shift ;;
-	--runs) runs=$2 && shift ;;
 	--live) live=$2 && shift ;;
 	--only) only=$2 && shift ;;
 	--csv) csv=$(realpath -m "$2") && shift ;;
 	--inside) inside=1 ;;
-	*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	*) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 	esac
 	shift
 done
@@ -41,13 +44,13 @@ done
 # In a mount namespace of its own: a tmpfs for bundles and states, and cgroup v2 where it belongs.
 if [ -z "${inside-}" ]; then
 	[ "$(id -u)" = 0 ] || { echo "run it as root" >&2 && exit 1; }
-	for tool in "$brig" "$measure" hyperfine jq strace busybox; do
+	for tool in "$brig" "$measure" jq strace busybox; do
 		command -v "$tool" >/dev/null || { echo "$tool is missing" >&2 && exit 1; }
 	done
 	# shellcheck disable=SC2016
 	exec unshare --mount --propagation private sh -c '
 		[ ! -e /sys/fs/cgroup/unified/cgroup.procs ] || mount --bind /sys/fs/cgroup/unified /sys/fs/cgroup
-		exec "$@"' sh "$0" --inside --rounds "$rounds" --runs "$runs" --live "$live" --only "$only" ${csv:+--csv "$csv"}
+		exec "$@"' sh "$0" --inside --rounds "$rounds" --live "$live" --only "$only" ${csv:+--csv "$csv"}
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/brig-bench.XXXXXX")
@@ -113,29 +116,46 @@ in_cgroup() {
 
 # --- time
 
-# quote WORD...: as one string for hyperfine, which splits it as a shell would
+# quote WORD...: as one string, for eval
 quote() {
 	printf '%q ' "$@"
 }
 
-# take_turns KEY NAME...: the medians of command[NAME] in ms as cell[KEY NAME]; user and system time as
-# cell[KEY NAME cpu]
-take_turns() {
-	local key=$1 name round options=()
+# run_once NAME WORD...: measured, as a line of the file turn-NAME
+run_once() {
+	local name=$1
 	shift
-	for name; do options+=(--command-name "$name" "${command[$name]}"); done
-	for ((round = 0; round < rounds; round++)); do
-		hyperfine -N --style none --warmup 1 --runs "$runs" --export-json "$work/turn-$round.json" "${options[@]}" \
-			>"$work/hyperfine" 2>&1 || { cat "$work/hyperfine" >&2 && exit 1; }
+	"$measure" -o "$work/turn-$name" "$@" >"$work/out" 2>&1 || { cat "$work/out" >&2 && exit 1; }
+}
+
+# median COLUMN FILE
+median() {
+	cut -d ' ' -f "$1" "$2" | sort -g | awk '{ v[NR] = $1 } END { printf "%.4f", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+# take_turns KEY NAME...: the medians of command[NAME] in ms as cell[KEY NAME] and cell[KEY NAME cpu], and of
+# brig's ratios to the others as cell[KEY /NAME] and cell[KEY /NAME cpu]
+take_turns() {
+	local key=$1 name round i
+	shift
+	local names=("$@")
+	for ((round = -1; round < rounds; round++)); do
+		for ((i = 0; i < $#; i++)); do
+			name=${names[(i + round + 1) % $#]}
+			eval "run_once $name ${command[$name]}"
+		done
+		# The first round warms up.
+		[ "$round" != -1 ] || rm -f "$work"/turn-*
 	done
 	for name; do
-		read -r "cell[$key $name]" "cell[$key $name cpu]" < <(jq -rs --arg name "$name" '
-			def median: sort | if length % 2 == 1 then .[length / 2 | floor]
-				else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-			[.[].results[] | select(.command == $name)] |
-			"\([.[].times[]] | median * 1000) \([.[] | .user + .system] | median * 1000)"' "$work"/turn-*.json)
+		awk '{ print $1 / 1000, $2 / 1000 }' "$work/turn-$name" >"$work/times"
+		cell[$key $name]=$(median 1 "$work/times")
+		cell[$key $name cpu]=$(median 2 "$work/times")
+		paste -d ' ' "$work/turn-brig" "$work/turn-$name" | awk '{ print $1 / $4, $2 / $5 }' >"$work/times"
+		cell[$key /$name]=$(median 1 "$work/times")
+		cell[$key /$name cpu]=$(median 2 "$work/times")
 	done
-	rm -f "$work"/turn-*.json
+	rm -f "$work"/turn-*
 }
 
 # time_row TITLE WAY KEY TARGET-CRUN TARGET-RUNC: shows what take_turns measured
@@ -168,7 +188,7 @@ time_create_start_delete() {
 	local way=$1 name names=() all=()
 	for name in brig crun runc; do
 		works "$name" "$way" || continue
-		all=("$measure")
+		all=()
 		runtime "$name" "$way" create --bundle "$work/bundle-$way" "csd-$name"
 		all+=("${words[@]}" --)
 		runtime "$name" "$way" start "csd-$name"
@@ -216,7 +236,8 @@ time_version() {
 		command[$name]=$(quote "${words[@]}" --version) && names+=("$name")
 	done
 	take_turns version "${names[@]}"
-	time_row -- "-" version - - | sed 's/^-- \[-\]/--version/'
+	row "--version" version - -
+	row "  user+system time" "version cpu" - -
 }
 
 # --- counts
@@ -294,7 +315,7 @@ live() {
 			runtime "$name" "$way" create --bundle "$work/bundle-$way" one && ids=("$measure" -o "$work/live-$name-$level" "${words[@]}" --)
 			runtime "$name" "$way" delete --force one && ids+=("${words[@]}")
 			rm -f "$work/live-$name-$level"
-			for _ in $(seq $((rounds * runs / 2))); do "${ids[@]}" >/dev/null; done
+			for _ in $(seq "$rounds"); do "${ids[@]}" >/dev/null; done
 			cell[live-$way-$level $name]=$(sort -n "$work/live-$name-$level" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] / 1000 }')
 			cell[live-$way-$level-cpu $name]=$(sort -n -k 2 "$work/live-$name-$level" | awk '{ v[NR] = $2 } END { print v[int((NR + 1) / 2)] / 1000 }')
 		done
@@ -313,27 +334,41 @@ live() {
 # --- the table
 
 head_row() {
-	printf '%-38s %9s %9s %9s %9s  %7s %-10s %7s %s\n' "" brig crun runc bwrap /crun wanted /runc wanted
+	printf '%-38s %8s %8s %8s %8s   %6s %-7s   %6s %s\n' "" brig crun runc bwrap /crun wanted /runc wanted
 }
 
-# row TITLE KEY TARGET-CRUN TARGET-RUNC: a target with a unit is one for brig's own value
+# row TITLE KEY TARGET-CRUN TARGET-RUNC: a target with a unit is one for brig's own value; "-": none
 row() {
-	local title=$1 key=$2 crun_target=$3 runc_target=$4 name value out
-	out=$(printf '%-38s' "$title")
+	local title=$1 key=${2% cpu} suffix=${2#"${2% cpu}"} name value values=() targets=()
 	for name in brig crun runc bwrap; do
-		value=${cell[${key% cpu} $name${key#"${key% cpu}"}]-}
-		out+=$(printf ' %9s' "${value:+$(awk -v v="$value" 'BEGIN { printf v < 100 && v != int(v) ? "%.2f" : "%.0f", v }')}")
+		value=${cell[$key $name$suffix]-}
 		[ -z "$csv" ] || [ -z "$value" ] || echo "${title#"${title%%[! ]*}"};$name;$value" >>"$csv"
+		values+=("$(shorten "$value")")
 	done
-	out+=$(printf '  %7s %-10s %7s %s' "$(ratio "$key" crun)" "${crun_target/#[0-9]/≤&}" "$(ratio "$key" runc)" "${runc_target/#[0-9]/≤&}")
-	printf '%s\n' "$out"
+	for value in "$3" "$4"; do
+		case $value in
+		-) targets+=('') ;;
+		*) targets+=("≤$value") ;;
+		esac
+	done
+	# printf counts bytes, and "≤" has three
+	printf '%-38s %8s %8s %8s %8s   %6s %-9s   %6s %s\n' "$title" "${values[@]}" "$(ratio "$key" "$suffix" crun)" \
+		"${targets[0]:-·}" "$(ratio "$key" "$suffix" runc)" "${targets[1]}" | sed 's/·/  /'
 }
 
+shorten() {
+	[ -z "$1" ] || awk -v v="$1" 'BEGIN { printf v < 100 && v != int(v) ? "%.2f" : "%.0f", v }'
+}
+
+# ratio KEY SUFFIX NAME: the one that take_turns found, or that of two counts
 ratio() {
-	local suffix=${1#"${1% cpu}"} mine theirs
-	mine=${cell[${1% cpu} brig$suffix]-} theirs=${cell[${1% cpu} $2$suffix]-}
+	local mine=${cell[$1 brig$2]-} theirs=${cell[$1 $3$2]-} paired=${cell[$1 /$3$2]-}
 	case $1 in slope*) theirs='' ;; esac
-	[ -z "$mine" ] || [ -z "$theirs" ] || awk -v a="$mine" -v b="$theirs" 'BEGIN { if (b > 0) printf "%.2f", a / b }'
+	if [ -n "$paired" ]; then
+		printf '%.2f' "$paired"
+	elif [ -n "$mine" ] && [ -n "$theirs" ]; then
+		awk -v a="$mine" -v b="$theirs" 'BEGIN { if (b > 0) printf "%.2f", a / b }'
+	fi
 }
 
 versions() {
@@ -342,7 +377,7 @@ versions() {
 	for name in crun runc bwrap; do
 		! command -v "$name" >/dev/null || echo "# $("$name" --version | head -n 1)"
 	done
-	echo "# times in ms, medians of $rounds x $runs runs"
+	echo "# times in ms, medians of $rounds runs"
 }
 
 main() {

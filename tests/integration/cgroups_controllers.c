@@ -339,7 +339,7 @@ static void test_parent_with_processes_is_named(void **state)
 	assert_int_equal(sys_waitpid(pid, NULL, 0), pid);
 }
 
-static int create_unprivileged(const struct cgroup_plan *plan, const struct cgroup_host *host)
+static int create_unprivileged(const struct cgroup_plan *plan, struct cgroup_host *host)
 {
 	pid_t pid = sys_fork();
 	int status = 0;
