@@ -7,7 +7,8 @@
  * Looking takes the signal, so that undoing is not cut short by it, only by the next one. A
  * process that is forked has to unblock the signals again (signalfd(2)).
  *
- * Every function takes NULL, and one whose .fd is −1 since it is not open yet: then no signal comes.
+ * Every function takes NULL, and one whose .fd is −1 since it is not open yet: then no signal
+ * comes.
  */
 #pragma once
 

@@ -13,6 +13,7 @@ static void test_nothing_is_taken_without_a_signal(void **state)
 
 	assert_int_equal(cancel_take(cancel, &err), 0);
 	assert_int_equal(cancel_take(NULL, &err), 0);
+	assert_int_equal(cancel_take(&(struct cancel){-1}, &err), 0);
 	assert_int_equal(cancel_wait(NULL, -1, &err), 0);
 }
 
