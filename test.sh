@@ -6,9 +6,9 @@ cd "$(dirname "$(realpath "$0")")"
 . tests/lib/build.sh
 
 quick=(checks unit)
-slow=(rig integration attack fault brig netns vm)
+slow=(rig integration attack images brig netns fault vm)
 # Not yet seen green as a whole: by name only.
-named=(images engines)
+named=(engines)
 logs=build/test-logs
 
 usage() {

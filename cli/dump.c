@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/dump.h"
 
+#include "base/parse.h"
+
 #include <string.h>
 
 /* ---- the manual, man(7) ---- */
@@ -91,6 +93,82 @@ static void dump_roff(const struct program *program, FILE *out)
 	}
 	fputs(".SH COMMANDS\n", out);
 	roff_commands(out, program->commands, NULL);
+}
+
+/* One page for one verb: PROGRAM-VERB(1), or PROGRAM-GROUP-VERB(1). */
+static void dump_page(const struct program *program, const struct command *parent,
+	const struct command *c, FILE *out)
+{
+	autobuf struct buf name = {};
+
+	buf_printf(&name, "%s-%s%s%s", program->name, parent ? parent->name : "", parent ? "-" : "",
+		c->name);
+	fputs(".\\\" SPDX-License-Identifier: Apache-2.0\n.TH ", out);
+	put_roff(out, buf_str(&name));
+	fprintf(out, " 1 \"\" \"%s\" \"User Commands\"\n.SH NAME\n", program->name);
+	put_roff(out, buf_str(&name));
+	fputs(" \\- ", out);
+	put_roff(out, c->summary);
+	fprintf(out, "\n.SH SYNOPSIS\n.B %s %s%s%s\n", program->name, parent ? parent->name : "",
+		parent ? " " : "", c->name);
+	put_roff(out, c->commands ? "COMMAND" : c->usage ? c->usage : "");
+	fputs("\n.SH DESCRIPTION\n", out);
+	put_roff(out, c->summary);
+	fputs(".\n", out);
+	if (c->details) {
+		fputs(".PP\n", out);
+		put_roff(out, c->details);
+		fputs("\n", out);
+	}
+	if (c->options && c->options->name) {
+		fputs(".SH OPTIONS\n", out);
+		roff_options(out, c->options);
+	}
+	if (c->commands) {
+		fputs(".SH COMMANDS\n", out);
+		for (const struct command *inner = c->commands; inner->name; inner++) {
+			if (inner->hidden)
+				continue;
+			fprintf(out, ".TP\n.BR %s\\-%s\\-%s (1)\n", program->name, c->name,
+				inner->name);
+			put_roff(out, inner->summary);
+			fputs("\n", out);
+		}
+	}
+	fprintf(out, ".SH SEE ALSO\n.BR %s (1)\n", program->name);
+}
+
+/* Calls DUMP for the verb whose page is called NAME, or prints all names with NAME NULL. */
+static bool each_page(const struct program *program, const char *name, FILE *out)
+{
+	for (const struct command *c = program->commands; c->name; c++) {
+		const struct command *inner = c->commands;
+		char page[256];
+
+		if (c->hidden)
+			continue;
+		snprintf(page, sizeof(page), "%s-%s", program->name, c->name);
+		if (!name)
+			fprintf(out, "%s\n", page);
+		else if (strcmp(name, page) == 0)
+			return dump_page(program, NULL, c, out), true;
+		for (; inner && inner->name; inner++) {
+			if (inner->hidden)
+				continue;
+			snprintf(page, sizeof(page), "%s-%s-%s", program->name, c->name,
+				inner->name);
+			if (!name)
+				fprintf(out, "%s\n", page);
+			else if (strcmp(name, page) == 0)
+				return dump_page(program, c, inner, out), true;
+		}
+	}
+	return false;
+}
+
+static void dump_pages(const struct program *program, FILE *out)
+{
+	each_page(program, NULL, out);
 }
 
 /* ---- shells ---- */
@@ -371,6 +449,7 @@ int dump_tables(const struct program *program, const char *format, FILE *out, st
 		void (*dump)(const struct program *program, FILE *out);
 	} formats[] = {
 		{"roff", dump_roff},
+		{"pages", dump_pages},
 		{"bash", dump_bash},
 		{"zsh", dump_zsh},
 		{"fish", dump_fish},
@@ -382,6 +461,11 @@ int dump_tables(const struct program *program, const char *format, FILE *out, st
 			return 0;
 		}
 	}
-	return err_set(
-		err, -EINVAL, "--dump-tables: \"%s\" is not one of roff, bash, zsh, fish", format);
+	if (parse_has_prefix(format, "page:", &format))
+		return each_page(program, format, out)
+			       ? 0
+			       : err_set(err, -EINVAL, "--dump-tables: no page %s", format);
+	return err_set(err, -EINVAL,
+		"--dump-tables: \"%s\" is not one of roff, pages, page:NAME, bash, zsh, fish",
+		format);
 }

@@ -8,5 +8,6 @@
 
 #include "cli/command.h"
 
-/* FORMAT is "roff", "bash", "zsh" or "fish"; −EINVAL for another. */
+/* FORMAT is "roff" (the sections of one page for all), "pages" (the names of the verbs' own pages),
+ * "page:NAME" (one of these), "bash", "zsh" or "fish"; −EINVAL for another. */
 int dump_tables(const struct program *program, const char *format, FILE *out, struct err *err);

@@ -18,6 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
+
+enum { PART_KEPT_SECONDS = 24 * 3600 };
 
 /* Digests that are needed, as a set of a search tree; tsearch(3). */
 struct live {
@@ -162,6 +165,17 @@ static int remove_one(struct store *s, int dir, const char *name, void *context,
 	return r < 0 && r != -ENOENT ? err_sys(err, r, "remove %s", name) : 0;
 }
 
+/* A download that was interrupted lately may go on: only older ones are of no use. */
+static int remove_stale(struct store *s, int dir, const char *name, void *context, struct err *err)
+{
+	struct stat st;
+
+	if (sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		st.st_mtime > time(NULL) - PART_KEPT_SECONDS)
+		return 0;
+	return remove_one(s, dir, name, context, err);
+}
+
 /* What an interrupted snapshot_create() left. */
 static int remove_hidden(struct store *s, int dir, const char *name, void *context, struct err *err)
 {
@@ -171,7 +185,7 @@ static int remove_hidden(struct store *s, int dir, const char *name, void *conte
 static int sweep_all(
 	struct store *s, const struct live *live, struct store_collected *count, struct err *err)
 {
-	static const char *const leftovers[] = {"parts", "staging", "trash"};
+	static const char *const leftovers[] = {"staging", "trash"};
 	struct sweep blobs = {&live->blobs, count, false}, layers = {&live->layers, count, true};
 	int r = each_name(s, "layers", true, sweep_one, &layers, err);
 
@@ -181,6 +195,8 @@ static int sweep_all(
 		r = each_name(s, "blobs/sha512", true, sweep_one, &blobs, err);
 	if (r == 0)
 		r = each_name(s, "containers", true, remove_hidden, NULL, err);
+	if (r == 0)
+		r = each_name(s, "parts", true, remove_stale, NULL, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(leftovers); i++)
 		r = each_name(s, leftovers[i], true, remove_one, NULL, err);
 	return r;

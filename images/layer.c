@@ -404,7 +404,9 @@ int layer_remove_tree(struct store *store, int dirfd, const char *name, struct e
 	fd = sys_openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return err_sys(err, fd, "remove %s", name);
-	r = helper_start(store, &request, fd, -1, -1, &helper, err);
+	r = helper_prepare(store, err);
+	if (r == 0)
+		r = helper_start(store, &request, fd, -1, -1, &helper, err);
 	if (r == 0)
 		r = helper_wait(&helper, &reply, err);
 	if (r == 0)

@@ -3,6 +3,7 @@
 #include "images/store_private.h"
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "images/layer.h"
@@ -10,6 +11,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -32,6 +34,31 @@ int store_layer_open(struct store *s, const char *chain)
 
 	snprintf(path, sizeof(path), "layers/%s/diff", digest_hex(chain));
 	return sys_openat(s->root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
+int store_layer_size(struct store *s, const char *chain, uint64_t *ret)
+{
+	char path[200], text[32];
+	autoclose int dir = -1;
+
+	layer_path("layers", chain, path);
+	dir = sys_openat(s->root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (dir < 0 || fd_read_line(dir, "size", text, sizeof(text)) <= 0)
+		return -ENOENT;
+	return parse_u64(text, ret);
+}
+
+void store_layer_set_size(struct store *s, const char *chain, uint64_t size)
+{
+	struct err ignored = {};
+	autoclose int lock = store_lock_small(s, &ignored), dir = -1;
+	char path[200], text[32];
+
+	layer_path("layers", chain, path);
+	dir = sys_openat(s->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	snprintf(text, sizeof(text), "%llu\n", (unsigned long long)size);
+	if (dir >= 0 && lock >= 0)
+		fd_replace_file(dir, "size", text, strlen(text), 0600);
 }
 
 /* What a crash left of an earlier try is worth nothing: its bytes were never verified. */

@@ -160,6 +160,25 @@ void store_close(struct store *s)
 	free(s);
 }
 
+int store_reopen(struct store *s, struct err *err)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t n;
+	int fd;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", s->root);
+	n = sys_readlinkat(AT_FDCWD, link, path, sizeof(path) - 1);
+	if (n < 0)
+		return err_sys(err, (int)n, "store");
+	path[n] = '\0';
+	fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return err_sys(err, fd, "store %s", path);
+	close(s->root);
+	s->root = fd;
+	return 0;
+}
+
 int store_root(const struct store *s)
 {
 	return s->root;

@@ -4,7 +4,7 @@
  *
  *   blobs/<algorithm>/<hex>    complete blobs whose digest was checked; never changed
  *   parts/<algorithm>-<hex>    blobs on their way, and .map, what is there of them (images/part.h)
- *   layers/<chain id>/diff     a layer's files, as overlay wants them; layer.json describes it
+ *   layers/<chain id>/diff     a layer's files, as overlay wants them; size notes their bytes
  *   staging/<chain id>/        a layer on its way
  *   names/<sha256 of a name>   JSON: the name, and the descriptor that it stands for
  *   containers/<id>/           upper, work and snapshot.json of a container (images/snapshot.h)
@@ -53,6 +53,9 @@ struct store;
 /* −EACCES and such name the directory. A store of a future format is −EPROTO. */
 int store_open(const struct store_options *options, struct store **ret, struct err *err);
 void store_close(struct store *store);
+/* Opens the directory once more, at the same place: a process that has entered another mount
+ * namespace may mount only what it reached there. */
+int store_reopen(struct store *store, struct err *err);
 /* O_PATH descriptor of the store's directory, borrowed. */
 int store_root(const struct store *store);
 /* O_PATH descriptor of brig-unpack, borrowed; opened once, so an upgrade cannot mix versions. */
@@ -113,6 +116,11 @@ bool store_layer_exists(struct store *store, const char *chain);
 /* O_PATH descriptor of a layer's files. */
 int store_layer_open(struct store *store, const char *chain);
 
+/* The bytes of a layer's files, when somebody has counted them: a note beside them that may be
+ * lost. −ENOENT. */
+int store_layer_size(struct store *store, const char *chain, uint64_t *ret);
+void store_layer_set_size(struct store *store, const char *chain, uint64_t size);
+
 /*
  * Takes the staging directory of CHAIN, empty, locked against every other writer; waits for one.
  * Returns its descriptor, or −EEXIST when the layer was there or got there meanwhile. Closing the
@@ -133,8 +141,9 @@ struct store_collected {
 };
 
 /*
- * Removes blobs and layers that no name and no container needs, and what crashes left. Takes the
- * store alone: −EBUSY when a writer is at work and WAIT is false.
+ * Removes blobs and layers that no name and no container needs, and what crashes left, but for
+ * downloads of the last day, which the next pull goes on with. Takes the store alone: −EBUSY when a
+ * writer is at work and WAIT is false.
  */
 int store_collect(struct store *store, bool wait, struct store_collected *ret, struct err *err);
 

@@ -32,6 +32,7 @@ struct create_options {
 	const char *id, *bundle;    /* bundle: any path, "." by default */
 	const char *config;         /* in place of BUNDLE/config.json */
 	const char *config_text;    /* the configuration itself, in place of a file; or NULL */
+	bool open_namespaces;       /* struct created's .netns and .userns are wanted */
 	struct plan_rootfs rootfs;  /* in place of what root.path has; .open NULL: none */
 	const char *console_socket; /* NULL: none */
 	const char *pid_file;       /* NULL: none */
@@ -49,6 +50,9 @@ struct created {
 	int sync;   /* to the init; −1 after create, where start.sock takes over */
 	int master; /* the terminal, when RUN asked for one and no socket takes it */
 	int pidfd;  /* of the init, our child */
+	/* The init's namespaces, opened while that could be done without privilege; −1: not asked
+	 * for. */
+	int netns, userns;
 };
 
 /* `create`: returns in state created. `run`: container_create_for_run(), then container_go(). */

@@ -43,6 +43,8 @@ void making_begin(struct making *m, const struct runtime *rt, const struct creat
 		.console = -1,
 		.stages_console = -1,
 		.pidfd = -1,
+		.netns = -1,
+		.userns = -1,
 	};
 }
 
@@ -168,6 +170,12 @@ int making_apply_cgroup(struct making *m, struct err *err)
 	return r;
 }
 
+static bool has_limits(const struct spec_resources *r)
+{
+	return r && (r->memory || r->cpu || r->pids_limit.set || r->block_io || r->unified.count ||
+			    r->hugepage_limits.count || r->rdma.count);
+}
+
 int making_cgroup(struct making *m, struct err *err)
 {
 	int r = cgroup_create(&m->cgroup_plan, &m->cgroup_host, &m->cgroup, err);
@@ -175,7 +183,8 @@ int making_cgroup(struct making *m, struct err *err)
 	/* A user without a delegated subtree still gets containers, but no limits. */
 	if ((r == -EACCES || r == -ENOTCONN) && !m->host.privileged &&
 		!m->config->linux_.cgroups_path) {
-		log_warning("%s: limits are not enforced", err->text);
+		if (has_limits(m->config->linux_.resources))
+			log_warning("%s: limits are not enforced", err->text);
 		err_clear(err);
 		m->cgroup_plan = (struct cgroup_plan){.driver = CGROUP_DISABLED};
 		r = cgroup_create(&m->cgroup_plan, &m->cgroup_host, &m->cgroup, err);
@@ -459,6 +468,20 @@ static int move_net_devices(struct making *m, struct err *err)
 		linux_->net_devices.items, linux_->net_devices.count, netns, &m->net_devices, err);
 }
 
+/* Before it gives up being dumpable: after that only root may look at them. */
+static int open_namespaces(struct making *m, struct err *err)
+{
+	char name[32];
+	int r;
+
+	snprintf(name, sizeof(name), "%d/ns/net", m->pid);
+	r = m->netns = sys_openat(m->rt->procfd, name, O_RDONLY, 0);
+	snprintf(name, sizeof(name), "%d/ns/user", m->pid);
+	if (r >= 0)
+		r = m->userns = sys_openat(m->rt->procfd, name, O_RDONLY, 0);
+	return r < 0 ? err_sys(err, r, "open the container's namespaces") : 0;
+}
+
 static int step_serve(struct making *m, struct err *err)
 {
 	unsigned long long start_time;
@@ -466,6 +489,8 @@ static int step_serve(struct making *m, struct err *err)
 
 	if (r == 0 && m->plan.id_map != PLAN_ID_MAP_NONE && !m->plan.relay)
 		r = userns_write_maps(&m->plan, m->rt->procfd, m->pid, err);
+	if (r == 0 && m->options->open_namespaces)
+		r = open_namespaces(m, err);
 	if (r == 0)
 		r = set_oom_score(m, err);
 	if (r == 0)
@@ -496,6 +521,8 @@ void making_close(struct making *m)
 	cleanup_close(&m->console);
 	cleanup_close(&m->stages_console);
 	cleanup_close(&m->pidfd);
+	cleanup_close(&m->netns);
+	cleanup_close(&m->userns);
 	cleanup_close(&m->launch.start_listener);
 	cleanup_close(&m->launch.user.seccomp_socket);
 	if (m->launch.hooks_output.stdout_fd > 2)
@@ -578,6 +605,8 @@ void making_hand_over(struct making *m, int master, struct created *ret)
 		.sync = take_fd(&m->sync),
 		.master = master,
 		.pidfd = take_fd(&m->pidfd),
+		.netns = take_fd(&m->netns),
+		.userns = take_fd(&m->userns),
 	};
 	m->container = (struct container){.dirfd = -1, .pidfd = -1};
 }
@@ -628,6 +657,8 @@ void created_close(struct created *created)
 	cleanup_close(&created->sync);
 	cleanup_close(&created->master);
 	cleanup_close(&created->pidfd);
+	cleanup_close(&created->netns);
+	cleanup_close(&created->userns);
 	container_close(&created->container);
 	cgroup_free(created->cgroup);
 	created->cgroup = NULL;

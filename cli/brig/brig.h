@@ -167,6 +167,7 @@ struct brig_ps_values {
 struct brig_inspect_values {
 	const char *format;
 	bool size;
+	int type; /* enum inspect_type */
 };
 struct brig_logs_values {
 	bool follow, timestamps;

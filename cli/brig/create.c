@@ -169,6 +169,19 @@ int brig_check_restart(const struct run_options *o, struct err *err)
 		"--restart: \"%s\" is not no, on-failure[:N], always or unless-stopped", policy);
 }
 
+/* What is not there is refused, not ignored: it would protect less than was asked for. */
+static int check_userns(const struct creating *c, struct err *err)
+{
+	const char *mode = c->record.options.userns;
+
+	if (!mode || !*mode || (strcmp(mode, "host") == 0 && !c->b->rootless))
+		return 0;
+	return err_set(err, -EOPNOTSUPP, "--userns: \"%s\" is not supported%s", mode,
+		c->b->rootless ? " for users without privilege, whose containers have user "
+				 "namespaces of their own anyway"
+			       : "; only host is");
+}
+
 /* What a start would find wrong is wrong now: assembled once, without what is not known yet. */
 static int check_options(struct creating *c, struct err *err)
 {
@@ -183,6 +196,8 @@ static int check_options(struct creating *c, struct err *err)
 	struct ports ports;
 	int r = brig_check_restart(&c->record.options, err);
 
+	if (r == 0)
+		r = check_userns(c, err);
 	if (r == 0)
 		r = box_network_parse(&c->record, c->b->rootless, c->b->arena, &wants, &ports, err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* diff: what a container has changed, from its upper layer. */
 #include "cli/brig/brig.h"
+#include "cli/containers/userns.h"
 #include "cli/output/human.h"
 #include "cli/output/list.h"
 
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 const struct option brig_diff_options[] = {
 	{"format", 0, OPTION_TEXT, OPTION_AT(brig_diff_values, format), .argument = "FORMAT",
@@ -168,6 +170,8 @@ static int compare(struct brig *b, const struct box *box, struct diffing *d, str
 	struct store *store;
 	int r = brig_store(b, &store, err);
 
+	if (r == 0 && geteuid() != 0)
+		r = box_enter_userns(store, err);
 	if (r == 0)
 		r = snapshot_load(store, box->id, &snapshot, err);
 	if (r == 0)

@@ -94,11 +94,15 @@ static int count_container(struct box *box, void *arg)
 static int count_volume(const struct volume *volume, void *arg)
 {
 	struct usage *u = arg;
-	autoclose int dir = sys_openat(u->volumes, volume->name, O_RDONLY | O_DIRECTORY, 0);
-	uint64_t size = dir < 0 ? 0 : images_tree_size(dir);
+	char path[RECORD_NAME_MAX + 8];
+	autoclose int dir = -1;
+	uint64_t size;
 	json_int_t links = uses_of(u->volume_uses, volume->name);
 	char text[HUMAN_TEXT_MAX];
 
+	snprintf(path, sizeof(path), "%s/_data", volume->name);
+	dir = sys_openat(u->volumes, path, O_RDONLY | O_DIRECTORY, 0);
+	size = dir < 0 ? 0 : images_tree_size(dir);
 	human_size(size, 3, text);
 	u->local_volumes.total++;
 	u->local_volumes.active += links > 0;
@@ -118,10 +122,8 @@ static int count_layers(struct usage *u, const struct image *image, json_t *seen
 		json_t *entry = json_object_get(seen, chain);
 
 		if (!entry) {
-			autoclose int files = store_layer_open(u->store, chain);
-
 			entry = json_pack("{s:I, s:b}", "size",
-				(json_int_t)(files < 0 ? 0 : images_tree_size(files)), "active", 0);
+				(json_int_t)images_layer_size(u->store, chain), "active", 0);
 			if (json_object_set_new(seen, chain, entry) < 0)
 				return -ENOMEM;
 		}

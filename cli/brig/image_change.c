@@ -136,6 +136,44 @@ int image_inspect_run(const struct invocation *inv, struct err *err)
 	return printed;
 }
 
+static int inspect_image(struct brig *b, const char *name, json_t **ret, struct err *err)
+{
+	autoimage struct image image = {};
+	struct store *store;
+	int r = brig_store(b, &store, err);
+
+	if (r == 0)
+		r = image_open(store, name, &image, err);
+	if (r < 0)
+		return r;
+	*ret = image_inspect_json(store, &image, err);
+	return *ret ? 0 : err->code;
+}
+
+int inspect_other(struct brig *b, const char *name, int type, json_t **ret, struct err *err)
+{
+	static int (*const looks[])(
+		struct brig * b, const char *name, json_t **ret, struct err *err) = {
+		[INSPECT_IMAGE] = inspect_image,
+		[INSPECT_VOLUME] = volume_inspect_json,
+		[INSPECT_SECRET] = secret_inspect_json,
+	};
+	int r = -ENOENT;
+
+	for (int i = INSPECT_IMAGE; i <= INSPECT_SECRET && r == -ENOENT; i++) {
+		if (type != INSPECT_ALL && type != i)
+			continue;
+		err_clear(err);
+		r = looks[i](b, name, ret, err);
+		/* What cannot be an image's name may be a volume's. */
+		if (r == -EINVAL && type == INSPECT_ALL)
+			r = -ENOENT;
+	}
+	if (r == -ENOENT && type == INSPECT_ALL)
+		return err_set(err, r, "no such object: %s", name);
+	return r;
+}
+
 int image_exists_run(const struct invocation *inv, struct err *err)
 {
 	autobrig struct brig b = BRIG_NONE;

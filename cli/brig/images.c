@@ -147,12 +147,17 @@ uint64_t images_tree_size(int fd)
 	return links.bytes;
 }
 
-/* Counting the files of a large layer takes a while; its size never changes. */
-static uint64_t layer_size(struct store *store, const char *chain)
+/* Counting the files of a large layer takes a while, and it never changes: counted once. */
+uint64_t images_layer_size(struct store *store, const char *chain)
 {
 	autoclose int files = store_layer_open(store, chain);
+	uint64_t size;
 
-	return files < 0 ? 0 : images_tree_size(files);
+	if (files < 0 || store_layer_size(store, chain, &size) == 0)
+		return files < 0 ? 0 : size;
+	size = images_tree_size(files);
+	store_layer_set_size(store, chain, size);
+	return size;
 }
 
 uint64_t images_disk_size(struct store *store, const struct image *image)
@@ -160,7 +165,7 @@ uint64_t images_disk_size(struct store *store, const struct image *image)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < image->config->diff_ids.count; i++)
-		sum += layer_size(store, image->chains[i].text);
+		sum += images_layer_size(store, image->chains[i].text);
 	return sum;
 }
 
@@ -178,7 +183,7 @@ const struct option image_list_options[] = {
 	{"digests", 0, OPTION_FLAG, OPTION_AT(list_values, digests), .help = "show digests"},
 	{"filter", 'f', OPTION_TEXTS, OPTION_AT(list_values, filters), .argument = "KEY=VALUE",
 		.help = "show only images that fit: reference, label, before, since, until, "
-			"dangling, id, containers"},
+			"dangling, id"},
 	{"format", 0, OPTION_TEXT, OPTION_AT(list_values, format), .argument = "FORMAT",
 		.help = "json, table TEMPLATE, or a template"},
 	{"no-trunc", 0, OPTION_FLAG, OPTION_AT(list_values, no_trunc), .help = "show whole ids"},
@@ -507,7 +512,7 @@ static int history_rows(struct store *store, const struct image *image,
 		uint64_t size = 0;
 
 		if (!h->empty_layer && layer > 0)
-			size = layer_size(store, image->chains[--layer].text);
+			size = images_layer_size(store, image->chains[--layer].text);
 		if (json_array_append_new(rows,
 			    history_row(h, i == image->config->history.count ? id : "<missing>",
 				    size, v, human_now())) < 0)

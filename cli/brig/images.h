@@ -83,6 +83,8 @@ void images_id_text(const char *digest, bool whole, char ret[DIGEST_TEXT_MAX + 1
 /* Bytes of the files beneath the directory FD, whose descriptor is not changed; what may not be
  * looked at counts nothing. Each file counts once, however many links it has. */
 uint64_t images_tree_size(int fd);
+/* Bytes of a layer's files; 0 for one that is not there. */
+uint64_t images_layer_size(struct store *store, const char *chain);
 /* Bytes of an image's unpacked layers. */
 uint64_t images_disk_size(struct store *store, const struct image *image);
 /* BUF to standard output. */
@@ -166,4 +168,10 @@ json_t *image_inspect_json(struct store *store, const struct image *image, struc
 /* groups.c: the verbs beneath "image", "volume", "secret", "system" and "generate". */
 extern const struct command image_commands[], volume_commands[], secret_commands[],
 	system_commands[], generate_commands[];
-/* inspect.c: `inspect`, of containers, images, volumes and secrets, whichever has the name. */
+
+/* `inspect --type`; ALL: whichever has the name, in this order. */
+enum inspect_type { INSPECT_ALL, INSPECT_CONTAINER, INSPECT_IMAGE, INSPECT_VOLUME, INSPECT_SECRET };
+/* The JSON of an image, a volume or a secret. −ENOENT, "no such object", when there is none. */
+int inspect_other(struct brig *b, const char *name, int type, json_t **ret, struct err *err);
+int volume_inspect_json(struct brig *b, const char *name, json_t **ret, struct err *err);
+int secret_inspect_json(struct brig *b, const char *name, json_t **ret, struct err *err);

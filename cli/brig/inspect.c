@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inspect, logs, top, port, diff: looking at one container. */
 #include "cli/brig/brig.h"
+#include "cli/brig/images.h"
 #include "cli/brig/show.h"
 #include "cli/containers/logfile.h"
 #include "cli/containers/start_network.h"
@@ -22,10 +23,21 @@
 #define INSPECT(member) OPTION_AT(brig_inspect_values, member)
 #define LOGS(member)    OPTION_AT(brig_logs_values, member)
 
+static const struct json_name inspect_types[] = {
+	{"all", INSPECT_ALL},
+	{"container", INSPECT_CONTAINER},
+	{"image", INSPECT_IMAGE},
+	{"volume", INSPECT_VOLUME},
+	{"secret", INSPECT_SECRET},
+	{},
+};
+
 const struct option brig_inspect_options[] = {
 	{"format", 'f', OPTION_TEXT, INSPECT(format), .argument = "TEMPLATE",
 		.help = "json, or a template for each"},
 	{"size", 's', OPTION_FLAG, INSPECT(size), .help = "tell how much was written too"},
+	{"type", 0, OPTION_NAME, INSPECT(type), .names = inspect_types,
+		.help = "look for a container, an image, a volume or a secret only"},
 	{NULL},
 };
 
@@ -42,25 +54,42 @@ const struct option brig_logs_options[] = {
 
 /* ---- inspect ---- */
 
+/* The container, or what else has that name. */
+static int inspect_one(struct brig *b, const char *name, const struct brig_inspect_values *values,
+	json_t **ret, struct err *err)
+{
+	autobox struct box box = {.dirfd = -1};
+	const struct boxes *boxes;
+	int r = brig_boxes(b, &boxes, err);
+
+	if (r == 0 && (values->type == INSPECT_ALL || values->type == INSPECT_CONTAINER)) {
+		r = box_open(boxes, name, false, &box, err);
+		if (r == 0)
+			*ret = show_inspect(b, &box, values->size);
+		if (r != -ENOENT || values->type == INSPECT_CONTAINER)
+			return r;
+		err_clear(err);
+		r = 0;
+	}
+	return r < 0 ? r : inspect_other(b, name, values->type, ret, err);
+}
+
 int brig_inspect(const struct invocation *inv, struct err *err)
 {
 	const struct brig_inspect_values *values = inv->options;
 	autobrig struct brig b = BRIG_NONE;
 	autojson json_t *list = json_array();
 	autobuf struct buf text = {};
-	const struct boxes *boxes;
 	int code = 0, r = brig_open(inv, &b, err);
 
-	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
 	for (size_t i = 0; r == 0 && i < inv->arg_count; i++) {
-		autobox struct box box = {.dirfd = -1};
 		struct err one = {};
+		json_t *json = NULL;
 
-		if (box_open(boxes, inv->args[i], false, &box, &one) < 0) {
+		if (inspect_one(&b, inv->args[i], values, &json, &one) < 0) {
 			log_failure("brig", &one);
 			code = 1;
-		} else if (json_array_append_new(list, show_inspect(&b, &box, values->size)) < 0) {
+		} else if (json_array_append_new(list, json) < 0) {
 			r = err_sys(err, -ENOMEM, "inspect");
 		}
 	}

@@ -59,7 +59,6 @@ struct ps {
 	const struct brig_ps_values *values;
 	const struct boxes *boxes;
 	struct filters filters;
-	char before[RECORD_ID_SIZE], since[RECORD_ID_SIZE];
 	const char *before_time, *since_time;
 	int64_t now;
 	json_t *rows;

@@ -2,11 +2,13 @@
 #include "cli/brig/root.h"
 
 #include "base/sys.h"
+#include "cli/containers/userns.h"
 #include "images/snapshot.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int open_running(const struct box *box, struct err *err)
 {
@@ -28,6 +30,8 @@ static int open_snapshot(struct brig *b, const struct box *box, struct err *err)
 	struct store *store;
 	int r = brig_store(b, &store, err);
 
+	if (r == 0 && geteuid() != 0)
+		r = box_enter_userns(store, err);
 	if (r == 0)
 		r = snapshot_load(store, box->id, &snapshot, err);
 	return r < 0 ? r : snapshot_mount(store, &snapshot, &options, err);

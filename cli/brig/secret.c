@@ -208,6 +208,13 @@ static int inspect_one(int secrets, const char *text, bool show, json_t **ret, s
 	return *ret ? 0 : err_sys(err, -ENOMEM, "%s", text);
 }
 
+int secret_inspect_json(struct brig *b, const char *name, json_t **ret, struct err *err)
+{
+	autoclose int secrets = secrets_open(b->datafd, err);
+
+	return secrets < 0 ? secrets : inspect_one(secrets, name, false, ret, err);
+}
+
 int secret_inspect_run(const struct invocation *inv, struct err *err)
 {
 	const struct secret_values *v = inv->options;

@@ -323,6 +323,18 @@ int volume_inspect_run(const struct invocation *inv, struct err *err)
 	return r;
 }
 
+int volume_inspect_json(struct brig *b, const char *name, json_t **ret, struct err *err)
+{
+	autovolume struct volume volume = {};
+	autoclose int volumes = volumes_open(b->datafd, err);
+	int r = volumes < 0 ? volumes : volume_load(volumes, name, &volume, err);
+
+	if (r < 0)
+		return r;
+	*ret = volume_json(b, &volume);
+	return *ret ? 0 : err_sys(err, -ENOMEM, "%s", name);
+}
+
 int volume_exists_run(const struct invocation *inv, struct err *err)
 {
 	autobrig struct brig b = BRIG_NONE;
@@ -455,9 +467,13 @@ int volumes_prune(
 	if (r == 0 && c.names.count)
 		printf("Deleted Volumes:\n");
 	for (size_t i = 0; r == 0 && i < c.names.count; i++) {
-		autoclose int dir =
-			sys_openat(volumes, c.names.items[i], O_RDONLY | O_DIRECTORY, 0);
-		uint64_t size = dir < 0 ? 0 : images_tree_size(dir);
+		char path[RECORD_NAME_MAX + 8];
+		autoclose int dir = -1;
+		uint64_t size;
+
+		snprintf(path, sizeof(path), "%s/_data", c.names.items[i]);
+		dir = sys_openat(volumes, path, O_RDONLY | O_DIRECTORY, 0);
+		size = dir < 0 ? 0 : images_tree_size(dir);
 
 		r = volume_remove(volumes, c.names.items[i], err);
 		if (r < 0)

@@ -25,6 +25,11 @@ struct assemble_device {
 	const char *access; /* "rwm" */
 };
 
+/* A file of the host that is bound, read-only. */
+struct assemble_file {
+	const char *source, *target;
+};
+
 /* A namespace: a new one, or another's by path, or none: the host's. */
 struct assemble_namespace {
 	bool host;
@@ -42,10 +47,13 @@ struct assemble_facts {
 	size_t uid_count, gid_count;
 	const struct assemble_device *devices; /* of --device, or all of them with --privileged */
 	size_t device_count;
+	struct assemble_file *secrets;
+	size_t secret_count;
 	const char *init_program;    /* of --init: an absolute path on the host */
 	const char *seccomp_profile; /* the text of the file of --security-opt seccomp= */
 	const char *cgroups_path;    /* linux.cgroupsPath; NULL: the runtime's choice */
-	bool rootless, apparmor;
+	bool rootless;
+	bool mqueue; /* the host has a /dev/mqueue, for --ipc host */
 };
 
 /* The caller owns *RET. −EINVAL with the option's name, −ENOMEM. */

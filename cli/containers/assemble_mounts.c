@@ -78,7 +78,7 @@ static void add_kernel(struct mount_list *list)
 				  : "nosuid,noexec,nodev,relatime,ro");
 	if (!taken(list, "/dev/mqueue") && !facts->ipc.host)
 		add(list, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
-	else if (!taken(list, "/dev/mqueue"))
+	else if (!taken(list, "/dev/mqueue") && facts->mqueue)
 		add(list, "/dev/mqueue", "bind", "/dev/mqueue", "rbind,nosuid,noexec,nodev");
 	if (!taken(list, "/dev/shm") && !facts->ipc.host)
 		add(list, "/dev/shm", "tmpfs", "shm", shm);
@@ -100,6 +100,9 @@ static void add_files(struct mount_list *list)
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		if (files[i].source && !taken(list, files[i].destination))
 			add(list, files[i].destination, "bind", files[i].source, "rbind,rprivate");
+	for (size_t i = 0; i < facts->secret_count; i++)
+		add(list, facts->secrets[i].target, "bind", facts->secrets[i].source,
+			"bind,rprivate,ro,nosuid,nodev,noexec");
 	if (facts->init_program)
 		add(list, "/dev/init", "bind", facts->init_program,
 			"bind,rprivate,ro,nosuid,nodev");

@@ -101,8 +101,6 @@ int box_remove(struct box *box, struct err *err);
 /* Its state now, from the status, the runtime and the monitor. */
 enum box_state box_state(const struct box *box);
 bool box_has_monitor(const struct box *box);
-/* Reads the status again. */
-int box_refresh(struct box *box, struct err *err);
 
 int box_status_read(int dirfd, struct box_status *ret, struct err *err);
 int box_status_write(int dirfd, const struct box_status *status, struct err *err);

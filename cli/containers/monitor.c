@@ -604,7 +604,7 @@ int monitor_start(
 		m->id = options->id;
 		m->report = socks[1];
 		m->dirfd = m->rundir = m->warnings = m->log.fd = m->listener = m->sigfd = -1;
-		m->input = m->pidfd = m->health_fd = m->streams[0].fd = m->streams[1].fd = -1;
+		m->input = m->health_fd = m->streams[0].fd = m->streams[1].fd = -1;
 		for (size_t i = 0; i < CLIENTS_MAX; i++)
 			m->clients[i].fd = -1;
 		monitor_main(m, client);

@@ -34,15 +34,13 @@ int64_t monitor_now_ms(void)
 
 /* ---- looker ---- */
 
-static int build_process(const struct monitor *m, const struct container *c,
-	const struct spec_config *config, const struct box *box, struct arena *arena,
-	struct spec_process *ret, struct err *err)
+static int build_process(const struct container *c, const struct spec_config *config,
+	const struct box *box, struct arena *arena, struct spec_process *ret, struct err *err)
 {
 	const struct strings *test = &box->record.health->test;
 	struct exec_request request = {};
 	int r = 0;
 
-	(void)m;
 	if (strcmp(test->items[0], "CMD-SHELL") == 0) {
 		r = strings_add(&request.args, "/bin/sh", arena);
 		if (r == 0)
@@ -110,7 +108,7 @@ static int run_check(struct monitor *m, struct look *look, struct err *err)
 	if (r == 0)
 		r = container_config(&c, &config, err);
 	if (r == 0)
-		r = build_process(m, &c, config, &box, &arena, &process, err);
+		r = build_process(&c, config, &box, &arena, &process, err);
 	for (int i = 0; i < 3 && r >= 0; i++) {
 		r = sys_dup3(i ? fds[1] : null, i);
 		if (r >= 0)

@@ -50,7 +50,6 @@ struct monitor {
 	int listener, sigfd;
 
 	pid_t pid;
-	int pidfd;
 	int held[START_HELD_MAX];
 	size_t held_count;
 	struct connect_log *denied; /* attempts that the egress policy denied; NULL: none has one */

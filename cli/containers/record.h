@@ -49,7 +49,6 @@ struct record {
 	int stop_signal;
 	uint32_t stop_timeout;        /* seconds */
 	struct record_health *health; /* NULL: none */
-	bool shares_netns;            /* its network namespace is another's or the host's */
 
 	/* What the strings are borrowed from when it was read. */
 	json_t *json;

@@ -48,8 +48,8 @@ static int fill(int dir, const char *id, const char *name, const void *data, siz
 		json_object_set_new(
 			object, labels->items[i].key, json_string(labels->items[i].value));
 	clock_now(now);
-	json = json_pack("{s:s, s:s, s:s, s:O}", "id", id, "name", name, "created", now, "labels",
-		object);
+	json = json_pack(
+		"{s:s, s:s, s:s, s:O}", "id", id, "name", name, "created", now, "labels", object);
 	r = json ? json_write(json, JSON_COMPACT, &text) : -ENOMEM;
 	if (r == 0)
 		r = fd_create_file(dir, "data", data, len, 0600);
@@ -153,8 +153,7 @@ int secret_load(int secrets, const char *text, struct secret *ret, struct err *e
 	struct find find = {.text = text};
 	int r = load_named(secrets, text, ret, err);
 
-	if (r != -ENOENT || strlen(text) < 4 ||
-		strspn(text, "0123456789abcdef") != strlen(text))
+	if (r != -ENOENT || strlen(text) < 4 || strspn(text, "0123456789abcdef") != strlen(text))
 		return r;
 	r = secrets_each(secrets, match_id, &find, err);
 	if (r < 0 || find.count == 0)
@@ -167,8 +166,8 @@ int secret_load(int secrets, const char *text, struct secret *ret, struct err *e
 
 int secret_read(int secrets, const char *name, struct buf *ret, struct err *err)
 {
-	autoclose int dir = record_name_is_valid(name) ? sys_openat(secrets, name, DIR_FLAGS, 0)
-						       : -ENOENT;
+	autoclose int dir =
+		record_name_is_valid(name) ? sys_openat(secrets, name, DIR_FLAGS, 0) : -ENOENT;
 	int r = dir < 0 ? dir : fd_read_file(dir, "data", SECRET_MAX, ret);
 
 	if (r == -ENOENT)

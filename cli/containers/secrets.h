@@ -5,8 +5,8 @@
  *   DATA/secrets/NAME/data          the bytes, mode 0600
  *   DATA/secrets/NAME/secret.json   id, name, when it was made, labels
  *
- * A secret appears and goes by rename(2). A container that has one got a copy of the bytes when it was
- * started (cli/containers/start.h). The process of a command.
+ * A secret appears and goes by rename(2). A container that has one got a copy of the bytes when it
+ * was started (cli/containers/start.h). The process of a command.
  */
 #pragma once
 
@@ -26,8 +26,8 @@ struct secret {
 
 /* The folder of secrets below DATA, made when it is missing. */
 int secrets_open(int data, struct err *err);
-/* Makes NAME with LEN bytes; REPLACE: also when there is one. RET_ID: 25 bytes. −EEXIST, −EINVAL for
- * a name that cannot be, −EFBIG. */
+/* Makes NAME with LEN bytes; REPLACE: also when there is one. RET_ID: 25 bytes. −EEXIST, −EINVAL
+ * for a name that cannot be, −EFBIG. */
 int secret_create(int secrets, const char *name, const void *data, size_t len,
 	const struct pairs *labels, bool replace, char ret_id[25], struct err *err);
 /* Finds TEXT, a name or the beginning of an id. −ENOENT "no such secret: TEXT". */

@@ -7,6 +7,7 @@
 #include "cli/containers/assemble.h"
 #include "cli/containers/egress.h"
 #include "cli/containers/start_network.h"
+#include "cli/containers/userns.h"
 #include "cli/containers/volumes.h"
 #include "images/snapshot.h"
 #include "runtime/lifecycle.h"
@@ -20,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROFILE_MAX = 4 << 20, HOSTNAME_SIZE = 65 };
+enum { PROFILE_MAX = 4 << 20, HOSTNAME_SIZE = 65, GROUPS_MAX = 256, HOME_SIZE = 1024 };
 
 /* A start on its way. */
 struct starting {
@@ -138,25 +139,30 @@ static int find_hostname(struct starting *s, struct err *err)
 
 /* ---- files ---- */
 
-static int mount_rootfs(struct starting *s, struct err *err)
+/* LOOK: only to read, in a process of its own: an upper layer is mounted "volatile" just once. */
+static int mount_rootfs(struct starting *s, bool look, struct err *err)
 {
 	const struct snapshot_mount_options options = {
 		.userns = -1,
+		.read_only = look,
 		.volatile_ = s->box->record.options.remove,
 	};
-	int r = snapshot_load(s->ctx->store, s->box->id, &s->snapshot, err);
+	int r = s->rootfs = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
 
-	if (r == 0)
-		r = s->rootfs = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
 	return r < 0 ? err_add(err, "container %s", s->box->record.name) : 0;
 }
 
+/* Called by the parent, or by the init of somebody who may mount only in a namespace of his own. */
 static int give_rootfs(void *context, struct err *err)
 {
 	struct starting *s = context;
+	int r = 0;
 
-	(void)err;
-	return take_fd(&s->rootfs);
+	if (s->rootfs < 0)
+		r = store_reopen(s->ctx->store, err);
+	if (r == 0 && s->rootfs < 0)
+		r = mount_rootfs(s, false, err);
+	return r < 0 ? r : take_fd(&s->rootfs);
 }
 
 static bool is_empty(int fd)
@@ -252,6 +258,115 @@ static int prepare_mounts(struct starting *s, struct err *err)
 	return r;
 }
 
+/* What has to be seen to in the container's files before it is assembled. */
+static int look_at_files(struct starting *s, struct err *err)
+{
+	const struct record *record = &s->box->record;
+	int r = mount_rootfs(s, s->ctx->rootless, err);
+
+	if (r == 0)
+		r = user_find(s->rootfs, record->user, &record->options.groups, &s->arena,
+			&s->facts.user, err);
+	return r < 0 ? r : prepare_mounts(s, err);
+}
+
+/* The answer of the process that did this in a user namespace. */
+struct looked {
+	int code;
+	char text[ERR_TEXT_MAX];
+	uint32_t uid, gid, groups[GROUPS_MAX], group_count;
+	char home[HOME_SIZE];
+};
+
+/* Process: of its own, in a user namespace with the container's ids. */
+static _Noreturn void looker(struct starting *s, int sock)
+{
+	const struct user *user = &s->facts.user;
+	struct looked looked = {};
+	struct err err = {};
+
+	looked.code = box_enter_userns(s->ctx->store, &err);
+	if (looked.code == 0)
+		looked.code = look_at_files(s, &err);
+	if (looked.code == 0) {
+		looked.uid = user->uid;
+		looked.gid = user->gid;
+		for (size_t i = 0; i < user->group_count && i < GROUPS_MAX; i++)
+			looked.groups[looked.group_count++] = user->groups[i];
+		snprintf(looked.home, sizeof(looked.home), "%s", user->home);
+	}
+	snprintf(looked.text, sizeof(looked.text), "%s", err.text);
+	fd_send(sock, &looked, sizeof(looked), NULL, 0);
+	_exit(0);
+}
+
+static int take_looked(struct starting *s, const struct looked *looked, struct err *err)
+{
+	struct user *user = &s->facts.user;
+
+	if (looked->code < 0)
+		return err_set(err, looked->code, "%s", looked->text);
+	*user = (struct user){
+		.uid = looked->uid,
+		.gid = looked->gid,
+		.groups = arena_array(&s->arena, looked->group_count, uint32_t),
+		.group_count = looked->group_count,
+		.home = arena_strdup(&s->arena, looked->home),
+	};
+	if (!user->groups || !user->home)
+		return err_sys(err, -ENOMEM, "--user");
+	if (looked->group_count)
+		memcpy(user->groups, looked->groups, looked->group_count * sizeof(*user->groups));
+	return 0;
+}
+
+static int look_from_outside(struct starting *s, struct err *err)
+{
+	autofree struct looked *looked = calloc(1, sizeof(*looked));
+	size_t none = 0;
+	ssize_t n;
+	int socks[2], r = looked ? sys_socketpair(SOCK_SEQPACKET, socks) : -ENOMEM;
+	pid_t pid;
+
+	if (r < 0)
+		return err_sys(err, r, "look at the container's files");
+	pid = sys_fork();
+	if (pid == 0)
+		looker(s, socks[1]);
+	close(socks[1]);
+	n = fd_recv(socks[0], looked, sizeof(*looked), NULL, &none);
+	close(socks[0]);
+	if (pid > 0)
+		sys_waitpid(pid, NULL, 0);
+	if (n != sizeof(*looked))
+		return err_set(err, -EPIPE, "the look at the container's files has failed");
+	return take_looked(s, looked, err);
+}
+
+/* The ids of a user's containers are those that his files in the store have. */
+static int find_ids(struct starting *s, struct err *err)
+{
+	const struct store_ids *ids = store_ids(s->ctx->store);
+	size_t uids = ids->single ? 1 : ids->uid_count, gids = ids->single ? 1 : ids->gid_count;
+	struct assemble_id_map *maps = arena_array(&s->arena, uids + gids, struct assemble_id_map);
+
+	if (!maps)
+		return err_sys(err, -ENOMEM, "ids");
+	for (size_t i = 0; i < uids; i++)
+		maps[i] = ids->single ? (struct assemble_id_map){0, geteuid(), 1}
+				      : (struct assemble_id_map){ids->uids[i].inside,
+						ids->uids[i].outside, ids->uids[i].count};
+	for (size_t i = 0; i < gids; i++)
+		maps[uids + i] = ids->single ? (struct assemble_id_map){0, getegid(), 1}
+					     : (struct assemble_id_map){ids->gids[i].inside,
+						       ids->gids[i].outside, ids->gids[i].count};
+	s->facts.uids = maps;
+	s->facts.uid_count = uids;
+	s->facts.gids = maps + uids;
+	s->facts.gid_count = gids;
+	return 0;
+}
+
 static int read_profile(struct starting *s, struct err *err)
 {
 	const char *path = assemble_security_option(&s->box->record.options.security, "seccomp");
@@ -294,6 +409,7 @@ static int gather(struct starting *s, struct err *err)
 	int r = find_namespaces(s, err);
 
 	s->facts.rootless = s->ctx->rootless;
+	s->facts.mqueue = sys_faccessat(AT_FDCWD, "/dev/mqueue", F_OK, 0) == 0;
 	s->facts.rootfs = arena_printf(
 		&s->arena, "%s/containers/%s/rootfs", s->box->boxes->data_path, s->box->id);
 	if (record->options.init)
@@ -305,16 +421,17 @@ static int gather(struct starting *s, struct err *err)
 	if (r == 0)
 		r = find_hostname(s, err);
 	if (r == 0)
-		r = mount_rootfs(s, err);
+		r = snapshot_load(s->ctx->store, s->box->id, &s->snapshot, err);
+	if (r == 0 && s->ctx->rootless)
+		r = find_ids(s, err);
 	if (r == 0)
-		r = user_find(s->rootfs, record->user, &record->options.groups, &s->arena,
-			&s->facts.user, err);
-	if (r == 0)
-		r = prepare_mounts(s, err);
+		r = s->ctx->rootless ? look_from_outside(s, err) : look_at_files(s, err);
 	if (r == 0)
 		r = start_find_devices(&record->options, &s->arena, &s->facts, err);
 	if (r == 0)
 		r = write_etc(s, err);
+	if (r == 0)
+		r = start_give_secrets(s->box, &s->arena, &s->facts, err);
 	return r < 0 ? r : read_profile(s, err);
 }
 
@@ -330,13 +447,14 @@ static int configure(struct starting *s, struct err *err)
 }
 
 /* Before its program runs. What only the network's drivers know goes into the files now. */
-static int connect_network(struct starting *s, pid_t pid, struct err *err)
+static int connect_network(struct starting *s, const struct created *created, struct err *err)
 {
 	int r;
 
 	if (!s->network.attached)
 		return 0;
-	r = box_network_apply(s->ctx, s->box, pid, &s->arena, &s->network, err);
+	r = box_network_apply(
+		s->ctx, s->box, created->netns, created->userns, &s->arena, &s->network, err);
 	return r < 0 ? r : write_etc(s, err);
 }
 
@@ -360,6 +478,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 		.id = s->box->id,
 		.bundle = bundle,
 		.config_text = buf_str(&s->config),
+		.open_namespaces = s->network.attached,
 		.rootfs = {give_rootfs, s},
 	};
 	struct created created;
@@ -369,7 +488,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	r = container_create_for_run(s->ctx->rt, &options, &created, err);
 	if (r < 0)
 		return r;
-	r = connect_network(s, created.container.pid, err);
+	r = connect_network(s, &created, err);
 	if (r == 0)
 		r = egress_apply(s->ctx, &s->box->record.options, &created.container,
 			s->network.attached ? &s->network.attachment.servers : NULL, &s->denied,

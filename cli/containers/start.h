@@ -59,6 +59,9 @@ struct assemble_facts;
 /* start_devices.c: --device, --gpus, and all devices with --privileged. */
 int start_find_devices(const struct run_options *options, struct arena *arena,
 	struct assemble_facts *facts, struct err *err);
+/* start_secrets.c: --secret, as files that are named in FACTS or as variables of the record. */
+int start_give_secrets(
+	struct box *box, struct arena *arena, struct assemble_facts *facts, struct err *err);
 /* start_etc.c: writes hosts, hostname and resolv.conf into the container's directory and names them
  * in FACTS. ADDRESS and SERVERS are of its network, or NULL. */
 struct start_names {

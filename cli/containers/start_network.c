@@ -2,12 +2,6 @@
 #include "cli/containers/start_network.h"
 
 #include "base/log.h"
-#include "base/parse.h"
-#include "base/sys.h"
-
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 
 int box_network_store(const struct boxes *boxes, const char *libexec, bool rootless,
 	struct network_store *ret, struct err *err)
@@ -105,27 +99,19 @@ int box_network_reserve(const struct start_context *ctx, const struct box *box, 
 	return r;
 }
 
-int box_network_apply(const struct start_context *ctx, const struct box *box, pid_t pid,
+int box_network_apply(const struct start_context *ctx, const struct box *box, int netns, int userns,
 	struct arena *arena, struct box_network *network, struct err *err)
 {
 	autonetworkstore struct network_store store = {.records = -1, .state = -1, .lock = -1};
-	autoclose int netns = -1, userns = -1;
-	char path[32];
+	bool pasta = network->wants.mode == NETWORK_MODE_PASTA;
 	int r;
 
 	if (!network->attached)
 		return 0;
-	snprintf(path, sizeof(path), "%d/ns/net", pid);
-	r = netns = sys_openat(ctx->rt->procfd, path, O_RDONLY, 0);
-	if (r >= 0 && network->wants.mode == NETWORK_MODE_PASTA) {
-		snprintf(path, sizeof(path), "%d/ns/user", pid);
-		r = userns = sys_openat(ctx->rt->procfd, path, O_RDONLY, 0);
-	}
-	if (r < 0)
-		return err_sys(err, r, "open the container's network namespace");
 	r = box_network_store(ctx->boxes, ctx->libexec, ctx->rootless, &store, err);
 	if (r == 0)
-		r = attach_apply(&store, box->id, netns, userns, arena, &network->attachment, err);
+		r = attach_apply(&store, box->id, netns, pasta ? userns : -1, arena,
+			&network->attachment, err);
 	for (size_t i = 0; r == 0 && i < network->attachment.warn.count; i++)
 		log_warning("%s", network->attachment.warn.items[i]);
 	return r;

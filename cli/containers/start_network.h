@@ -28,6 +28,6 @@ int box_network_parse(const struct record *record, bool rootless, struct arena *
 
 int box_network_reserve(const struct start_context *ctx, const struct box *box, struct arena *arena,
 	struct box_network *ret, struct err *err);
-int box_network_apply(const struct start_context *ctx, const struct box *box, pid_t pid,
+int box_network_apply(const struct start_context *ctx, const struct box *box, int netns, int userns,
 	struct arena *arena, struct box_network *network, struct err *err);
 int box_network_remove(const struct start_context *ctx, const char *id, struct err *err);

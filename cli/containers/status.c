@@ -84,18 +84,6 @@ void box_status_free(struct box_status *s)
 	arena_free(&s->arena);
 }
 
-int box_refresh(struct box *box, struct err *err)
-{
-	struct box_status status;
-	int r = box_status_read(box->dirfd, &status, err);
-
-	if (r < 0)
-		return err_add(err, "container %s", box->record.name);
-	box_status_free(&box->status);
-	box->status = status;
-	return 0;
-}
-
 const char *box_state_name(enum box_state state)
 {
 	static const char *const names[] = {

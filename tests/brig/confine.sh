@@ -62,7 +62,7 @@ test_namespaces() {
 
 test_devices() {
 	assert_eq "$(brig run --rm --network none busybox ls /dev | tr '\n' ' ')" \
-		"core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero "
+		"fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero "
 	assert_fails brig run --rm --network none busybox sh -c 'mknod /d c 1 1 && head -c 1 /d'
 	assert_runs brig run --rm --network none --device /dev/null:/dev/other:r busybox head -c 1 /dev/other
 	assert_status 125 brig run --rm --device null busybox true
@@ -72,7 +72,7 @@ test_devices() {
 
 test_privileged() {
 	assert_eq "$(brig run --rm --network none --privileged busybox grep '^Seccomp:' /proc/self/status | tr -d '\t')" Seccomp:0
-	assert_runs brig run --rm --network none --privileged busybox sh -c 'mount -t tmpfs none /mnt && mknod /d c 1 3 && echo >/d'
+	assert_runs brig run --rm --network none --privileged busybox sh -c 'mount -t tmpfs none /tmp && mknod /d c 1 3 && echo >/d'
 }
 
 test_limits_and_sysctls() {
@@ -93,9 +93,10 @@ test_own_program_is_out_of_reach() {
 
 # C2: no descriptor of ours is left in the container
 test_no_descriptor_leaks() {
-	assert_eq "$(brig run --rm --network none busybox sh -c 'cd /proc/self/fd && echo *')" "0 1 2"
+	local look='for n in $(seq 3 50); do [ ! -e /proc/self/fd/$n ] || echo $n; done'
+	assert_eq "$(brig run --rm --network none busybox sh -c "$look")" ""
 	brig run -d --name box busybox sleep 100
 	assert_eq "$(ls "/proc/$(brig inspect -f '{{.State.Pid}}' box)/fd" | tr '\n' ' ')" "0 1 2 "
-	assert_eq "$(brig exec box sh -c 'cd /proc/self/fd && echo *')" "0 1 2"
+	assert_eq "$(brig exec box sh -c "$look")" ""
 	brig rm -f box
 }

@@ -123,3 +123,17 @@ test_diff() {
 	assert_eq "$(brig diff --format json box | jq -r '.[] | select(.Path == "/new").Kind')" A
 	brig rm box
 }
+
+test_secrets() {
+	printf 'very secret' | brig secret create word -
+	assert_eq "$(brig run --rm --secret word busybox cat /run/secrets/word)" "very secret"
+	assert_eq "$(brig run --rm --secret word,target=/etc/word,mode=0400,uid=7 busybox stat -c '%a %u' /etc/word)" "400 7"
+	assert_eq "$(brig run --rm --secret word,type=env,target=WORD busybox sh -c 'echo $WORD')" "very secret"
+	assert_fails brig run --rm --secret word busybox sh -c 'echo x >/run/secrets/word'
+	assert_status 125 brig run --rm --secret none busybox true
+	assert_status 125 brig run --rm --secret word,odd=1 busybox true
+	brig create --name box --secret word,type=env,target=WORD busybox true
+	assert_not_contains "$(brig inspect box)" "very secret"
+	brig rm box
+	nothing_left
+}

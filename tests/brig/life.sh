@@ -189,7 +189,7 @@ test_monitor_and_container_killed() {
 }
 
 test_prune() {
-	brig run --name done busybox true
+	brig run --name ended busybox true
 	brig run -d --name runs busybox sleep 100
 	assert_runs brig container prune -f
 	assert_eq "$(brig ps -a --format '{{.Names}}')" runs

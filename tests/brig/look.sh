@@ -24,11 +24,11 @@ test_ps() {
 }
 
 test_inspect() {
-	brig run -d --name box -v data:/d -e A=b --memory-swap -1 --cpus 1.5 --restart no busybox sleep 100
+	brig create --name box -v data:/d -e A=b --memory-swap -1 --cpus 1.5 --restart no busybox sleep 100
 	assert_eq "$(brig inspect box | jq -r '.[0].Config.Env[] | select(startswith("A="))')" A=b
 	assert_eq "$(brig inspect -f '{{.HostConfig.NanoCpus}}' box)" 1500000000
 	assert_eq "$(brig inspect -f '{{(index .Mounts 0).Destination}}' box)" /d
-	assert_eq "$(brig inspect -f '{{json .State.Running}}' box)" true
+	assert_eq "$(brig inspect -f '{{json .State.Running}}' box)" false
 	assert_fails brig inspect box no-such
 	assert_contains "$errors" no-such
 	brig rm -f box
@@ -47,10 +47,10 @@ test_logs() {
 }
 
 test_logs_of_any_bytes() {
-	head -c 100000 /dev/urandom >data
-	brig run --name box -i busybox cat <data >/dev/null
+	head -c 100000 /dev/urandom >bytes
+	brig run --name box -i busybox cat <bytes >/dev/null
 	brig logs box >copy
-	cmp data copy
+	cmp bytes copy
 	brig run --name text busybox printf 'no newline, "quotes" and \\ and \t tab'
 	assert_eq "$(brig logs text)" $'no newline, "quotes" and \\ and \t tab'
 	brig rm -a

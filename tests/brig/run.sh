@@ -57,8 +57,8 @@ test_names() {
 }
 
 test_environment() {
-	printf 'A=1\n# comment\n\nB=two words\n' >env
-	run env OUTER=yes "$BRIG" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" run --rm --env-file env \
+	printf 'A=1\n# comment\n\nB=two words\n' >env.list
+	run env OUTER=yes "$BRIG" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" run --rm --env-file env.list \
 		-e B=2 -e OUTER -e ABSENT -h name busybox env
 	assert_contains "$output" "A=1"
 	assert_contains "$output" "B=2"

@@ -173,6 +173,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = json.dumps(document).encode()
         if name == "bydigest" and what.startswith("sha256:"):
             body = body + b"\n"
+        if name == "warning":
+            kind.append(("Warning", '299 - "this image is \\"really\\" going to go away"'))
+            kind.append(("Warning", '110 - "a cache\'s affair"'))
         if name == "many":
             self.answer(429, b"{}", [("Retry-After", "0")])
             return

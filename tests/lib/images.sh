@@ -11,6 +11,11 @@ images() {
 	"$BRIG_BUILD/images/images-driver" "${STORE:-$TEST_DIR/store}" "$BRIG_BUILD/images/brig-unpack" "$@"
 }
 
+# brig ARGUMENT...: brig from the build folder, with all that it keeps in the test's folder
+brig() {
+	BRIG_LIBEXEC=$BRIG_BUILD/images "$BRIG_BUILD/cli/brig" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" "$@"
+}
+
 # need PROGRAM...: from Debian's packages
 need() {
 	local program
@@ -19,7 +24,7 @@ need() {
 	done
 }
 
-# start_registry: Debian's docker-registry on 127.0.0.1:5000
+# start_registry [YML-LINE...]: Debian's docker-registry on 127.0.0.1:5000
 start_registry() {
 	need docker-registry skopeo
 	cat >registry.yml <<-YML
@@ -28,6 +33,7 @@ start_registry() {
 		storage: {filesystem: {rootdirectory: $TEST_DIR/registry}, delete: {enabled: true}}
 		http: {addr: "127.0.0.1:5000"}
 	YML
+	printf '%s\n' "$@" >>registry.yml
 	docker-registry serve registry.yml >registry.log 2>&1 &
 	wait_for 10 bash -c ': <>/dev/tcp/127.0.0.1/5000'
 }
@@ -41,6 +47,12 @@ start_hostile() {
 	python3 "$IMAGES_TESTS/hostile-registry.py" "${1:-127.0.0.1}" 5001 requests.log "${@:2}" \
 		<hostile.in >hostile.out 2>hostile.err 9>&- &
 	wait_for 20 grep -q ready hostile.out
+}
+
+# start_registry_with_password: the same, for user and pass only
+start_registry_with_password() {
+	perl -e 'print "user:", crypt("pass", q($2b$05$abcdefghijklmnopqrstuu)), "\n"' >htpasswd
+	start_registry "auth: {htpasswd: {realm: test, path: $TEST_DIR/htpasswd}}"
 }
 
 # make_layout DIR: a layout "DIR:img" of two layers, with whiteouts and links

@@ -116,9 +116,30 @@ static void test_unknown_format(void **state)
 	assert_int_equal(dump_tables(&program, "troff", stdout, &err), -EINVAL);
 }
 
+/* A page for each verb that is shown, with its own options only. */
+static void pages(void **state)
+{
+	char *text = dump("pages");
+	struct err err = {};
+
+	(void)state;
+	assert_string_equal(text, "a-prog-list\na-prog-kill\n");
+	free(text);
+	text = dump("page:a-prog-list");
+	assert_non_null(strstr(text, ".TH a\\-prog\\-list 1"));
+	assert_non_null(strstr(text, "\\-\\-format"));
+	assert_null(strstr(text, "\\-\\-root"));
+	free(text);
+	text = dump("page:a-prog-kill");
+	assert_non_null(strstr(text, "\\&.Second."));
+	free(text);
+	assert_int_equal(dump_tables(&program, "page:nothing", stderr, &err), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pages),
 		cmocka_unit_test(test_roff),
 		cmocka_unit_test(test_bash),
 		cmocka_unit_test(test_zsh_and_fish),

@@ -1,0 +1,59 @@
+#!/bin/bash
+# brig for a user without privilege: ids of his own, files, cp, exec, what is left behind.
+# time-limit: 120
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
+
+# user_make: uid 1000 with subordinate ids, a home and an own store
+user_make() {
+	printf '1000:100000:65536\n' >subids
+	mount --bind subids /etc/subuid && mount --bind subids /etc/subgid
+	mkdir -p home/run && chown -R 1000:1000 home
+	chmod 755 "$TEST_DIR" "$BRIG_LIBEXEC"
+}
+
+user() {
+	(cd home && setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps=-all -- \
+		env HOME="$TEST_DIR/home" XDG_RUNTIME_DIR="$TEST_DIR/home/run" timeout 60 "$BRIG" "$@")
+}
+
+test_run() {
+	user_make
+	assert_eq "$(user run --rm --network none busybox id -u)" 0
+	assert_eq "$(user run --rm --network none busybox cat /proc/self/uid_map | tr -s ' ')" $' 0 1000 1\n 1 100000 65536'
+	assert_status 7 user run --rm --network none busybox sh -c 'exit 7'
+	assert_status 127 user run --rm --network none busybox no-such
+	assert_eq "$(user run --rm --network none -u www-data busybox id -u)" 33
+	assert_eq "$(find home/.local/share/brig/containers home/run/brig/containers -mindepth 1)" ""
+}
+
+test_files() {
+	user_make
+	user run -d --network none --name box -v data:/data -u 33 busybox sleep 100
+	user exec -u 0 box sh -c 'echo x >/data/file; chown 33 /data/file; echo y >/root/y'
+	assert_eq "$(stat -c %u home/.local/share/brig/volumes/data/_data/file)" 100032
+	assert_eq "$(user exec box id -u)" 33
+	echo z >home/z && chown 1000 home/z
+	assert_runs user cp z box:/tmp/z
+	assert_eq "$(user exec box cat /tmp/z)" z
+	user stop -t 0 box
+	assert_contains "$(user diff box)" "A /root/y"
+	user cp box:/root/y y
+	assert_eq "$(cat home/y)" y
+	assert_runs user rm box
+	assert_eq "$(find home/.local/share/brig/images/containers home/.local/share/brig/images/trash -mindepth 1)" ""
+}
+
+test_host_is_out_of_reach() {
+	user_make
+	host_canary_begin
+	assert_fails user run --rm --network none -v "$TEST_DIR/canary:/c" busybox sh -c 'echo bad >/c/file'
+	assert_fails user run --rm --network none --privileged busybox sh -c 'echo 1 >/proc/sys/kernel/panic'
+	assert_eq "$(cat canary/file)" precious
+}
+
+test_without_subordinate_ids() {
+	user_make
+	umount /etc/subuid /etc/subgid
+	assert_eq "$(user run --rm --network none busybox id -u)" 0
+}
