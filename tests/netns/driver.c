@@ -124,7 +124,8 @@ static int up(struct run *r)
 			push(r, &networks, r->argv[i]);
 	}
 	if (s == 0)
-		s = network_mode_parse(&networks, r->store.places.rootless, &r->arena, &wants, &r->err);
+		s = network_mode_parse(
+			&networks, r->store.places.rootless, &r->arena, &wants, &r->err);
 	q.wants = &wants;
 	if (s == 0)
 		s = attach_reserve(&r->store, &q, &r->arena, &a, &held, &r->err);
