@@ -183,8 +183,8 @@ static bool is_alive(struct network_store *store, const char *id)
 	       start_time((pid_t)pid, &now) == 0 && now == start;
 }
 
-/* Files that were to replace others (fd_replace_file()), of writers who died: with the lock held there
- * is no other writer. SUB NULL: of DIRFD itself. */
+/* Files that were to replace others (fd_replace_file()), of writers who died: with the lock held
+ * there is no other writer. SUB NULL: of DIRFD itself. */
 static void remove_unfinished(int dirfd, const char *sub)
 {
 	int fd = sys_openat(dirfd, sub ? sub : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);

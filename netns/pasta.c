@@ -61,8 +61,8 @@ static const char *port_list(
 static int fill(struct arguments *list, const struct attachment *a, int userns,
 	const char *pid_file, struct arena *arena, struct err *err)
 {
-	static const char *const fixed[] = {
-		"pasta", "--config-net", "-T", "none", "-U", "none", "--no-map-gw", "--quiet", "--stderr"};
+	static const char *const fixed[] = {"pasta", "--config-net", "-T", "none", "-U", "none",
+		"--no-map-gw", "--quiet", "--stderr"};
 	char *options = a->pasta ? arena_strdup(arena, a->pasta) : NULL;
 	bool bad = false;
 	int r = 0;
@@ -91,8 +91,8 @@ static int fill(struct arguments *list, const struct attachment *a, int userns,
 	for (char *option; options && r == 0 && (option = strsep(&options, ","));)
 		if (*option)
 			r = add(list, option);
-	/* Opened after it has entered the user namespace, from which it may not look at us: so it is
-	 * one of its own descriptors, the standard output. */
+	/* Opened after it has entered the user namespace, from which it may not look at us: so it
+	 * is one of its own descriptors, the standard output. */
 	if (r == 0)
 		r = add(list, "--netns");
 	if (r == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A packet as a query and as an answer: nothing is read beyond it, and what is written is an answer to it. */
+/* A packet as a query and as an answer: nothing is read beyond it, and what is written is an answer
+ * to it. */
 #include "base/cleanup.h"
 #include "netns/dns/names.h"
 #include "netns/dns/packet.h"
