@@ -38,6 +38,7 @@ struct create_options {
 	const char *pid_file;       /* NULL: none */
 	const char *pidfd_socket;   /* gets the init's pidfd; NULL: none */
 	bool no_pivot, no_new_keyring;
+	bool detach;           /* after `run` nobody is there for a terminal of ours */
 	uint32_t preserve_fds; /* with those of .activation, which come first */
 	struct activation activation;
 };

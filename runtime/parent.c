@@ -258,9 +258,10 @@ static int step_sockets(struct making *m, struct err *err)
 	m->sync = fds[0], m->stages_sync = fds[1];
 	if (!m->run)
 		r = open_listener(m, err);
-	if (r == 0 && !m->run && m->config->process->terminal && !m->options->console_socket)
-		return err_set(
-			err, -EINVAL, "process.terminal: create needs --console-socket for it");
+	if (r == 0 && (!m->run || m->options->detach) && m->config->process->terminal &&
+		!m->options->console_socket)
+		return err_set(err, -EINVAL, "process.terminal: %s needs --console-socket for it",
+			m->run ? "run --detach" : "create");
 	if (r == 0)
 		r = parent_open_console(m->options->console_socket, m->config->process->terminal,
 			&m->console, &m->stages_console, err);

@@ -142,6 +142,7 @@ int oci_run(const struct invocation *inv, struct err *err)
 	if (r == 0)
 		r = cancel_open(&cancel, err);
 	rt.cancel = &cancel;
+	create.detach = values->detach;
 	if (r == 0)
 		r = foreground_begin(err);
 	if (r == 0 && !values->detach && !values->no_subreaper)
@@ -150,10 +151,7 @@ int oci_run(const struct invocation *inv, struct err *err)
 		r = container_create_for_run(&rt, &create, &created, err);
 	if (r < 0)
 		return r;
-	if (values->detach && created.master >= 0)
-		r = err_set(err, -EINVAL, "run --detach: the terminal needs a --console-socket");
-	if (r == 0)
-		r = container_go(&created, err);
+	r = container_go(&created, err);
 	if (r == 0 && !values->detach)
 		r = oci_attend(&created, values->keep, err);
 	/* What is open ends with the process, without a call for each. */

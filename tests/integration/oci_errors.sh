@@ -276,3 +276,11 @@ test_broken_container_does_not_hide_the_others() {
 	echo 1 >/sys/fs/cgroup/damaged/cgroup.kill
 	wait_until rmdir /sys/fs/cgroup/damaged
 }
+
+test_a_terminal_that_nobody_takes() {
+	next_container
+	bundle_sh "$BUNDLE" true '.process.terminal=true'
+	expect_failure oci run --detach --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" "--console-socket"
+	assert_nothing_left "run --detach with a terminal"
+}
