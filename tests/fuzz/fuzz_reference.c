@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(reference_normalise(&again, &err) == 0);
 	reference_format(&again, &second);
 	REQUIRE(strcmp(buf_str(&first), buf_str(&second)) == 0);
-	REQUIRE(!strstr(buf_str(&first), ".."));
+	/* A tag may have dots in a row, but nothing begins with one. */
+	REQUIRE(!strstr(buf_str(&first), "/.") && !strstr(buf_str(&first), ":."));
 	return 0;
 }
