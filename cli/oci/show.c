@@ -55,8 +55,7 @@ static json_t *state_of(const struct container *c, struct err *err)
 	if (container_config(c, &config, err) < 0)
 		return NULL;
 	state = container_state_json(c, config, status, status == CONTAINER_STOPPED ? 0 : c->pid);
-	if (state && status == CONTAINER_STOPPED &&
-		container_reason(c, reason, sizeof(reason)) > 0)
+	if (state && status == CONTAINER_STOPPED && container_reason(c, reason, sizeof(reason)) > 0)
 		json_object_set_new(state, "reason", json_string(reason));
 	/* The specification leaves pid out when there is none; engines want to see 0. */
 	if (state && !json_object_get(state, "pid"))

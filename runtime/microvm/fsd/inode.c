@@ -124,16 +124,14 @@ static struct inode *inode_take(struct fsd *fsd)
 }
 
 /* The inode of FD, which is taken over: a file that is known keeps its node. */
-static struct inode *inode_of(
-	struct fsd *fsd, int fd, const struct stat *st, uint64_t mount)
+static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st, uint64_t mount)
 {
 	int32_t *bucket = bucket_of(fsd, st->st_dev, st->st_ino);
 	struct inode *inode;
 
 	for (int32_t i = *bucket; i > 0; i = inode->next) {
 		inode = fsd->inodes + (i - 1);
-		if (inode->dev == st->st_dev && inode->ino == st->st_ino &&
-			inode->mount == mount) {
+		if (inode->dev == st->st_dev && inode->ino == st->st_ino && inode->mount == mount) {
 			close(fd);
 			return inode;
 		}
