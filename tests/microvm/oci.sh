@@ -3,7 +3,7 @@
 # where: vm
 # time-limit: 600
 # shellcheck source-path=SCRIPTDIR
-BRIG_TEST_ISOLATED=vm
+export BRIG_TEST_ISOLATED=vm
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/oci.sh"
 
 test_run_exit_codes_streams_and_kernel() {
