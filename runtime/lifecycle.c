@@ -189,6 +189,10 @@ static int freeze(const struct runtime *rt, const char *id, bool on, struct err 
 	enum container_status status;
 	int r = container_open(rt, id, true, &c, err);
 
+	/* A thread of KVM's own is in the machine's cgroup and never freezes, so the cgroup would
+	 * never be told to be frozen. */
+	if (r == 0)
+		r = container_refuse_backend(&c, on ? "pause" : "resume", err);
 	if (r < 0)
 		return r;
 	status = container_status(&c);

@@ -33,7 +33,7 @@ struct inode {
 	mode_t type;
 	dev_t dev;
 	ino_t ino;
-	uint64_t mount; /* a file may be shared twice, once read-only */
+	uint64_t mount;   /* a file may be shared twice, once read-only */
 	uint64_t lookups; /* how often the guest was told of it */
 	uint32_t generation;
 	int32_t next; /* in its bucket (index + 1), or among the free ones (index, −1: the last) */
