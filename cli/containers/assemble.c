@@ -166,7 +166,7 @@ static void add_namespaces(const struct assemble_facts *facts, json_t *linux_)
 static int add_sysctls(const struct record *record, const struct assemble_facts *facts,
 	json_t *linux_, struct err *err)
 {
-	json_t *sysctl = json_object();
+	autojson json_t *sysctl = json_object();
 	bool own_net = !facts->net.host && !facts->net.path;
 
 	/* As everywhere: ping(1) and low ports need no privilege in a network of one's own. */
@@ -183,13 +183,13 @@ static int add_sysctls(const struct record *record, const struct assemble_facts 
 			return err_set(err, -EINVAL, "--sysctl: \"%s\" is not NAME=VALUE", item);
 		json_object_setn_new(sysctl, item, (size_t)(equal - item), json_string(equal + 1));
 	}
-	json_object_set_new(linux_, "sysctl", sysctl);
+	json_object_set(linux_, "sysctl", sysctl);
 	return 0;
 }
 
 static int add_annotations(const struct record *record, json_t *config, struct err *err)
 {
-	json_t *annotations = json_object();
+	autojson json_t *annotations = json_object();
 
 	json_object_set_new(
 		annotations, "org.opencontainers.image.ref.name", json_string(record->image));
@@ -201,7 +201,7 @@ static int add_annotations(const struct record *record, json_t *config, struct e
 		json_object_setn_new(
 			annotations, item, (size_t)(equal - item), json_string(equal + 1));
 	}
-	return json_object_set_new(config, "annotations", annotations) < 0
+	return json_object_set(config, "annotations", annotations) < 0
 		       ? err_sys(err, -ENOMEM, "annotations")
 		       : 0;
 }

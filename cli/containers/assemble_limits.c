@@ -67,7 +67,7 @@ static int cpu_quota(const char *text, int64_t *ret)
 
 static int add_cpu(const struct run_options *o, json_t *resources, struct err *err)
 {
-	json_t *cpu = json_object();
+	autojson json_t *cpu = json_object();
 	int64_t quota;
 
 	if (o->cpus) {
@@ -92,9 +92,7 @@ static int add_cpu(const struct run_options *o, json_t *resources, struct err *e
 	if (o->cpuset_mems)
 		json_object_set_new(cpu, "mems", json_string(o->cpuset_mems));
 	if (json_object_size(cpu))
-		json_object_set_new(resources, "cpu", cpu);
-	else
-		json_decref(cpu);
+		json_object_set(resources, "cpu", cpu);
 	return 0;
 }
 

@@ -68,16 +68,14 @@ int box_record_parse(
 	const char *name, const char *text, size_t len, struct record *ret, struct err *err)
 {
 	autorecord struct record record = {};
-	int r = json_parse(name, text, len, &record.json, err);
+	autojson json_t *json = NULL;
+	struct arena arena = {};
+	int r = json_parse(name, text, len, &json, err);
 
-	if (r == 0) {
-		autojson json_t *json = json_incref(record.json);
-		struct arena arena = {};
-
+	if (r == 0)
 		r = json_decode(json, &record_table, &arena, &record, err);
-		record.json = take_ptr(json);
-		record.arena = arena;
-	}
+	record.json = take_ptr(json);
+	record.arena = arena;
 	if (r < 0)
 		return r;
 	*ret = record;
