@@ -1,5 +1,6 @@
 #!/bin/bash
-# Builds brig and shows one container of it: what it sees and may do, beside the same on the host.
+# Builds brig and shows one container of it: what it sees and may do, beside the same on the host; then
+# containers of an image, by brig.
 # usage: ./demo.sh      BRIG_OCI names another runtime to show; nothing is built then.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
@@ -108,9 +109,23 @@ show_memory_limit() {
 	note "A command that wants all memory: ended with status $status at 64 MiB; the host did not notice."
 }
 
+# The command for people, from the build folder; without a network, so that the host's stays as it is
+show_brig() {
+	local command
+	mkdir "$work/libexec" "$data"
+	cp build/images/{brig-unpack,brig-registry} build/netns/brig-dns build/cli/brig-init "$work/libexec"
+	for command in 'run --rm --network none busybox echo "hello from a container"' \
+		'run --detach --name demo --network none busybox sh -c "echo started; exec sleep 1000"' \
+		'ps --format "{{.Names}}: {{.Image}}, {{.Command}}"' 'exec demo ps' 'logs demo' 'rm --force demo' 'images'; do
+		note "\$ brig $command"
+		BRIG_LIBEXEC=$work/libexec BRIG_SHARE=$PWD/build/cli \
+			bash -c "'$PWD/build/cli/brig' --root '$data' --runroot '$work/run' $command" 2>&1 </dev/null | sed 's/^/      /'
+	done
+}
+
 clean_up() {
 	local status=$?
-	rm -rf "$work"
+	rm -rf "$work" "$data"
 	exit "$status"
 }
 
@@ -125,6 +140,7 @@ main() {
 		build_project build/build.log
 		note "Built $oci ($(du -hL "$oci" | cut -f 1))."
 	fi
+	data=$PWD/build/demo-$$
 	work=$(mktemp -d "${TMPDIR:-/tmp}/brig-demo.XXXXXX") bundle=$work/bundle global=(--root "$work/state")
 	trap clean_up EXIT
 	chmod 755 "$work"
@@ -146,6 +162,11 @@ main() {
 	show_exit_status
 	[ -z "$limited" ] || show_memory_limit
 	note "The first container took $(((end - begin) / 1000000)) ms, from its start until it was gone."
+
+	if [ -z "${BRIG_OCI-}" ] && [ "$(id -u)" = 0 ]; then
+		title "The same with an image, by brig"
+		show_brig
+	fi
 }
 
 main "$@"
