@@ -8,7 +8,7 @@ cd "$(dirname "$(realpath "$0")")"
 quick=(checks unit)
 # The unit tests once more, built with AddressSanitizer and UndefinedBehaviorSanitizer
 sanitized=(asan)
-slow=(rig integration attack images netns brig fault vm)
+slow=(rig integration attack images netns cli fault vm)
 # Not yet seen green as a whole: by name only.
 named=(engines)
 logs=build/test-logs

@@ -297,8 +297,7 @@ int images_parse_changes(
 	return 0;
 }
 
-/* A local name when no registry is given, as with tag. */
-static int local_reference(const char *text, struct reference *ret, struct err *err)
+int images_local_reference(const char *text, struct reference *ret, struct err *err)
 {
 	int r = reference_parse(text, ret, err);
 
@@ -323,7 +322,7 @@ int image_import_run(const struct invocation *inv, struct err *err)
 	int r = images_parse_changes(&v->changes, inv->arena, &patch, err);
 
 	if (r == 0)
-		r = local_reference(
+		r = images_local_reference(
 			inv->arg_count > 1 ? inv->args[1] : "imported", &reference, err);
 	if (r == 0)
 		r = brig_open(inv, &b, err);

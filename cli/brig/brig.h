@@ -209,8 +209,18 @@ struct brig_cp_values {
 struct brig_diff_values {
 	const char *format;
 };
+struct brig_commit_values {
+	struct strings changes;
+	const char *author, *message;
+	struct opt_bool pause;
+	bool quiet;
+};
+struct brig_export_values {
+	const char *output;
+};
 extern const struct option brig_stats_options[], brig_update_options[], brig_events_options[],
-	brig_prune_options[], brig_cp_options[], brig_diff_options[];
+	brig_prune_options[], brig_cp_options[], brig_diff_options[], brig_commit_options[],
+	brig_export_options[];
 int brig_top(const struct invocation *inv, struct err *err);
 int brig_stats(const struct invocation *inv, struct err *err);
 int brig_update(const struct invocation *inv, struct err *err);
@@ -218,6 +228,8 @@ int brig_events(const struct invocation *inv, struct err *err);
 int brig_container_prune(const struct invocation *inv, struct err *err);
 int brig_cp(const struct invocation *inv, struct err *err);
 int brig_diff(const struct invocation *inv, struct err *err);
+int brig_commit(const struct invocation *inv, struct err *err);
+int brig_export(const struct invocation *inv, struct err *err);
 /* −EINVAL when --restart is not a policy. */
 int brig_check_restart(const struct run_options *options, struct err *err);
 

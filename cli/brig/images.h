@@ -148,6 +148,8 @@ int completion_run(const struct invocation *inv, struct err *err);
 /* --change of import and commit: instructions of a Dockerfile as members of an image's "config". */
 int images_parse_changes(
 	const struct strings *changes, struct arena *arena, json_t **ret, struct err *err);
+/* A name to give: a local one when TEXT names no registry. */
+int images_local_reference(const char *text, struct reference *ret, struct err *err);
 
 /* `volume prune`, likewise; without ALL only volumes that nobody named. */
 int volumes_prune(struct brig *b, bool all, const struct strings *filters, uint64_t *ret_bytes,

@@ -26,6 +26,7 @@ JAIL_NEEDS(UNPACK_PACK, SYS_fstat);
 JAIL_NEEDS(UNPACK_PACK, SYS_readlinkat);
 JAIL_NEEDS(UNPACK_PACK, SYS_fgetxattr);
 JAIL_NEEDS(UNPACK_PACK, SYS_flistxattr);
+JAIL_NEEDS(UNPACK_PACK, SYS_sysinfo); /* qsort(3) of many items asks how much memory there is */
 
 enum { READ_SIZE = 256 << 10, XATTRS_MAX = 64, XATTR_BYTES = 64 << 10 };
 

@@ -2,7 +2,7 @@
 # published ports.
 # time-limit: 90
 # shellcheck shell=bash disable=SC2034,SC2154
-. "$BRIG_TEST_LIB/../netns/lib.sh"
+. "$BRIG_TEST_LIB/netns.sh"
 
 # look_up NAME CONTAINER [SERVER-CONTAINER'S-GATEWAY]: what the network's server answers
 look_up() {

@@ -1,7 +1,7 @@
 # A process that is killed anywhere: the next one takes away what it left, and works.
 # time-limit: 300
 # shellcheck shell=bash disable=SC2034,SC2154
-. "$BRIG_TEST_LIB/../netns/lib.sh"
+. "$BRIG_TEST_LIB/netns.sh"
 
 # What the state says, and what the kernel has
 nothing_left() {

@@ -1,7 +1,7 @@
 # Other ways into a network than a bridge: macvlan, CNI plugins, pasta without privilege.
 # time-limit: 90
 # shellcheck shell=bash disable=SC2034,SC2154
-. "$BRIG_TEST_LIB/../netns/lib.sh"
+. "$BRIG_TEST_LIB/netns.sh"
 
 test_macvlan() {
 	outside_make far 1

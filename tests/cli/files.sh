@@ -137,3 +137,38 @@ test_secrets() {
 	brig rm box
 	nothing_left
 }
+
+test_commit() {
+	local id
+	brig create --name box busybox sh -c 'cat /file; echo $WHO'
+	brig run -d --name live busybox sh -c 'echo written >/file; sleep 100'
+	sleep 0.3
+	id=$(brig commit -m "a note" -c 'ENV WHO=me' -c 'CMD ["sh", "-c", "cat /file; echo $WHO"]' live made)
+	[[ $id =~ ^(sha256:)?[0-9a-f]{64}$ ]] || fail "no id: $id"
+	assert_eq "$(brig ps -q --filter status=running | wc -l)" 1 # it goes on
+	assert_eq "$(brig run --rm made)" "written
+me"
+	assert_contains "$(brig history --no-trunc made)" "a note"
+	assert_fails brig commit nosuch made
+	assert_fails brig commit -c 'FROM x' live made
+	brig rm -f box live
+	brig rmi made
+}
+
+test_export() {
+	brig run -d --name box -v vol:/vol busybox sh -c 'echo written >/file; echo x >/vol/x; sleep 100'
+	sleep 0.3
+	brig export -o live.tar box
+	brig stop -t 0 box
+	brig export box >stopped.tar
+	local file
+	for file in live.tar stopped.tar; do
+		assert_eq "$(tar -xOf "$file" ./file 2>/dev/null || tar -xOf "$file" file)" written "$file"
+		assert_eq "$(tar -tf "$file" | grep -cE '(vol/x|proc/[0-9]|sys/.)')" 0 "$file: what is mounted"
+		assert_contains "$(tar -tf "$file")" bin/busybox
+	done
+	brig import stopped.tar again
+	assert_eq "$(brig run --rm again cat /file)" written
+	assert_fails brig export nosuch
+	brig rm -f box
+}
