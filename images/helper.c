@@ -82,6 +82,8 @@ static _Noreturn void become(const struct start *s)
  */
 static _Noreturn void isolate_and_wait(const struct start *s)
 {
+	/* As the first: fork(3) would wait for locks that other threads had when this began. */
+	struct clone_args args = {.exit_signal = SIGCHLD};
 	int status = 0;
 	pid_t pid;
 
@@ -94,7 +96,7 @@ static _Noreturn void isolate_and_wait(const struct start *s)
 		_exit(125);
 	if (sys_unshare(JAIL_NAMESPACES) < 0)
 		_exit(125);
-	pid = sys_fork();
+	pid = sys_clone3(&args);
 	if (pid == 0)
 		become(s);
 	/* Nothing of brig's may stay open here, above all no end of a pipe. */
