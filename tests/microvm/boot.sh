@@ -31,7 +31,7 @@ test_streams_and_exit_status() {
 
 test_signal_status_and_terminal() {
 	run microvm -t -j "{$jail}" -- busybox sh -c 'busybox tty; busybox stty size; kill -TERM $$'
-	assert_eq "$status" 143
+	assert_eq "$status" 143 "$errors"
 	assert_contains "$output" /dev/pts/
 	assert_contains "$output" '24 80'
 }

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 24, READY_MS = 300000, END_MS = 5000, LOG_MAX = 4096, GUEST_CID = 3 };
+enum { FDS_MAX = 24, READY_MS = 300000, END_MS = 30000, LOG_MAX = 4096, GUEST_CID = 3 };
 
 static const char command_line[] =
 	"quiet reboot=k panic=-1 random.trust_cpu=on 8250.nr_uarts=0 swiotlb=noforce";
