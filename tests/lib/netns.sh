@@ -71,7 +71,7 @@ outside_make() {
 # web NAME PORT [TEXT]: a server there that answers every request with the client's address and TEXT
 web() {
 	local name=$1 port=$2 text=${3:-$1}
-	place_run "$name" python3 "$(dirname "${BASH_SOURCE[0]}")/web.py" "$port" "$text" &
+	place_run "$name" python3 "$(dirname "${BASH_SOURCE[0]}")/../tools/web.py" "$port" "$text" &
 	wait_for 10 reaches "$name" 127.0.0.1 "$port"
 }
 

@@ -113,7 +113,7 @@ test_pasta() {
 	web far 80
 	assert_runs rootless_net up c1 "$(place_path c1)" port=8080:80 default
 	assert_contains "$(inside curl -s --max-time 5 http://198.51.1.2/)" " far"
-	inside python3 "$BRIG_TEST_LIB/../netns/web.py" 80 inside &
+	inside python3 "$BRIG_TEST_LIB/../tools/web.py" 80 inside &
 	wait_for 10 inside timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/80'
 	assert_contains "$(place_run far curl -s --max-time 5 http://198.51.1.1:8080/)" " inside"
 	assert_contains "$(process_list)" passt
