@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image inspect, tag, untag, rmi, image prune, image exists. */
 #include "base/json.h"
-#include "base/log.h"
 #include "cli/brig/images.h"
+#include "cli/brig/several.h"
 #include "cli/containers/events.h"
 #include "cli/output/filter.h"
 #include "cli/output/human.h"
@@ -99,43 +99,6 @@ json_t *image_inspect_json(struct store *store, const struct image *image, struc
 	return take_ptr(ret);
 }
 
-int image_inspect_run(const struct invocation *inv, struct err *err)
-{
-	const struct inspect_values *v = inv->options;
-	autobrig struct brig b = BRIG_NONE;
-	autojson json_t *values = json_array();
-	autobuf struct buf out = {};
-	struct store *store = NULL;
-	struct err missing = {};
-	int r = brig_open(inv, &b, err), printed;
-
-	if (r == 0)
-		r = brig_store(&b, &store, err);
-	if (r < 0)
-		return r;
-	/* What is there is shown, also when something else is not. */
-	for (size_t i = 0; i < inv->arg_count; i++) {
-		autoimage struct image image = {};
-		json_t *json;
-
-		r = image_open(store, inv->args[i], &image, &missing);
-		if (r < 0)
-			continue;
-		json = image_inspect_json(store, &image, err);
-		if (!json)
-			return err->code;
-		json_array_append_new(values, json);
-	}
-	printed = list_print_values(v->format, values, &out, err);
-	if (printed == 0)
-		printed = print_buf(&out, err);
-	if (printed == 0 && missing.code) {
-		*err = missing;
-		return missing.code;
-	}
-	return printed;
-}
-
 static int inspect_image(struct brig *b, const char *name, json_t **ret, struct err *err)
 {
 	autoimage struct image image = {};
@@ -148,6 +111,15 @@ static int inspect_image(struct brig *b, const char *name, json_t **ret, struct 
 		return r;
 	*ret = image_inspect_json(store, &image, err);
 	return *ret ? 0 : err->code;
+}
+
+int image_inspect_run(const struct invocation *inv, struct err *err)
+{
+	const struct inspect_values *v = inv->options;
+	autobrig struct brig b = BRIG_NONE;
+	int r = brig_open(inv, &b, err);
+
+	return r < 0 ? r : several_inspect(&b, v->format, inspect_image, err);
 }
 
 int inspect_other(struct brig *b, const char *name, int type, json_t **ret, struct err *err)
@@ -308,24 +280,19 @@ static int remove_one(
 	return report_removed(b, store, &before, image.manifest_digest, id, err);
 }
 
-/* Several were asked for: each that can go goes, and the first error is the verb's. */
 static int remove_each(struct brig *b, struct store *store, const struct remove_values *v,
-	char *const *names, size_t count, struct err *err)
+	char *const *names, size_t count)
 {
-	int r = 0;
+	int code = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct err one = {};
 		int n = remove_one(b, store, names[i], v->force, &one);
 
-		if (n == 0 || (n == -ENOENT && v->ignore))
-			continue;
-		if (r < 0)
-			log_line(LOG_ERROR, "%s", err->text);
-		*err = one;
-		r = n;
+		if (n < 0 && (n != -ENOENT || !v->ignore))
+			several_failed(&code, &one);
 	}
-	return r;
+	return code;
 }
 
 static int collect(struct store *store, struct store_collected *ret, struct err *err)
@@ -383,11 +350,9 @@ int image_remove_run(const struct invocation *inv, struct err *err)
 	}
 	if (r < 0)
 		return r;
-	r = remove_each(&b, store, v, names, count, err);
-	if (!v->no_prune && collect(store, &freed, &collecting) < 0 && r == 0) {
-		*err = collecting;
-		r = err->code;
-	}
+	r = remove_each(&b, store, v, names, count);
+	if (!v->no_prune && collect(store, &freed, &collecting) < 0)
+		several_failed(&r, &collecting);
 	return r;
 }
 

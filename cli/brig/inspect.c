@@ -2,6 +2,7 @@
 /* inspect, logs, top, port, diff: looking at one container. */
 #include "cli/brig/brig.h"
 #include "cli/brig/images.h"
+#include "cli/brig/several.h"
 #include "cli/brig/show.h"
 #include "cli/containers/logfile.h"
 #include "cli/containers/start_network.h"
@@ -55,9 +56,9 @@ const struct option brig_logs_options[] = {
 /* ---- inspect ---- */
 
 /* The container, or what else has that name. */
-static int inspect_one(struct brig *b, const char *name, const struct brig_inspect_values *values,
-	json_t **ret, struct err *err)
+static int inspect_one(struct brig *b, const char *name, json_t **ret, struct err *err)
 {
+	const struct brig_inspect_values *values = b->inv->options;
 	autobox struct box box = {.dirfd = -1};
 	const struct boxes *boxes;
 	int r = brig_boxes(b, &boxes, err);
@@ -78,27 +79,9 @@ int brig_inspect(const struct invocation *inv, struct err *err)
 {
 	const struct brig_inspect_values *values = inv->options;
 	autobrig struct brig b = BRIG_NONE;
-	autojson json_t *list = json_array();
-	autobuf struct buf text = {};
-	int code = 0, r = brig_open(inv, &b, err);
+	int r = brig_open(inv, &b, err);
 
-	for (size_t i = 0; r == 0 && i < inv->arg_count; i++) {
-		struct err one = {};
-		json_t *json = NULL;
-
-		if (inspect_one(&b, inv->args[i], values, &json, &one) < 0) {
-			log_failure("brig", &one);
-			code = 1;
-		} else if (json_array_append_new(list, json) < 0) {
-			r = err_sys(err, -ENOMEM, "inspect");
-		}
-	}
-	if (r == 0)
-		r = list_print_values(values->format, list, &text, err);
-	if (r < 0)
-		return r;
-	fwrite(buf_str(&text), 1, text.len, stdout);
-	return code;
+	return r < 0 ? r : several_inspect(&b, values->format, inspect_one, err);
 }
 
 /* ---- logs ---- */

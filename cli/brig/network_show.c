@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* network ls, network inspect. */
 #include "cli/brig/network.h"
+#include "cli/brig/several.h"
 #include "cli/containers/start_network.h"
 #include "cli/output/filter.h"
 #include "cli/output/list.h"
-
-#include "base/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -227,32 +226,25 @@ static json_t *network_json(struct network_store *store, const struct network *n
 	return object;
 }
 
+static int inspect_one(struct brig *b, const char *name, json_t **ret, struct err *err)
+{
+	autonetworkstore struct network_store store = NETWORK_STORE_NONE;
+	struct network n;
+	int r = brig_networks(b, &store, err);
+
+	if (r == 0)
+		r = network_load(&store, name, b->arena, &n, err);
+	if (r < 0)
+		return r;
+	*ret = network_json(&store, &n);
+	return *ret ? 0 : err_sys(err, -ENOMEM, "%s", name);
+}
+
 int brig_network_inspect(const struct invocation *inv, struct err *err)
 {
 	const struct brig_network_inspect_values *v = inv->options;
 	autobrig struct brig b = BRIG_NONE;
-	autonetworkstore struct network_store store = NETWORK_STORE_NONE;
-	autojson json_t *values = json_array();
-	autobuf struct buf text = {};
-	int code = 0, r = brig_open(inv, &b, err);
+	int r = brig_open(inv, &b, err);
 
-	if (r == 0)
-		r = brig_networks(&b, &store, err);
-	for (size_t i = 0; r == 0 && i < inv->arg_count; i++) {
-		struct network n;
-		struct err one = {};
-
-		if (network_load(&store, inv->args[i], b.arena, &n, &one) < 0) {
-			log_failure("brig", &one);
-			code = 1;
-		} else if (json_array_append_new(values, network_json(&store, &n)) < 0) {
-			r = err_sys(err, -ENOMEM, "network inspect");
-		}
-	}
-	if (r == 0)
-		r = list_print_values(v->format, values, &text, err);
-	if (r < 0)
-		return r;
-	fwrite(buf_str(&text), 1, text.len, stdout);
-	return code;
+	return r < 0 ? r : several_inspect(&b, v->format, inspect_one, err);
 }

@@ -3,9 +3,9 @@
 #include "cli/containers/secrets.h"
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/sys.h"
 #include "cli/brig/images.h"
+#include "cli/brig/several.h"
 #include "cli/output/filter.h"
 #include "cli/output/human.h"
 
@@ -189,7 +189,7 @@ const struct option secret_inspect_options[] = {
 };
 VALUES_FIT(struct secret_values);
 
-static int inspect_one(int secrets, const char *text, bool show, json_t **ret, struct err *err)
+static int secret_json(int secrets, const char *text, bool show, json_t **ret, struct err *err)
 {
 	autosecret struct secret secret = {};
 	autobuf struct buf data = {};
@@ -208,39 +208,32 @@ static int inspect_one(int secrets, const char *text, bool show, json_t **ret, s
 	return *ret ? 0 : err_sys(err, -ENOMEM, "%s", text);
 }
 
-int secret_inspect_json(struct brig *b, const char *name, json_t **ret, struct err *err)
+static int look_at(struct brig *b, const char *name, bool show, json_t **ret, struct err *err)
 {
 	autoclose int secrets = secrets_open(b->datafd, err);
 
-	return secrets < 0 ? secrets : inspect_one(secrets, name, false, ret, err);
+	return secrets < 0 ? secrets : secret_json(secrets, name, show, ret, err);
+}
+
+static int inspect_one(struct brig *b, const char *name, json_t **ret, struct err *err)
+{
+	const struct secret_values *v = b->inv->options;
+
+	return look_at(b, name, v->show, ret, err);
+}
+
+int secret_inspect_json(struct brig *b, const char *name, json_t **ret, struct err *err)
+{
+	return look_at(b, name, false, ret, err);
 }
 
 int secret_inspect_run(const struct invocation *inv, struct err *err)
 {
 	const struct secret_values *v = inv->options;
 	autobrig struct brig b = BRIG_NONE;
-	autojson json_t *values = json_array();
-	autobuf struct buf out = {};
-	autoclose int secrets = -1;
-	struct err missing = {};
-	int r = open_secrets(inv, &b, &secrets, err);
+	int r = brig_open(inv, &b, err);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < inv->arg_count; i++) {
-		json_t *json = NULL;
-
-		if (inspect_one(secrets, inv->args[i], v->show, &json, &missing) == 0)
-			json_array_append_new(values, json);
-	}
-	r = list_print_values(v->format, values, &out, err);
-	if (r == 0)
-		r = print_buf(&out, err);
-	if (r == 0 && missing.code) {
-		*err = missing;
-		r = missing.code;
-	}
-	return r;
+	return r < 0 ? r : several_inspect(&b, v->format, inspect_one, err);
 }
 
 int secret_exists_run(const struct invocation *inv, struct err *err)
@@ -287,8 +280,7 @@ int secret_remove_run(const struct invocation *inv, struct err *err)
 	struct removal removal = {.arena = inv->arena};
 	autobrig struct brig b = BRIG_NONE;
 	autoclose int secrets = -1;
-	struct err first = {};
-	int r = open_secrets(inv, &b, &secrets, err);
+	int code = 0, r = open_secrets(inv, &b, &secrets, err);
 
 	if (r == 0 && !inv->arg_count && !v->all)
 		r = err_set(err, -EINVAL, "secret rm: which secret?");
@@ -307,15 +299,8 @@ int secret_remove_run(const struct invocation *inv, struct err *err)
 			n = secret_remove(secrets, secret.name, &one);
 		if (n == 0)
 			printf("%s\n", secret.id);
-		else if (n != -ENOENT || !v->ignore) {
-			if (first.code)
-				log_line(LOG_ERROR, "%s", first.text);
-			first = one;
-		}
+		else if (n != -ENOENT || !v->ignore)
+			several_failed(&code, &one);
 	}
-	if (r == 0 && first.code) {
-		*err = first;
-		r = first.code;
-	}
-	return r;
+	return r < 0 ? r : code;
 }

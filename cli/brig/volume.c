@@ -2,9 +2,9 @@
 /* volume create, ls, inspect, rm, prune, exists. */
 #include "cli/containers/volumes.h"
 
-#include "base/log.h"
 #include "base/sys.h"
 #include "cli/brig/images.h"
+#include "cli/brig/several.h"
 #include "cli/containers/events.h"
 #include "cli/output/filter.h"
 #include "cli/output/human.h"
@@ -295,34 +295,6 @@ const struct option volume_inspect_options[] = {
 };
 VALUES_FIT(struct volume_values);
 
-int volume_inspect_run(const struct invocation *inv, struct err *err)
-{
-	const struct volume_values *v = inv->options;
-	autobrig struct brig b = BRIG_NONE;
-	autojson json_t *values = json_array();
-	autobuf struct buf out = {};
-	autoclose int volumes = -1;
-	struct err missing = {};
-	int r = open_volumes(inv, &b, &volumes, err);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < inv->arg_count; i++) {
-		autovolume struct volume volume = {};
-
-		if (volume_load(volumes, inv->args[i], &volume, &missing) == 0)
-			json_array_append_new(values, volume_json(&b, &volume));
-	}
-	r = list_print_values(v->format, values, &out, err);
-	if (r == 0)
-		r = print_buf(&out, err);
-	if (r == 0 && missing.code) {
-		*err = missing;
-		r = missing.code;
-	}
-	return r;
-}
-
 int volume_inspect_json(struct brig *b, const char *name, json_t **ret, struct err *err)
 {
 	autovolume struct volume volume = {};
@@ -333,6 +305,15 @@ int volume_inspect_json(struct brig *b, const char *name, json_t **ret, struct e
 		return r;
 	*ret = volume_json(b, &volume);
 	return *ret ? 0 : err_sys(err, -ENOMEM, "%s", name);
+}
+
+int volume_inspect_run(const struct invocation *inv, struct err *err)
+{
+	const struct volume_values *v = inv->options;
+	autobrig struct brig b = BRIG_NONE;
+	int r = brig_open(inv, &b, err);
+
+	return r < 0 ? r : several_inspect(&b, v->format, volume_inspect_json, err);
 }
 
 int volume_exists_run(const struct invocation *inv, struct err *err)
@@ -395,8 +376,7 @@ int volume_remove_run(const struct invocation *inv, struct err *err)
 	autobrig struct brig b = BRIG_NONE;
 	autouses struct uses uses = {};
 	autoclose int volumes = -1;
-	struct err first = {};
-	int r = open_volumes(inv, &b, &volumes, err);
+	int code = 0, r = open_volumes(inv, &b, &volumes, err);
 
 	if (r == 0 && !inv->arg_count && !v->all)
 		r = err_set(err, -EINVAL, "volume rm: which volume?");
@@ -419,16 +399,10 @@ int volume_remove_run(const struct invocation *inv, struct err *err)
 			printf("%s\n", name);
 			events_note(b.runfd, "volume", "remove", name, NULL);
 		} else if (n != -ENOENT || !v->force) {
-			if (first.code)
-				log_line(LOG_ERROR, "%s", first.text);
-			first = one;
+			several_failed(&code, &one);
 		}
 	}
-	if (r == 0 && first.code) {
-		*err = first;
-		r = first.code;
-	}
-	return r;
+	return r < 0 ? r : code;
 }
 
 const struct option volume_prune_options[] = {

@@ -25,6 +25,9 @@ local +one$"
 	assert_eq "$(brig inspect --type volume one | jq -r '.[0].Labels.a')" b
 	run brig volume inspect one none
 	assert_eq "$status $(jq length <<<"$output")" "1 1"
+	# Each that is missing is named.
+	assert_eq "$(brig volume inspect none one nothing 2>&1 >/dev/null | grep -c '^brig: ')" 2
+	assert_eq "$(brig volume rm none nothing 2>&1 | grep -c '^brig: ')" 2
 	assert_runs brig volume exists one
 	assert_status 1 brig volume exists none
 	echo content >data/volumes/one/_data/file
