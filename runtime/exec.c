@@ -457,6 +457,8 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 	int r = run(&j, ret_master, err);
 
 	if (r == 0) {
+		if (!j.backend)
+			parent_warn_ungranted(rt, j.config, options->process);
 		*ret_pid = j.pid;
 		*ret_pidfd = take_fd(&j.pidfd);
 	}

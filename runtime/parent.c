@@ -389,6 +389,8 @@ static int create(const struct runtime *rt, const struct create_options *options
 		cleanup_close(&master);
 		making_roll_back(&m);
 	} else {
+		if (!m.backend)
+			parent_warn_ungranted(rt, m.config, m.config->process);
 		making_hand_over(&m, master, ret);
 	}
 	making_close(&m);

@@ -97,6 +97,11 @@ int parent_seccomp(const struct runtime *rt, const struct spec_config *config,
 int parent_seccomp_socket(const struct spec_config *config, const struct seccomp_program *program,
 	int *ret, struct err *err);
 
+/* Warns of the capabilities of PROCESS that cannot be granted; it runs without them, as the
+ * specification wants it. Last of all: engines want nothing but the error of a failure. */
+void parent_warn_ungranted(const struct runtime *rt, const struct spec_config *config,
+	const struct spec_process *process);
+
 /* ---- pieces that several stages use ---- */
 
 /* Opens a new terminal in the devpts PTSFD: its master, and its slave by TIOCGPTPEER (A3). */

@@ -277,3 +277,27 @@ test_pidfd_goes_to_who_asks_for_it() {
 	assert_contains "$ERROR" run.oci.pidfd_receiver
 	assert_nothing_left
 }
+
+# without_time COMMAND...: as one who has every capability but CAP_SYS_TIME
+without_time() {
+	capsh --drop=cap_sys_time -- -c '"$0" "$@"' "$@"
+}
+
+test_capabilities_that_cannot_be_granted_are_named_and_left_out() {
+	local all='(.process.capabilities | to_entries | map(.value += ["CAP_SYS_TIME"]) | from_entries)' warning
+	warning='process.capabilities: CAP_SYS_TIME is not granted'
+	next_container
+	bundle_sh "$BUNDLE" 'grep -E "CapBnd|CapEff" /proc/self/status; sleep 300' ".process.capabilities = $all"
+	assert_runs without_time "$BRIG_OCI" --root "$TEST_DIR/state" run --detach --bundle "$BUNDLE" "$ID"
+	assert_contains "$errors" "$warning"
+	assert_runs without_time "$BRIG_OCI" --root "$TEST_DIR/state" --log "$TEST_DIR/log" --log-format json exec "$ID" \
+		sh -c 'test $((0x$(awk "/CapBnd/ { print \$2 }" /proc/self/status) >> 25 & 1)) = 0'
+	assert_eq "$(jq -r '"\(.level) \(.msg)"' log | cut -c "1-$((${#warning} + 8))")" "warning $warning"
+	# A failure is one line, whatever there would be to warn of.
+	rm log
+	assert_fails without_time "$BRIG_OCI" --root "$TEST_DIR/state" --log "$TEST_DIR/log" --log-format json exec "$ID" missing-program
+	assert_eq "$(jq -r .level log)" error
+	# Who has them all is told nothing.
+	assert_runs oci exec "$ID" true
+	assert_eq "$errors" ""
+}
