@@ -122,6 +122,11 @@ test_scheduler() {
 	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_BATCH","nice":5}')" "5 0 3"
 	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_OTHER","nice":7}')" "7 0 0"
 	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_FIFO","priority":3}')" "0 3 1"
+	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_RR","priority":4}')" "0 4 2"
+	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_IDLE"}')" "0 0 5"
+	# Such a one has no children.
+	assert_eq "$(run_sh '' '.process.scheduler={"policy":"SCHED_DEADLINE","runtime":1000000,"deadline":10000000,"period":10000000}' \
+		'.process.args=["awk", "{ print $41 }", "/proc/self/stat"]')" 6
 }
 
 test_io_priority() {
@@ -129,6 +134,8 @@ test_io_priority() {
 		'.process.ioPriority={"class":"IOPRIO_CLASS_BE","priority":6}')" "best-effort: prio 6"
 	assert_contains "$(run_sh 'ionice -p $$' \
 		'.process.ioPriority={"class":"IOPRIO_CLASS_IDLE","priority":0}')" idle
+	assert_contains "$(run_sh 'ionice -p $$' \
+		'.process.ioPriority={"class":"IOPRIO_CLASS_RT","priority":2}')" "realtime: prio 2"
 }
 
 test_affinity_of_exec() {
@@ -217,6 +224,18 @@ test_memory_policy() {
 	[ -e /proc/self/numa_maps ] || skip "no NUMA in this kernel"
 	assert_contains "$(run_sh 'head -1 /proc/self/numa_maps' \
 		'.linux.memoryPolicy={"mode":"MPOL_BIND","nodes":"0"}')" "bind:0"
+	local mode shown
+	while IFS='|' read -r mode shown; do
+		assert_contains "$(run_sh 'head -1 /proc/self/numa_maps' ".linux.memoryPolicy={$mode}")" " $shown " "$mode"
+	done <<-EOF
+		"mode":"MPOL_DEFAULT"|default
+		"mode":"MPOL_LOCAL"|local
+		"mode":"MPOL_INTERLEAVE","nodes":"0"|interleave:0
+		"mode":"MPOL_PREFERRED","nodes":"0"|prefer:0
+		"mode":"MPOL_PREFERRED_MANY","nodes":"0"|prefer (many):0
+		"mode":"MPOL_BIND","nodes":"0","flags":["MPOL_F_STATIC_NODES"]|bind=static:0
+		"mode":"MPOL_BIND","nodes":"0","flags":["MPOL_F_RELATIVE_NODES"]|bind=relative:0
+	EOF
 }
 
 test_argument_with_odd_bytes() {
