@@ -106,6 +106,10 @@ test_cpuset() {
 	}
 	expect_failure oci update --cpuset-cpus 9999 "$ID"
 	assert_contains "$ERROR" cpuset.cpus
+	oci update --cpuset-mems 0 "$ID"
+	file_is cpuset.mems 0
+	expect_failure oci update --cpuset-mems 63 "$ID"
+	assert_contains "$ERROR" cpuset.mems
 }
 
 test_pids() {
