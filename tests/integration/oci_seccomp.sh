@@ -133,6 +133,19 @@ test_listener() {
 	assert_matches "$(jq -r .state.status "$TEST_DIR/got")" '^creat(ing|ed)$'
 }
 
+test_listener_of_an_annotation() {
+	local notify
+	notify=$(tool notify) || skip "no notify"
+	"$notify" "$TEST_DIR/socket" >"$TEST_DIR/got" &
+	local listener=$!
+	wait_until test -S "$TEST_DIR/socket"
+	run_sh 'mkdir /tmp/d' ".annotations = {\"run.oci.seccomp.receiver\": \"$TEST_DIR/socket\"}" \
+		"$(seccomp_filter '{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_NOTIFY"}' "\"listenerPath\":\"$TEST_DIR/none\"")" 2>/dev/null || :
+	kill "$listener"
+	wait "$listener" || :
+	assert_eq "$(jq -r '.fds[0]' "$TEST_DIR/got")" seccompFd
+}
+
 test_listener_that_is_not_there() {
 	next_container
 	bundle_sh "$BUNDLE" true "$(seccomp_filter '{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}' "\"listenerPath\":\"$TEST_DIR/none\"")"
