@@ -72,7 +72,7 @@ is_exited() {
 
 # in_container WORD...: prints its standard output, sets nothing; its errors and status are shown when it fails
 in_container() {
-	of_container ExecSync "{cmd: $(jq -nc '$ARGS.positional' --args "$@"), timeout: 60}" |
+	of_container ExecSync "{cmd: $(jq -nc --args '$ARGS.positional' -- "$@"), timeout: 60}" |
 		jq -r 'if .exit_code then error("\(.exit_code): \(.stderr)") else .stdout // "" end'
 }
 

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "runtime/microvm/guest/guest.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
