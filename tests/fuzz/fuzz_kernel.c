@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* H11: any file as a kernel: an error, or an entry and an end inside of the guest's memory. */
 #include "base/sys.h"
-#include "runtime/microvm/vmm/loader.h"
+#include "runtime/microvm/vmm/aarch64/image.h"
+#include "runtime/microvm/vmm/x86/kernel.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <sys/mman.h>
@@ -27,25 +28,35 @@ static int file_of(const void *data, size_t size)
 	return fd;
 }
 
+static void check(
+	const struct guest_memory *memory, const struct kernel_image *image, int initramfs)
+{
+	struct err err = {};
+	uint64_t gpa, len;
+
+	REQUIRE(image->entry < MEMORY && image->end <= MEMORY);
+	if (initramfs_load(initramfs, memory, image, &gpa, &len, &err) == 0)
+		REQUIRE(len == INITRAMFS && gpa >= image->end && gpa + len <= MEMORY);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t initramfs[INITRAMFS];
 	uint8_t *area = memory_with_guards();
 	struct guest_memory memory = {};
 	struct kernel_image image;
+	struct x86_kernel kernel;
 	struct err err = {};
-	int kernel = file_of(data, size), other = file_of(initramfs, sizeof(initramfs));
-	uint64_t gpa, len;
+	int file = file_of(data, size), other = file_of(initramfs, sizeof(initramfs));
 
 	REQUIRE(guest_memory_add(&memory, 0, MEMORY, area + GUARD) == 0);
-	if (kernel_load(kernel, &memory, &image, &err) == 0) {
-		REQUIRE(image.entry < MEMORY && image.end <= MEMORY);
-		if (initramfs_load(other, &memory, &image, &gpa, &len, &err) == 0)
-			REQUIRE(len == INITRAMFS && gpa >= image.end && gpa + len <= MEMORY);
-	} else {
+	if (x86_kernel_load(file, &memory, &kernel, &err) == 0)
+		check(&memory, &kernel.image, other);
+	else
 		REQUIRE(err.code < 0);
-	}
-	close(kernel);
+	if (image_load(file, &memory, 2 << 20, &image, &err) == 0)
+		check(&memory, &image, other);
+	close(file);
 	close(other);
 	munmap(area, MEMORY + 2 * GUARD);
 	return 0;

@@ -20,6 +20,11 @@
 #define FILTER_ARCH AUDIT_ARCH_AARCH64
 #endif
 
+/* What newer architectures leave out; libc makes the other call there, which is allowed, too. */
+#ifndef SYS_epoll_wait
+#define SYS_epoll_wait SYS_epoll_pwait
+#endif
+
 #define LOAD(field)  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_##what)
 /* Skips the next N instructions unless the loaded word is VALUE. */
