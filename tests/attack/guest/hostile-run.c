@@ -33,7 +33,8 @@
 enum { FDS_MAX = 16, OUTPUT_MAX = 65536, TICK_MS = 50, STOP_MS = 20000, STATUS_STUCK = 124 };
 
 struct options {
-	const char *vmm, *fsd, *kernel, *disk, *pmem, *folder, *attack;
+	const char *vmm, *fsd, *kernel, *disk, *pmem, *folder;
+	char attack[64];
 	int vcpus, seconds;
 };
 
@@ -276,7 +277,7 @@ static void parse(int argc, char **argv, struct options *o)
 			exit(125);
 		}
 	}
-	o->attack = argv[optind] ?: "nothing";
+	snprintf(o->attack, sizeof(o->attack), "attack=%s", argv[optind] ?: "nothing");
 }
 
 int main(int argc, char **argv)
