@@ -2,10 +2,10 @@
 #include "images/remote/remote.h"
 
 #include "base/cleanup.h"
+#include "base/jail.h"
 #include "base/sys.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <string.h>
@@ -19,23 +19,12 @@
 
 static int drop_capabilities(struct err *err)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {};
 	int r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 
 	if (r == 0)
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	for (unsigned long cap = 0; r == 0 && cap < 64; cap++) {
-		if (sys_prctl(PR_CAPBSET_READ, cap, 0, 0, 0) < 0)
-			break;
-		/* Who has no CAP_SETPCAP has nothing to lose either. */
-		if (sys_prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -EINVAL)
-			r = -EINVAL;
-	}
 	if (r == 0)
-		r = sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (r == 0 && syscall(SYS_capset, &header, none) < 0)
-		r = -errno;
+		r = jail_capabilities(0);
 	return r < 0 ? err_sys(err, r, "sandbox: give up capabilities") : 0;
 }
 

@@ -6,7 +6,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE_SHIFT = 12, PAGE = 1 << PAGE_SHIFT, PFNS_AT_ONCE = 256 };
+enum {
+	PAGE_SHIFT = 12,
+	PAGE = 1 << PAGE_SHIFT,
+	PFNS_AT_ONCE = 256, /* what Linux puts into a request */
+	PFNS_MAX = 4096,    /* what is looked at: each may be a system call, with others waiting */
+};
 
 enum role { INFLATE, DEFLATE, STATS, REPORTING, NOBODY };
 
@@ -43,14 +48,16 @@ static void give_back(struct balloon *b, void *hva, uint64_t len)
 		b->given_back += to - from;
 }
 
-/* A list of page numbers; neighbours go in one call. Pages that are no RAM are left out. */
+/* A list of page numbers; neighbours go in one call. Pages that are no RAM are left out, and so is
+ * what a list has beyond PFNS_MAX: such pages only stay where they are. */
 static int64_t inflate(struct device *device, struct virtq_chain *chain)
 {
 	struct balloon *b = balloon_of(device);
 	uint32_t pfns[PFNS_AT_ONCE];
 	size_t offset = 0, n;
 
-	while ((n = virtq_read(chain, offset, pfns, sizeof(pfns)) / sizeof(*pfns)) > 0) {
+	while (offset < PFNS_MAX * sizeof(*pfns) &&
+		(n = virtq_read(chain, offset, pfns, sizeof(pfns)) / sizeof(*pfns)) > 0) {
 		for (size_t i = 0, run; i < n; i += run) {
 			uint64_t gpa = (uint64_t)pfns[i] << PAGE_SHIFT;
 			void *hva;

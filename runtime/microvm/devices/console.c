@@ -8,24 +8,27 @@
 
 enum { QUEUE_RECEIVE, QUEUE_TRANSMIT, QUEUES };
 
+/* Bytes for one chain before others get their turn: a file takes, and gives, any number at once. */
+enum { AT_ONCE = 65536 };
+
 /* What the host's side does not take yet waits in the guest's queue. #syscalls:io writev */
 static int64_t transmit(struct device *device, struct virtq_chain *chain)
 {
 	struct console *c = (struct console *)device;
 	struct iovec iov[VIRTQ_SEGMENTS_MAX];
+	int count = iov_slice(chain->iov, chain->readable, c->sent, AT_ONCE, iov);
+	ssize_t n = 0;
 
-	while (c->out.source.fd >= 0 && c->sent < chain->read_len) {
-		int count = iov_slice(
-			chain->iov, chain->readable, c->sent, chain->read_len - c->sent, iov);
-		ssize_t n = writev(c->out.source.fd, iov, count);
-
-		if (n < 0 && errno == EAGAIN)
-			return -EAGAIN;
-		if (n < 0)
-			break; /* nobody reads any more */
+	if (c->out.source.fd >= 0 && count)
+		n = writev(c->out.source.fd, iov, count);
+	if (n < 0 && errno == EAGAIN)
+		return -EAGAIN;
+	if (n > 0 && c->sent + (uint32_t)n < chain->read_len) {
 		c->sent += (uint32_t)n;
+		device->transport->again(device->transport, QUEUE_TRANSMIT);
+		return -EAGAIN;
 	}
-	c->sent = 0;
+	c->sent = 0; /* all, or nobody reads any more */
 	return 0;
 }
 
@@ -33,13 +36,15 @@ static int64_t transmit(struct device *device, struct virtq_chain *chain)
 static int64_t receive(struct device *device, struct virtq_chain *chain)
 {
 	struct console *c = (struct console *)device;
+	struct iovec iov[VIRTQ_SEGMENTS_MAX];
 	ssize_t n;
 
 	if (!chain->write_len)
 		return -EBADMSG;
 	if (c->in.source.fd < 0)
 		return -EAGAIN;
-	n = readv(c->in.source.fd, chain->iov + chain->readable, chain->writable);
+	n = readv(c->in.source.fd, iov,
+		iov_slice(chain->iov + chain->readable, chain->writable, 0, AT_ONCE, iov));
 	if (n > 0)
 		return n;
 	if (n == 0 || errno != EAGAIN) { /* the end */

@@ -8,12 +8,12 @@
  * on the folder, a system call filter.
  */
 #include "base/cleanup.h"
+#include "base/jail.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
 #include "runtime/microvm/fsd/session.h"
 #include "runtime/microvm/vmm/filter.h"
-#include "runtime/microvm/vmm/jail.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -95,8 +95,9 @@ static int enter_jail(int folder, bool read_only, int *ret_root, int *ret_proc, 
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r == 0)
 		r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (r == 0)
-		r = jail_files(root);
+	/* Without its second version nothing could be renamed from one folder to another. */
+	if (r == 0 && jail_files_abi() >= JAIL_FILES_REFER_ABI)
+		r = jail_files(root, JAIL_FILES_ALL);
 	if (r < 0)
 		return err_sys(err, r, "file server: jail");
 	*ret_root = take_fd(&root);

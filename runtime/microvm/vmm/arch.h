@@ -4,8 +4,9 @@
  * a kernel is entered, what a vCPU's state is made of, and the few devices that the architecture
  * itself expects. One folder beside this file per architecture implements it.
  *
- * Order: arch_layout() → arch_vm_init() → arch_load() → arch_vcpu_init() for each vCPU →
- * KVM_RUN, with arch_exit() for what the generic code does not know.
+ * Order: arch_layout() → arch_vm_init() → arch_vcpu_made() for each vCPU → arch_vm_ready() →
+ * arch_load() → arch_vcpu_init() for each vCPU → KVM_RUN, with arch_exit() and arch_mmio() for what
+ * the generic code does not know.
  */
 #pragma once
 
@@ -21,6 +22,10 @@ enum {
 #ifdef __x86_64__
 	ARCH_VCPUS_MAX = 128, /* 8-bit APIC ids, with room below the broadcast */
 	ARCH_SERIAL_IRQ = 4,
+#elif defined(__aarch64__)
+	ARCH_VCPUS_MAX =
+		123, /* redistributors between the interrupt controller and the serial port */
+	ARCH_SERIAL_IRQ = 8,
 #endif
 };
 
@@ -54,8 +59,11 @@ struct arch_start {
 	uint64_t entry, argument;
 };
 
-/* The in-kernel interrupt controller and what must exist before vCPUs. */
+/* What must exist before vCPUs; a vCPU that was just made; what needs all of them, and must be
+ * there before interrupts are wired: the in-kernel interrupt controller is in one of the three. */
 int arch_vm_init(int vm_fd, struct err *err);
+int arch_vcpu_made(int vm_fd, int vcpu_fd, unsigned int index, struct err *err);
+int arch_vm_ready(int vm_fd, unsigned int vcpus, struct err *err);
 /* Kernel, initramfs, command line, and the tables that describe the machine, into fresh memory. */
 int arch_load(const struct arch_boot *boot, const struct arch_layout *layout,
 	const struct guest_memory *memory, struct arch_start *ret, struct err *err);
@@ -72,3 +80,5 @@ enum arch_event {
 
 /* Handles exits that the generic code does not know. */
 enum arch_event arch_exit(struct kvm_run *run, struct serial *serial);
+/* An access to memory where there is no device of the layout; false when nothing is there. */
+bool arch_mmio(struct kvm_run *run, struct serial *serial);

@@ -84,7 +84,8 @@ static void on_request(struct loop_source *source, uint32_t events)
 		(struct machine *)((uint8_t *)source - offsetof(struct machine, control));
 	struct control_request request;
 	struct control_reply reply = {};
-	ssize_t n = recv(source->fd, &request, sizeof(request), MSG_DONTWAIT);
+	/* MSG_TRUNC: a longer message tells its length, and is none of ours. */
+	ssize_t n = recv(source->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
 
 	(void)events;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -49,6 +49,8 @@ static void handle_mmio(struct vcpu *vcpu)
 
 	if (len > sizeof(run->mmio.data))
 		len = sizeof(run->mmio.data);
+	if (!mmio && arch_mmio(run, &vcpu->vm->serial))
+		return;
 	if (!mmio)
 		memset(run->mmio.data, 0xff, len);
 	else if (run->mmio.is_write)

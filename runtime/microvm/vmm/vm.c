@@ -142,6 +142,9 @@ static int vcpu_open(struct vm *vm, unsigned int index, struct err *err)
 		r = vcpu->fd = sys_ioctl(vm->fd, KVM_CREATE_VCPU, (void *)(uintptr_t)index);
 	if (r < 0)
 		return err_sys(err, r, "KVM_CREATE_VCPU %u", index);
+	r = arch_vcpu_made(vm->fd, vcpu->fd, index, err);
+	if (r < 0)
+		return r;
 	find_exits(vcpu);
 	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	return vcpu->run == MAP_FAILED ? err_sys(err, -errno, "vCPU %u: mmap", index) : 0;
@@ -182,8 +185,10 @@ int vm_open(struct vm *vm, const struct vm_options *o, struct err *err)
 	if (r == 0)
 		r = memory_open(vm, o, err);
 	if (r == 0)
-		r = helpers_open(vm, o, err);
-	return r == 0 ? vcpus_open(vm, o->vcpus, err) : r;
+		r = vcpus_open(vm, o->vcpus, err);
+	if (r == 0)
+		r = arch_vm_ready(vm->fd, o->vcpus, err);
+	return r == 0 ? helpers_open(vm, o, err) : r;
 }
 
 /* A write of the queue's number to QueueNotify goes to the queue's eventfd, not to us. */

@@ -9,8 +9,8 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "tests/unit/microvm/guest.h"
+#include "tests/unit/microvm/kernel.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -37,35 +37,6 @@ static const uint8_t reset[] = {0xb0, 0xfe, 0xe6, 0x64, 0xf4};
 /* No interrupt table: the first fault is the third. */
 static const uint8_t triple_fault[] = {0x0f, 0x0b};
 
-static int make_kernel(const uint8_t *code, size_t len)
-{
-	uint8_t file[0x1100] = {};
-	Elf64_Ehdr *eh = (void *)file;
-	Elf64_Phdr *ph = (void *)(file + sizeof(*eh));
-	Elf64_Nhdr *note = (void *)(file + 0x200);
-	int fd = sys_memfd_create("kernel", 0);
-
-	memcpy(eh->e_ident, ELFMAG, SELFMAG);
-	eh->e_ident[EI_CLASS] = ELFCLASS64;
-	eh->e_ident[EI_DATA] = ELFDATA2LSB;
-	eh->e_machine = EM_X86_64;
-	eh->e_phoff = sizeof(*eh);
-	eh->e_phentsize = sizeof(*ph);
-	eh->e_phnum = 2;
-	ph[0] = (Elf64_Phdr){.p_type = PT_LOAD,
-		.p_offset = 0x1000,
-		.p_paddr = 0x100000,
-		.p_filesz = len,
-		.p_memsz = 0x1000};
-	ph[1] = (Elf64_Phdr){.p_type = PT_NOTE, .p_offset = 0x200, .p_filesz = 20, .p_memsz = 20};
-	*note = (Elf64_Nhdr){.n_namesz = 4, .n_descsz = 4, .n_type = 18};
-	memcpy(note + 1, "Xen", 4);
-	memcpy((uint8_t *)(note + 1) + 4, &(uint32_t){0x100000}, 4);
-	memcpy(file + 0x1000, code, len);
-	assert_int_equal(fd_write_all(fd, file, sizeof(file)), 0);
-	return fd;
-}
-
 /* Runs CODE in a VMM of its own; its outcome, and in TEXT what it printed. */
 static int run(const uint8_t *code, size_t len, char *text, size_t size)
 {
@@ -83,7 +54,7 @@ static int run(const uint8_t *code, size_t len, char *text, size_t size)
 			.command_line = "",
 			.rng = true,
 			.serial = {true, (uint32_t)out[1]},
-			.kernel = make_kernel(code, len),
+			.kernel = kernel_of(code, len),
 			.jail = geteuid() == 0 ? &jail : NULL};
 		struct err err = {};
 		int kvm = sys_openat(AT_FDCWD, "/dev/kvm", O_RDWR, 0), r;

@@ -172,6 +172,23 @@ static int set_regs(int vcpu_fd, const struct arch_start *start)
 	return sys_ioctl(vcpu_fd, KVM_SET_REGS, &regs);
 }
 
+int arch_vcpu_made(int vm_fd, int vcpu_fd, unsigned int index, struct err *err)
+{
+	(void)vm_fd;
+	(void)vcpu_fd;
+	(void)index;
+	(void)err;
+	return 0;
+}
+
+int arch_vm_ready(int vm_fd, unsigned int vcpus, struct err *err)
+{
+	(void)vm_fd;
+	(void)vcpus;
+	(void)err;
+	return 0;
+}
+
 int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, const struct arch_start *start,
 	struct err *err)
 {
