@@ -417,6 +417,8 @@ static bool is_frozen(const struct container *c)
 	struct err ignored = {};
 	bool frozen = false;
 
+	if (container_backend(c))
+		return container_backend(c)->frozen(c);
 	if (c->cgroup.driver == CGROUP_DISABLED || container_cgroup(c, &cgroup, &ignored) < 0)
 		return false;
 	return cgroup_is_frozen(cgroup, &frozen, &ignored) == 0 && frozen;

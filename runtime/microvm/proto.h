@@ -26,7 +26,7 @@
 #define GUEST_TAG   "brig"     /* of that file system */
 
 enum {
-	PROTO_VERSION = 2,
+	PROTO_VERSION = 3,
 	PROTO_READY_PORT = 1,
 	PROTO_PORT = 2,
 	PROTO_REQUEST_MAX = 1 << 20,
@@ -52,6 +52,8 @@ enum proto_type {
 	PROTO_UPDATE,    /* resources as JSON. DONE: nothing */
 	PROTO_STATS,     /* nothing. DONE: struct proto_stats */
 	PROTO_PROCESSES, /* nothing. DONE: a struct proto_process for each */
+	PROTO_FREEZE,    /* nothing: the container's processes stop. DONE: nothing */
+	PROTO_THAW,      /* nothing: they go on. DONE: nothing */
 	PROTO_POWER_OFF, /* nothing; all file systems are synced first */
 };
 

@@ -21,7 +21,7 @@ static void machine_make(struct machine *m, uint8_t *memory, size_t size, int so
 	REQUIRE(loop_open(&m->vm.loop, &err) == 0);
 	if (balloon)
 		balloon_init(&m->balloon, &m->vm.memory);
-	REQUIRE(control_open(m, sock, &err) == 0);
+	REQUIRE(control_open(m, sock, -1, &err) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -131,6 +131,42 @@ static void balloon_reset(struct device *device)
 	b->config.actual = 0;
 }
 
+struct own {
+	uint64_t stats[BALLOON_STATS], given_back;
+	uint32_t num_pages, actual;
+	uint16_t stats_head, holds_stats;
+	uint32_t reserved;
+};
+
+static void balloon_save(struct device *device, void *ret)
+{
+	const struct balloon *b = balloon_of(device);
+	struct own own = {.given_back = b->given_back,
+		.num_pages = b->config.num_pages,
+		.actual = b->config.actual,
+		.stats_head = b->stats_head,
+		.holds_stats = b->holds_stats};
+
+	memcpy(own.stats, b->stats, sizeof(own.stats));
+	memcpy(ret, &own, sizeof(own));
+}
+
+static int balloon_restore(struct device *device, const void *saved)
+{
+	struct balloon *b = balloon_of(device);
+	struct own own;
+
+	memcpy(&own, saved, sizeof(own));
+	memcpy(b->stats, own.stats, sizeof(own.stats));
+	b->given_back = own.given_back;
+	b->config.num_pages = own.num_pages;
+	b->config.actual = own.actual;
+	b->stats_head = own.stats_head;
+	b->holds_stats = own.holds_stats;
+	/* The guest's buffer, if there is one, goes back to its queue. */
+	return own.holds_stats && own.stats_head >= device->queues[2].state.size ? -EINVAL : 0;
+}
+
 static const struct device_ops balloon_ops = {
 	.name = "balloon",
 	.id = VIRTIO_ID_BALLOON,
@@ -138,6 +174,10 @@ static const struct device_ops balloon_ops = {
 	.queue_size = 128,
 	.kick = balloon_kick,
 	.reset = balloon_reset,
+	.save = balloon_save,
+	.restore = balloon_restore,
+	.own_size = sizeof(struct own),
+	.config_moves = true,
 };
 
 void balloon_init(struct balloon *b, const struct guest_memory *memory)

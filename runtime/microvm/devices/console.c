@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/virtio_ids.h>
+#include <string.h>
 
 enum { QUEUE_RECEIVE, QUEUE_TRANSMIT, QUEUES };
 
@@ -88,6 +89,17 @@ static int end_open(struct console *c, struct console_end *end, int fd, uint32_t
 	return r == -EPERM ? 0 : r;
 }
 
+static void console_save(struct device *device, void *ret)
+{
+	memcpy(ret, &((struct console *)device)->sent, sizeof(uint32_t));
+}
+
+static int console_restore(struct device *device, const void *own)
+{
+	memcpy(&((struct console *)device)->sent, own, sizeof(uint32_t));
+	return 0;
+}
+
 static const struct device_ops console_ops = {
 	.name = "console",
 	.id = VIRTIO_ID_CONSOLE,
@@ -95,6 +107,9 @@ static const struct device_ops console_ops = {
 	.queue_size = 64,
 	.kick = console_kick,
 	.reset = console_reset,
+	.save = console_save,
+	.restore = console_restore,
+	.own_size = sizeof(uint32_t),
 };
 
 int console_device_open(struct console *c, int in, int out, const struct guest_memory *memory,

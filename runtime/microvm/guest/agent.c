@@ -107,6 +107,8 @@ static const struct {
 	[PROTO_UPDATE] = {0, false},
 	[PROTO_STATS] = {0, false},
 	[PROTO_PROCESSES] = {0, false},
+	[PROTO_FREEZE] = {0, false},
+	[PROTO_THAW] = {0, false},
 };
 
 static void job_fail(struct agent *a, struct job *job, int error, const char *text)

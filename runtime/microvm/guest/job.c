@@ -247,6 +247,10 @@ static int do_job(const struct runtime *rt, const struct job_request *q, struct 
 		return container_kill(rt, q->container, signal->signal, true, err);
 	if (q->type == PROTO_UPDATE)
 		return do_update(rt, q, err);
+	if (q->type == PROTO_FREEZE)
+		return container_pause(rt, q->container, err);
+	if (q->type == PROTO_THAW)
+		return container_resume(rt, q->container, err);
 	if (q->type == PROTO_PROCESSES)
 		return do_processes(rt, q, ret_data, err);
 	r = do_stats(rt, q, &stats, err);

@@ -10,7 +10,7 @@
 #include "runtime/microvm/boot/unpack.h"
 #include "runtime/microvm/host/kernel.h"
 #include "runtime/microvm/host/launch.h"
-#include "runtime/microvm/vmm/control.h"
+#include "runtime/microvm/host/monitor.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -120,10 +120,10 @@ static int add_kernel(struct launching *l, struct err *err)
 	return r;
 }
 
-static int listen_vsock(int state)
+static int listen_at(int state, int type, const char *name)
 {
-	autoclose int fd = sys_socket_unix(SOCK_STREAM);
-	int r = fd < 0 ? fd : sys_bind_unix(fd, state, MACHINE_SOCKET);
+	autoclose int fd = sys_socket_unix(type);
+	int r = fd < 0 ? fd : sys_bind_unix(fd, state, name);
 
 	if (r == 0)
 		r = sys_listen(fd, 64);
@@ -132,7 +132,10 @@ static int listen_vsock(int state)
 
 static int add_vsock(struct vm_machine *m, struct launching *l, struct err *err)
 {
-	int agent[2], listener = keep(l, listen_vsock(l->o->state), "vsock", err), r = listener;
+	int agent[2],
+		listener =
+			keep(l, listen_at(l->o->state, SOCK_STREAM, MACHINE_SOCKET), "vsock", err),
+		r = listener;
 
 	if (r >= 0)
 		r = sys_socketpair(SOCK_STREAM, agent);
@@ -155,7 +158,11 @@ static int add_control(struct vm_machine *m, struct launching *l, struct err *er
 	if (r < 0)
 		return err_sys(err, r, "control");
 	m->control = sockets[0];
-	return set_fd(l, "control", sockets[1], "control", err);
+	r = set_fd(l, "control", sockets[1], "control", err);
+	return r < 0 ? r
+		     : set_fd(l, "controlListener",
+			       listen_at(l->o->state, SOCK_SEQPACKET, MONITOR_SOCKET), "control",
+			       err);
 }
 
 static int add_files(struct vm_machine *m, struct launching *l, struct err *err)

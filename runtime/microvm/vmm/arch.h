@@ -71,6 +71,27 @@ int arch_load(const struct arch_boot *boot, const struct arch_layout *layout,
 int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, const struct arch_start *start,
 	struct err *err);
 
+/* A vCPU that ran has come to rest: that the clock goes on meanwhile is no lock-up of the guest's.
+ */
+void arch_vcpu_rested(int vcpu_fd);
+
+/*
+ * Saving and restoring (vmm/snapshot.h). *RET is what KVM tells about it before the jail, and lives
+ * as long as the process. arch_vm_restore() goes before arch_vcpu_restore(), which takes the place
+ * of arch_vcpu_init(). Saving allocates nothing; all vCPUs rest.
+ */
+struct arch_state;
+struct snapshot_writer;
+struct snapshot_reader;
+int arch_state_open(int kvm_fd, struct arch_state **ret, struct err *err);
+int arch_vm_save(struct arch_state *state, int vm_fd, struct snapshot_writer *w);
+int arch_vcpu_save(
+	struct arch_state *state, int vcpu_fd, uint32_t index, struct snapshot_writer *w);
+int arch_vm_restore(
+	struct arch_state *state, int vm_fd, struct snapshot_reader *reader, struct err *err);
+int arch_vcpu_restore(struct arch_state *state, int kvm_fd, int vcpu_fd, uint32_t index,
+	struct snapshot_reader *reader, struct err *err);
+
 enum arch_event {
 	ARCH_CONTINUE,
 	ARCH_POWER_OFF, /* the guest switched itself off */

@@ -157,20 +157,29 @@ int machine_open(struct machine *m, const struct plan *plan, int kvm, struct err
 		r = add_small(m, plan, err);
 	if (r == 0)
 		r = add_storage(m, plan, err);
-	if (r == 0 && plan->control.set)
-		r = control_open(m, (int)plan->control.value, err);
 	if (r == 0)
-		r = vm_load(&m->vm, plan->kernel,
-			plan->initramfs.set ? (int)plan->initramfs.value : -1, plan->command_line,
-			err);
-	return r;
+		r = control_open(m, plan->control.set ? (int)plan->control.value : -1,
+			plan->control_listener.set ? (int)plan->control_listener.value : -1, err);
+	if (r == 0)
+		r = machine_state_open(m, err);
+	if (r < 0)
+		return r;
+	if (plan->restore)
+		return machine_restore(m, plan->restore->state, plan->restore->memory, err);
+	return vm_load(&m->vm, plan->kernel, plan->initramfs.set ? (int)plan->initramfs.value : -1,
+		plan->command_line, err);
 }
 
 /* What was only needed to get here. */
 static void close_boot_files(struct machine *m, const struct plan *plan)
 {
 	close(m->vm.kvm);
-	close(plan->kernel);
+	if (plan->restore) {
+		close(plan->restore->state);
+		close(plan->restore->memory);
+	} else {
+		close(plan->kernel);
+	}
 	if (plan->initramfs.set)
 		close((int)plan->initramfs.value);
 	close(STDIN_FILENO);
@@ -183,7 +192,8 @@ static unsigned int descriptor_limit(void)
 	int next = dup(STDERR_FILENO); /* the lowest free one: all below are taken */
 
 	close(next);
-	return (unsigned int)next + PLAN_DEVICES_MAX + VSOCK_CONNECTIONS_MAX + 8;
+	return (unsigned int)next + PLAN_DEVICES_MAX + VSOCK_CONNECTIONS_MAX + CONTROL_CLIENTS_MAX +
+	       8;
 }
 
 enum vm_outcome machine_run(struct machine *m, const struct plan *plan, struct err *err)

@@ -126,10 +126,10 @@ static bool may_run(struct vcpu *vcpu)
 	bool run;
 
 	pthread_mutex_lock(&vm->lock);
-	if (vm->paused && vm->outcome == VM_RUNNING) {
+	if (vm_rests(vm)) {
 		vm->resting++;
 		pthread_cond_broadcast(&vm->changed);
-		while (vm->paused && vm->outcome == VM_RUNNING)
+		while (vm_rests(vm))
 			pthread_cond_wait(&vm->changed, &vm->lock);
 		vm->resting--;
 	}

@@ -259,14 +259,26 @@ void vm_end(struct vm *vm, enum vm_outcome outcome)
 	event_signal(vm->ended.fd);
 }
 
-void vm_pause(struct vm *vm)
+/* Sends the vCPUs to rest or to work, as .paused and .wakers say by now; .lock is held. */
+static void settle(struct vm *vm)
 {
-	pthread_mutex_lock(&vm->lock);
-	vm->paused = true;
+	if (!vm_rests(vm)) {
+		pthread_cond_broadcast(&vm->changed);
+		return;
+	}
 	for (unsigned int i = 0; i < vm->vcpu_count; i++)
 		vcpu_interrupt(vm->vcpus + i);
 	while (vm->resting < vm->vcpu_count && vm->outcome == VM_RUNNING)
 		pthread_cond_wait(&vm->changed, &vm->lock);
+	for (unsigned int i = 0; i < vm->vcpu_count; i++)
+		arch_vcpu_rested(vm->vcpus[i].fd);
+}
+
+void vm_pause(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->paused = true;
+	settle(vm);
 	pthread_mutex_unlock(&vm->lock);
 }
 
@@ -274,8 +286,34 @@ void vm_resume(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->lock);
 	vm->paused = false;
-	pthread_cond_broadcast(&vm->changed);
+	settle(vm);
 	pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_wake(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->wakers++;
+	settle(vm);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_rest(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->wakers--;
+	settle(vm);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+bool vm_is_resting(struct vm *vm)
+{
+	bool resting;
+
+	pthread_mutex_lock(&vm->lock);
+	resting = vm_rests(vm) && vm->resting == vm->vcpu_count;
+	pthread_mutex_unlock(&vm->lock);
+	return resting;
 }
 
 /* A vCPU's thread from its first instruction: its own filter first. */

@@ -175,7 +175,7 @@ static void test_machine_and_control(void **state)
 	}
 	assert_int_equal(machine_open(&m, &plan, kvm, &err), 0);
 	assert_int_equal(sys_socketpair(SOCK_SEQPACKET, control), 0);
-	assert_int_equal(control_open(&m, control[1], &err), 0);
+	assert_int_equal(control_open(&m, control[1], -1, &err), 0);
 	assert_int_equal(pthread_create(&asker, NULL, ask, control), 0);
 	assert_int_equal(vm_run(&m.vm, no_filter, &err), VM_STOPPED);
 	pthread_join(asker, &complaint);
