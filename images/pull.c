@@ -67,8 +67,8 @@ static int open_endpoint(struct pull *p, size_t i, struct http_client **ret, str
 	};
 	int r = 0;
 
-	if (e->ca_file)
-		o.http.ca_file = e->ca_file;
+	if (e->files.ca || e->files.cert)
+		o.http.files = e->files;
 	if (e->credentials)
 		credentials = *e->credentials;
 	else

@@ -28,7 +28,7 @@ struct pull_endpoint {
 	bool insecure;
 	bool by_digest_only; /* a mirror that may not say what a tag stands for */
 	const struct auth_credentials *credentials; /* NULL: looked up with .auth */
-	const char *ca_file;                        /* NULL: that of .http */
+	struct http_files files;                    /* none: those of .http */
 };
 
 struct pull_progress {

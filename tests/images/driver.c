@@ -46,7 +46,7 @@ static int number(const char *name)
 
 static struct http_options http_options(void)
 {
-	return (struct http_options){.ca_file = option("CA_FILE"),
+	return (struct http_options){.files.ca = option("CA_FILE"),
 		.connect_seconds = number("CONNECT_SECONDS"),
 		.stall_seconds = number("STALL_SECONDS")};
 }

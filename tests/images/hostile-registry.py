@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A registry that misbehaves, one way for each repository name.
 
-usage: hostile-registry.py ADDRESS PORT LOG [CERTIFICATE KEY]
+usage: hostile-registry.py ADDRESS PORT LOG [CERTIFICATE KEY [CLIENT-CA]]
 
-Prints "ready" when it listens. LOG gets a line for each request: METHOD PATH AUTHORIZATION RANGE.
+Prints "ready" when it listens. LOG gets a line for each request: METHOD PATH AUTHORIZATION RANGE. With CLIENT-CA clients need a
+certificate, and those who show the foreign host theirs have the word "certified" in front.
 A second, foreign host listens on PORT + 1: where redirects lead.
 """
 import base64, gzip, hashlib, http.server, io, json, os, ssl, sys, tarfile, threading, time
@@ -92,6 +93,11 @@ def image_of(name):
 counts = {}
 
 
+def certified(handler):
+    return isinstance(handler.connection, ssl.SSLSocket) and handler.connection.getpeercert()
+
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     foreign = False
@@ -109,7 +115,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def do_GET(self):
-        LOG.write("%s%s %s %s %s\n" % ("foreign " if self.foreign else "", self.command, self.path,
+        LOG.write("%s%s%s %s %s %s\n" % ("certified " if self.foreign and certified(self) else "",
+            "foreign " if self.foreign else "", self.command, self.path,
             self.headers.get("Authorization", "-"), self.headers.get("Range", "-")))
         try:
             self.route()
@@ -211,7 +218,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif name == "loop":
             return self.answer(307, b"", [("Location", self.path)])
         elif name == "foreign" and not self.foreign:
-            return self.answer(307, b"", [("Location", "http://%s:%d/v2/foreign/blobs/%s" % (ADDRESS, PORT + 1, what))])
+            return self.answer(307, b"", [("Location", "%s://%s:%d/v2/foreign/blobs/%s" % ("https" if len(sys.argv) > 4 else "http", ADDRESS, PORT + 1, what))])
         elif name == "drip":
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
@@ -251,6 +258,9 @@ def serve(handler, port):
     if len(sys.argv) > 4:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[4], sys.argv[5])
+        if len(sys.argv) > 6:
+            context.load_verify_locations(sys.argv[6])
+            context.verify_mode = ssl.CERT_OPTIONAL if handler.foreign else ssl.CERT_REQUIRED
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
