@@ -8,7 +8,7 @@ Prints "ready" when it listens. LOG gets a line for each request: METHOD PATH AU
 certificate, and those who show the foreign host theirs have the word "certified" in front.
 A second, foreign host listens on PORT + 1: where redirects lead.
 """
-import base64, gzip, hashlib, http.server, io, json, os, ssl, sys, tarfile, threading, time
+import base64, gzip, hashlib, http.server, io, json, os, ssl, subprocess, sys, tarfile, threading, time
 
 ADDRESS, PORT, LOG = sys.argv[1], int(sys.argv[2]), open(sys.argv[3], "a", buffering=1)
 BIG = 40 << 20  # bytes: three chunks of a download
@@ -69,7 +69,15 @@ def bomb():
     return Image(gzip.compress(plain, 1), plain)
 
 
+def zstd_bomb():
+    plain = make_tar([("zeros", FILE, bytes(150 << 20))])
+    return Image(subprocess.run(["zstd", "-q", "-19"], input=plain, stdout=subprocess.PIPE).stdout, plain, media="")
+
+
 MAKERS = {
+    "zbomb": lambda: zstd_bomb(),
+    "deep": lambda: packed([("d/" * 300 + "f", FILE, b"x")]),
+    "manyfiles": lambda: packed([("f%d" % i, FILE, b"") for i in range(2000)]),
     "good": lambda: packed([("hello", FILE, b"world\n")]),
     "big": big, "flaky": big, "norange": big, "slow": big, "bomb": bomb,
     "diffid": lambda: packed([("hello", FILE, b"x")], diff_id=digest(b"another")),
@@ -123,7 +131,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
 
     def route(self):
         parts = self.path.split("?")[0].strip("/").split("/")
@@ -131,7 +139,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, b"{}")
         if parts[0] == "token":
             return self.token()
-        if len(parts) != 4:
+        if parts[1:] == ["pushaway", "blobs", "uploads"] and self.command == "POST":
+            if self.allowed("basic"):
+                where = "http://%s:%d/v2/pushaway/blobs/uploads/1" % (ADDRESS, PORT + 1)
+                self.answer(202, b"", [("Location", where)])
+            return
+        if len(parts) != 4 or self.command not in ("GET", "HEAD"):
             return self.answer(404, b"{}")
         name, kind, what = parts[1:]
         if name in ("bearer", "basic") and not self.allowed(name):
@@ -177,6 +190,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if name == "shorter":
             document = json.loads(body)
             document["layers"][0]["size"] += 10
+            body = json.dumps(document).encode()
+        if name in ("inject-layer", "inject-config"):
+            document = json.loads(body)
+            where = document["layers"][0] if name == "inject-layer" else document["config"]
+            where["digest"] = "sha256:../../../../injected"
+            body = json.dumps(document).encode()
+        if name == "inject-index":
+            body = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+                "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": len(body),
+                "digest": "../../../../injected", "platform": {"os": "linux", "architecture": "amd64"}}]}).encode()
+            kind = [("Content-Type", "application/vnd.oci.image.index.v1+json")]
+        if name == "inject-header":
+            kind.append(("Docker-Content-Digest", "sha256:../../../../injected"))
+        if name == "uppercase":
+            document = json.loads(body)
+            document["config"]["digest"] = document["config"]["digest"].replace("sha256:", "SHA256:")
             body = json.dumps(document).encode()
         if name == "bydigest" and what.startswith("sha256:"):
             body = body + b"\n"
