@@ -74,8 +74,8 @@ static int make_place(void)
 
 static int mount_here(const struct overlay *o, int *trees, struct err *err)
 {
-	char options[OPTIONS_MAX], name[16];
-	int r = make_options(o, options, err), top;
+	char options[OPTIONS_MAX], name[24];
+	int r = make_options(o, options, err), top = -1;
 
 	if (r == 0)
 		r = clone_all(o, trees, &top, err);
