@@ -30,7 +30,9 @@ struct remote_flags {
 			.argument = "USER[:PASSWORD]", .help = "use these credentials"},      \
 	{                                                                                     \
 		"cert-dir", 0, OPTION_TEXT, OPTION_AT(struct_, remote.cert_dir),              \
-			.argument = "DIR", .help = "trust the authorities in DIR (*.crt) too" \
+			.argument = "DIR",                                                    \
+			.help = "trust the authorities in DIR (*.crt), show its certificate " \
+				"(*.cert, *.key)"                                             \
 	}
 
 /* The request OP about REFERENCE (with a registry). ALL: its mirrors too, in order; else only the

@@ -94,7 +94,7 @@ static int allow_paths(int ruleset, const char *const *paths)
 }
 
 static int restrict_files(
-	int store_root, bool writable, const char *const *ca_files, struct err *err)
+	int store_root, bool writable, const char *const *cert_files, struct err *err)
 {
 	long version =
 		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -125,7 +125,7 @@ static int restrict_files(
 	if (r == 0)
 		r = allow_paths(ruleset, readable);
 	if (r == 0)
-		r = allow_paths(ruleset, ca_files);
+		r = allow_paths(ruleset, cert_files);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = -errno;
 	return r < 0 ? err_sys(err, r, "sandbox: Landlock") : 0;
@@ -221,7 +221,7 @@ static int restrict_calls(struct err *err)
 }
 
 int remote_sandbox_enter(
-	int store_root, bool writable, const char *const *ca_files, struct err *err)
+	int store_root, bool writable, const char *const *cert_files, struct err *err)
 {
 	const struct rlimit no_core = {0, 0};
 	int r;
@@ -230,7 +230,7 @@ int remote_sandbox_enter(
 		return err_sys(err, -errno, "sandbox: core limit");
 	r = drop_capabilities(err);
 	if (r == 0)
-		r = restrict_files(store_root, writable, ca_files, err);
+		r = restrict_files(store_root, writable, cert_files, err);
 	if (r == 0)
 		r = restrict_calls(err);
 	return r;

@@ -46,7 +46,7 @@ static int number(const char *name)
 
 static struct http_options http_options(void)
 {
-	return (struct http_options){.ca_file = option("CA_FILE"),
+	return (struct http_options){.files.ca = option("CA_FILE"),
 		.connect_seconds = number("CONNECT_SECONDS"),
 		.stall_seconds = number("STALL_SECONDS")};
 }
@@ -83,6 +83,8 @@ static int verb_pull(struct driver *d, struct err *err)
 	}
 	if (r == 0)
 		r = pull_image(d->store, &o, &result, err);
+	if (r == 0 && !number("NO_FLUSH"))
+		r = store_flush(d->store, err);
 	if (r == 0)
 		printf("%s %s %llu\n", result.name.digest, result.changed ? "changed" : "same",
 			(unsigned long long)result.received);
