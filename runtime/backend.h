@@ -59,6 +59,9 @@ struct backend {
 	/* Parent. RET is ended with free(ret->items). */
 	int (*processes)(
 		const struct container *c, struct container_processes *ret, struct err *err);
+	/* Parent. The container's root file system as the host has it, to walk beneath, without
+	 * what is mounted in it. */
+	int (*open_root)(const struct container *c, struct err *err);
 };
 
 /* The backend that made C, or NULL for one that shares the host's kernel. */

@@ -48,15 +48,22 @@ static int read_rdt(const struct watch *w, json_t **ret, struct err *err)
 		       : rdt_stats(top, w->container.id, w->config->linux_.intel_rdt, ret, err);
 }
 
+int container_stats(const struct container *c, const struct cgroup *cgroup, struct arena *arena,
+	struct cgroup_stats *ret, struct err *err)
+{
+	const struct backend *backend = container_backend(c);
+	int r = cgroup_stats_read(cgroup, arena, ret, err);
+
+	return r < 0 || !backend ? r : backend->stats(c, arena, ret, err);
+}
+
 static int emit_stats(const struct watch *w, struct err *err)
 {
 	autoarena struct arena arena = {};
 	struct cgroup_stats stats;
 	json_t *links = NULL, *rdt = NULL, *data;
-	int r = cgroup_stats_read(w->cgroup, &arena, &stats, err);
+	int r = container_stats(&w->container, w->cgroup, &arena, &stats, err);
 
-	if (r == 0 && container_backend(&w->container))
-		r = container_backend(&w->container)->stats(&w->container, &arena, &stats, err);
 	if (r == 0)
 		r = stats_read_links(w->container.rt->procfd, w->container.pid, &links, err);
 	if (r < 0)

@@ -7,6 +7,7 @@
 #include "runtime/microvm/host/attendant.h"
 #include "runtime/microvm/host/link.h"
 #include "runtime/microvm/host/machine.h"
+#include "runtime/microvm/host/root.h"
 #include "runtime/microvm/host/vmplan.h"
 
 #include <stdlib.h>
@@ -237,4 +238,5 @@ const struct backend microvm_backend = {
 	.update = update,
 	.stats = stats,
 	.processes = processes,
+	.open_root = root_open_shared,
 };
