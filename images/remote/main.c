@@ -78,6 +78,8 @@ static int run(const struct remote_request *q, struct err *err)
 	if (pid > 0) {
 		r = store ? starter_run(store, pair[0], err) : 0;
 		sys_waitpid(pid, &status, 0);
+		if (store && q->op == REMOTE_PULL)
+			store_flush_later(store);
 	}
 	close(pair[0]);
 	if (pid < 0)

@@ -83,6 +83,8 @@ static int verb_pull(struct driver *d, struct err *err)
 	}
 	if (r == 0)
 		r = pull_image(d->store, &o, &result, err);
+	if (r == 0 && !number("NO_FLUSH"))
+		r = store_flush(d->store, err);
 	if (r == 0)
 		printf("%s %s %llu\n", result.name.digest, result.changed ? "changed" : "same",
 			(unsigned long long)result.received);
