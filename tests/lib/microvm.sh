@@ -4,7 +4,7 @@
 # The machine's own kernel where an installed system has it, for its guests.
 offer_kernel() {
 	mount -t tmpfs tmpfs /boot
-	ln -s "${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz" "/boot/vmlinuz-$(uname -r)"
+	ln -s /run/brig-vm/host/vmlinuz "/boot/vmlinuz-$(uname -r)"
 }
 
 # A container's network needs taps.
