@@ -68,6 +68,9 @@ struct backend {
 	int (*freeze)(const struct container *c, struct err *err);
 	int (*thaw)(const struct container *c, struct err *err);
 	bool (*frozen)(const struct container *c);
+	/* Parent. The container's root file system as the host has it, to walk beneath, without
+	 * what is mounted in it. */
+	int (*open_root)(const struct container *c, struct err *err);
 };
 
 /* The backend that made C, or NULL for one that shares the host's kernel. */

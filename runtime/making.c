@@ -35,8 +35,6 @@ void making_begin(struct making *m, const struct runtime *rt, const struct creat
 		.console = -1,
 		.stages_console = -1,
 		.pidfd = -1,
-		.netns = -1,
-		.userns = -1,
 	};
 }
 
@@ -263,8 +261,6 @@ void making_close(struct making *m)
 	cleanup_close(&m->console);
 	cleanup_close(&m->stages_console);
 	cleanup_close(&m->pidfd);
-	cleanup_close(&m->netns);
-	cleanup_close(&m->userns);
 	cleanup_close(&m->launch.start_listener);
 	cleanup_close(&m->launch.user.seccomp_socket);
 	if (m->launch.hooks_output.stdout_fd > 2)
@@ -318,8 +314,6 @@ void making_hand_over(struct making *m, int master, struct created *ret)
 		.sync = take_fd(&m->sync),
 		.master = master,
 		.pidfd = take_fd(&m->pidfd),
-		.netns = take_fd(&m->netns),
-		.userns = take_fd(&m->userns),
 	};
 	m->container = (struct container){.dirfd = -1, .pidfd = -1};
 }

@@ -78,9 +78,10 @@ static void fill_launch(struct making *m)
 	l->cgroup_path = m->cgroup_path[0] ? m->cgroup_path : NULL;
 	l->sync = m->stages_sync;
 	l->console_socket = m->stages_console;
-	/* Behind a relay it must not speak before that one has told its pid. */
-	l->wait_mapped =
-		m->plan.relay || m->plan.id_map != PLAN_ID_MAP_NONE || linux_->net_devices.count;
+	/* Behind a relay it must not speak before that one has told its pid; and a machine takes
+	 * the network as it finds it. */
+	l->wait_mapped = m->plan.relay || m->plan.id_map != PLAN_ID_MAP_NONE ||
+			 linux_->net_devices.count || (m->backend && m->options->connect.call);
 	l->user.container = &m->container;
 	l->user.config = m->config;
 	l->user.process = m->config->process;
@@ -294,18 +295,23 @@ static int move_net_devices(struct making *m, struct err *err)
 		linux_->net_devices.items, linux_->net_devices.count, netns, &m->net_devices, err);
 }
 
-/* Before it gives up being dumpable: after that only root may look at them. */
-static int open_namespaces(struct making *m, struct err *err)
+/* Before it gives up being dumpable: after that only root may look at its namespaces. */
+static int connect_network(struct making *m, struct err *err)
 {
+	const struct create_connect *connect = &m->options->connect;
+	autoclose int netns = -1, userns = -1;
 	char name[32];
 	int r;
 
+	if (!connect->call)
+		return 0;
 	snprintf(name, sizeof(name), "%d/ns/net", m->pid);
-	r = m->netns = sys_openat(m->rt->procfd, name, O_RDONLY, 0);
+	r = netns = sys_openat(m->rt->procfd, name, O_RDONLY, 0);
 	snprintf(name, sizeof(name), "%d/ns/user", m->pid);
 	if (r >= 0)
-		r = m->userns = sys_openat(m->rt->procfd, name, O_RDONLY, 0);
-	return r < 0 ? err_sys(err, r, "open the container's namespaces") : 0;
+		r = userns = sys_openat(m->rt->procfd, name, O_RDONLY, 0);
+	return r < 0 ? err_sys(err, r, "open the container's namespaces")
+		     : connect->call(connect->context, netns, userns, err);
 }
 
 static int step_serve(struct making *m, struct err *err)
@@ -315,8 +321,8 @@ static int step_serve(struct making *m, struct err *err)
 
 	if (r == 0 && m->plan.id_map != PLAN_ID_MAP_NONE && !m->plan.relay)
 		r = userns_write_maps(&m->plan, m->rt->procfd, m->pid, err);
-	if (r == 0 && m->options->open_namespaces)
-		r = open_namespaces(m, err);
+	if (r == 0)
+		r = connect_network(m, err);
 	if (r == 0)
 		r = set_oom_score(m, err);
 	if (r == 0)
@@ -419,8 +425,6 @@ void created_close(struct created *created)
 	cleanup_close(&created->sync);
 	cleanup_close(&created->master);
 	cleanup_close(&created->pidfd);
-	cleanup_close(&created->netns);
-	cleanup_close(&created->userns);
 	container_close(&created->container);
 	cgroup_free(created->cgroup);
 	created->cgroup = NULL;

@@ -2,6 +2,9 @@
 #include "cli/brig/brig.h"
 
 #include "cli/brig/images.h"
+#ifdef BRIG_MICROVM
+#include "runtime/microvm/host/backend.h"
+#endif
 
 #include "base/path.h"
 #include "base/sys.h"
@@ -173,6 +176,9 @@ int brig_runtime(struct brig *b, struct runtime **ret, struct err *err)
 	char root[PATH_MAX];
 	const struct runtime_options options = {
 		.root = root,
+#ifdef BRIG_MICROVM
+		.vm = &microvm_backend,
+#endif
 		.cgroup_driver = (enum cgroup_driver)b->global->cgroup_manager,
 	};
 	int r = 0;

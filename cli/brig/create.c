@@ -4,6 +4,7 @@
 #include "cli/brig/images.h"
 #include "cli/containers/assemble.h"
 #include "cli/containers/events.h"
+#include "cli/containers/isolation.h"
 #include "cli/containers/logfile.h"
 #include "cli/containers/options_rows.h"
 #include "cli/containers/settle.h"
@@ -196,6 +197,8 @@ static int check_options(struct creating *c, struct err *err)
 	struct ports ports;
 	int r = brig_check_restart(&c->record.options, err);
 
+	if (r == 0)
+		r = isolation_check(&c->record, c->b->rootless, err);
 	if (r == 0)
 		r = check_userns(c, err);
 	if (r == 0)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
 #include "cli/brig/images.h"
+#ifdef BRIG_MICROVM
+#include "cli/brig/kernel.h"
+#endif
 #include "cli/brig/network.h"
 #include "cli/dump.h"
 
@@ -185,6 +188,10 @@ static const struct command commands[] = {
 	{"system", NULL, "Look after the machine", .group = "System", .commands = system_commands},
 	{"doctor", "[OPTIONS]", "Show what this machine supports and what to do about the rest",
 		.group = "System", VERB(doctor)},
+#ifdef BRIG_MICROVM
+	{"kernel", NULL, "All about what virtual machines boot", .group = "System",
+		.commands = kernel_commands},
+#endif
 	{"generate", NULL, "Write units for systemd", .group = "System",
 		.commands = generate_commands},
 	{"completion", "bash|zsh|fish", "Write the completions for a shell", .group = "System",

@@ -2,6 +2,7 @@
 #include "cli/containers/assemble.h"
 
 #include "base/parse.h"
+#include "spec/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -201,6 +202,9 @@ static int add_annotations(const struct record *record, json_t *config, struct e
 		json_object_setn_new(
 			annotations, item, (size_t)(equal - item), json_string(equal + 1));
 	}
+	if (record->options.isolation)
+		json_object_set_new(annotations, "org.brig.isolation",
+			json_string(json_name_of(spec_isolation_names, record->options.isolation)));
 	return json_object_set(config, "annotations", annotations) < 0
 		       ? err_sys(err, -ENOMEM, "annotations")
 		       : 0;

@@ -49,6 +49,7 @@ struct run_options {
 	const char *cgroup_parent;
 
 	/* privileges */
+	int isolation; /* enum spec_isolation; 0: container */
 	bool privileged, systemd;
 	struct strings cap_add, cap_drop, security, sysctls;
 	const char *userns, *pid, *ipc, *uts, *cgroupns;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cli/containers/options.h"
+#include "spec/names.h"
 
 #define RUN(member) OPTION_AT(run_options, member)
 
@@ -87,6 +88,9 @@
 			.help = "its IPv6 address"},                                               \
 		{"ipc", 0, OPTION_TEXT, RUN(ipc), .argument = "private|host|container:NAME",       \
 			.help = "whose shared memory and queues it sees"},                         \
+		{"isolation", 0, OPTION_NAME, RUN(isolation), .names = spec_isolation_names,       \
+			.help = "share this machine's kernel, or run in a virtual machine of its " \
+				"own [container]"},                                                \
 		{"label", 'l', OPTION_TEXTS, RUN(labels), .argument = "KEY[=VALUE]",               \
 			.help = "add a label"},                                                    \
 		{"label-file", 0, OPTION_TEXTS, RUN(label_file), .argument = "FILE",               \

@@ -2,6 +2,7 @@
 #include "cli/containers/settle.h"
 
 #include "base/parse.h"
+#include "cli/containers/isolation.h"
 
 #include <ctype.h>
 #include <signal.h>
@@ -336,7 +337,9 @@ int settle(const struct settle_input *in, struct record *ret, struct err *err)
 
 	ret->options = *in->options;
 	ret->command = *in->command;
-	r = settle_process(in, ret, err);
+	r = isolation_settle(ret, err);
+	if (r == 0)
+		r = settle_process(in, ret, err);
 	if (r == 0)
 		r = settle_labels(in, ret, err);
 	if (r == 0)

@@ -446,15 +446,13 @@ static int configure(struct starting *s, struct err *err)
 	return r < 0 ? err_sys(err, r, "configuration") : 0;
 }
 
-/* Before its program runs. What only the network's drivers know goes into the files now. */
-static int connect_network(struct starting *s, const struct created *created, struct err *err)
+/* By the parent, before its program runs. What only the network's drivers know goes into the files
+ * now. */
+static int connect_network(void *context, int netns, int userns, struct err *err)
 {
-	int r;
+	struct starting *s = context;
+	int r = box_network_apply(s->ctx, s->box, netns, userns, &s->arena, &s->network, err);
 
-	if (!s->network.attached)
-		return 0;
-	r = box_network_apply(
-		s->ctx, s->box, created->netns, created->userns, &s->arena, &s->network, err);
 	return r < 0 ? r : write_etc(s, err);
 }
 
@@ -478,7 +476,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 		.id = s->box->id,
 		.bundle = bundle,
 		.config_text = buf_str(&s->config),
-		.open_namespaces = s->network.attached,
+		.connect = {s->network.attached ? connect_network : NULL, s},
 		.rootfs = {give_rootfs, s},
 	};
 	struct created created;
@@ -488,11 +486,8 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	r = container_create_for_run(s->ctx->rt, &options, &created, err);
 	if (r < 0)
 		return r;
-	r = connect_network(s, &created, err);
-	if (r == 0)
-		r = egress_apply(s->ctx, &s->box->record.options, &created.container,
-			s->network.attached ? &s->network.attachment.servers : NULL, &s->denied,
-			err);
+	r = egress_apply(s->ctx, &s->box->record.options, &created.container,
+		s->network.attached ? &s->network.attachment.servers : NULL, &s->denied, err);
 	if (r < 0) {
 		struct err ignored = {};
 

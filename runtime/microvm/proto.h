@@ -129,6 +129,7 @@ struct proto_exited {
 	/* Bytes of stdout, stderr and terminal that the process, and those before it, had written:
 	 * what the host must have passed on before the process may be known to have ended. */
 	uint64_t written[3];
+	uint64_t oom_kills; /* of the guest's kernel, until now */
 };
 
 enum { PROTO_SIGNAL_ALL = 0 };

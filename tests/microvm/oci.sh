@@ -116,8 +116,7 @@ test_the_machine_dies() {
 }
 
 test_network_is_taken_over() {
-	modprobe tun
-	[ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+	need_tun
 	ip netns add guest
 	ip link add host0 type veth peer name eth0 netns guest address 02:00:00:00:12:34
 	ip addr add 10.99.0.1/24 dev host0 && ip link set host0 up

@@ -257,6 +257,7 @@ static int take_message(struct attend *a, const struct link_message *message, st
 		a->ended = true;
 		a->status = message->exited.status;
 		memcpy(a->written, message->exited.written, sizeof(a->written));
+		a->oom_kills = message->exited.oom_kills;
 		return 0;
 	}
 	if ((message->type == PROTO_DONE || message->type == PROTO_FAILED) && a->on_answer)

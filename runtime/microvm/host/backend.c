@@ -8,6 +8,7 @@
 #include "runtime/microvm/host/link.h"
 #include "runtime/microvm/host/machine.h"
 #include "runtime/microvm/host/monitor.h"
+#include "runtime/microvm/host/root.h"
 #include "runtime/microvm/host/vmplan.h"
 
 #include <stdlib.h>
@@ -305,4 +306,5 @@ const struct backend microvm_backend = {
 	.frozen = frozen,
 	.freeze = freeze,
 	.thaw = thaw,
+	.open_root = root_open_shared,
 };

@@ -187,8 +187,15 @@ static int add_files(struct vm_machine *m, struct launching *l, struct err *err)
 	return r < 0 ? err_sys(err, -ENOMEM, "file server") : 0;
 }
 
+/* Bytes per second; 0: no limit. */
+static json_t *rate_json(uint64_t bytes)
+{
+	return bytes ? json_pack("{s:o}", "bytes", json_u64(bytes)) : NULL;
+}
+
 static int add_nets(struct launching *l, struct err *err)
 {
+	const struct vm_tuning *tuning = &l->o->plan->tuning;
 	const struct nets *nets = l->o->nets;
 	autojson json_t *list = json_array();
 	int r = 0;
@@ -201,8 +208,10 @@ static int add_nets(struct launching *l, struct err *err)
 			mac[2], mac[3], mac[4], mac[5]);
 		r = keep(l, sys_dup(nets->items[i].tap), "network", err);
 		if (r >= 0 && json_array_append_new(
-				      list, json_pack("{s:i,s:s,s:i}", "tap", r, "mac", text, "mtu",
-						    (int)nets->items[i].mtu)) < 0)
+				      list, json_pack("{s:i,s:s,s:i,s:o*,s:o*}", "tap", r, "mac",
+						    text, "mtu", (int)nets->items[i].mtu, "receive",
+						    rate_json(tuning->receive), "send",
+						    rate_json(tuning->send))) < 0)
 			r = err_sys(err, -ENOMEM, "network");
 	}
 	if (r >= 0 && nets->count && json_object_set(l->plan, "nets", list) < 0)
@@ -219,9 +228,11 @@ static int add_rest(struct launching *l, struct err *err)
 		return err_sys(err, -ENOMEM, "vm.kernel.parameters");
 	}
 	return json_object_update_new(l->plan,
-		       json_pack("{s:i,s:i,s:s,s:b,s:{s:i,s:i}}", "vcpus", (int)l->o->plan->vcpus,
-			       "memoryMiB", (int)l->o->plan->memory_mib, "commandLine", line, "rng",
-			       1, "jail", "uid", (int)l->o->uid, "gid", (int)l->o->uid)) < 0
+		       json_pack("{s:i,s:i,s:b,s:b,s:s,s:b,s:{s:i,s:i}}", "vcpus",
+			       (int)l->o->plan->vcpus, "memoryMiB", (int)l->o->plan->memory_mib,
+			       "hugePages", (int)l->o->plan->tuning.huge_pages, "balloon", 1,
+			       "commandLine", line, "rng", 1, "jail", "uid", (int)l->o->uid, "gid",
+			       (int)l->o->uid)) < 0
 		       ? err_sys(err, -ENOMEM, "the virtual machine")
 		       : 0;
 }

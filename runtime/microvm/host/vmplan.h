@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "runtime/backend.h"
+#include "runtime/microvm/host/vmtune.h"
 
 enum {
 	VM_MEMORY_DEFAULT_MIB = 512, /* without a limit */
@@ -18,7 +18,9 @@ enum {
 
 struct vm_plan {
 	uint32_t vcpus, memory_mib;
-	const char *kernel;       /* a path, or NULL: the host's own */
+	uint32_t needed_mib; /* of .memory_mib; the rest is there to grow into */
+	struct vm_tuning tuning;
+	const char *kernel;       /* a path or an imported one's name; NULL: kernel_find()'s */
 	const char *command_line; /* what is added to it, "" or " word word" */
 	uint64_t overhead;        /* bytes that VMM, file server and attendant may take */
 };
@@ -26,6 +28,9 @@ struct vm_plan {
 /* CPUS: how many the host has. Memory from ARENA. −EINVAL, −ENOTSUP with the field's name. */
 int vm_plan_make(const struct spec_config *config, unsigned int cpus, struct arena *arena,
 	struct vm_plan *ret, struct err *err);
+
+/* MiB of a machine whose container has LIMIT bytes. */
+uint64_t vm_plan_needed(uint64_t limit);
 
 /* What stays with the host: see struct backend. */
 int vm_plan_host(const struct spec_config *config, const struct vm_plan *plan, struct arena *arena,

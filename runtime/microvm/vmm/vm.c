@@ -51,8 +51,9 @@ static int memory_open(struct vm *vm, const struct vm_options *o, struct err *er
 		r = -errno;
 	if (r < 0)
 		return err_sys(err, r, "guest memory");
-	hva = mmap(NULL, o->memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-		vm->memory_fd, 0);
+	/* Of the pool of huge pages there must be enough now: later that is a SIGBUS. */
+	hva = mmap(NULL, o->memory_size, PROT_READ | PROT_WRITE,
+		MAP_SHARED | (o->huge_pages ? 0 : MAP_NORESERVE), vm->memory_fd, 0);
 	if (hva == MAP_FAILED)
 		return err_sys(err, -errno, "guest memory: mmap of %llu MiB",
 			(unsigned long long)(o->memory_size >> 20));
