@@ -60,7 +60,9 @@ static int choose_backend(struct making *m, struct err *err)
 			"--isolation=container: the bundle asks for a virtual machine (%s)",
 			m->config->vm ? "vm" : "annotations: org.brig.isolation");
 	if (!vm && !asked)
-		return 0;
+		return m->options->layer_count
+			       ? err_set(err, -EINVAL, "layers as disks are for isolation \"vm\"")
+			       : 0;
 	if (!m->rt->vm)
 		return err_set(err, -ENOTSUP, "this program makes no virtual machines");
 	m->backend = m->rt->vm;
@@ -298,6 +300,8 @@ static void fill_launch(struct making *m)
 	l->cgroup_path = m->cgroup_path[0] ? m->cgroup_path : NULL;
 	l->sync = m->stages_sync;
 	l->console_socket = m->stages_console;
+	l->layers = m->options->layers;
+	l->layer_count = m->options->layer_count;
 	/* Behind a relay it must not speak before that one has told its pid. */
 	l->wait_mapped =
 		m->plan.relay || m->plan.id_map != PLAN_ID_MAP_NONE || linux_->net_devices.count;
