@@ -119,9 +119,9 @@ test_removed_with_the_layer_and_made_anew_after_a_crash() {
 
 # What a container of such layers writes is in its upper folder, as overlay on this host has it.
 test_a_container_of_disks() {
-	local chain images=()
+	local chain images=() lowers=''
 	make_store
-	mkdir one two
+	mkdir one two seen
 	rootfs_make one
 	echo below >one/etc/deleted && echo kept >one/etc/kept && mkdir one/etc/replaced && echo old >one/etc/replaced/old
 	mkdir two/etc && echo above >two/etc/above && touch two/etc/.wh.deleted
@@ -135,6 +135,7 @@ test_a_container_of_disks() {
 	for chain in $(images inspect "$(images names | cut -d ' ' -f 2)" | awk '$1 == "layer" { print $3 }' | tac); do
 		images erofs "$chain"
 		images+=("$STORE/layers/${chain#sha256:}/erofs")
+		lowers+=${lowers:+:}$STORE/layers/${chain#sha256:}/diff
 	done
 	next_container
 	bundle_sh "$BUNDLE" 'cat /etc/above /etc/kept; cat /etc/deleted 2>/dev/null && echo there
@@ -146,7 +147,7 @@ test_a_container_of_disks() {
 	assert_eq "$output" $'above\nkept\n0'
 	assert_nothing_left
 	busybox modprobe overlay
-	mkdir seen && images mount c1 seen
+	mount -t overlay -o "userxattr,lowerdir=$lowers,upperdir=$STORE/containers/c1/upper,workdir=$STORE/containers/c1/work" overlay seen
 	assert_eq "$(cat seen/etc/moved seen/written seen/etc/replaced/new)" $'kept\nwritten\nnew'
 	assert_no_file seen/etc/above
 	assert_no_file seen/etc/kept
