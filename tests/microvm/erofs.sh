@@ -71,7 +71,7 @@ os.setxattr("many", "user.first", b"")'
 }
 
 test_layers_over_one_another() {
-	local chain options='' lowers='' i=0
+	local chain disks='' lowers='' i=0
 	make_layout layout
 	make_store
 	images load layout >/dev/null
@@ -80,14 +80,14 @@ test_layers_over_one_another() {
 	for chain in $(images inspect "$(images names | cut -d ' ' -f 2)" | awk '$1 == "layer" { print $3 }' | tac); do
 		images erofs "$chain"
 		mkdir "l$i" && mount -t erofs -o ro,loop "$STORE/layers/${chain#sha256:}/erofs" "l$i"
-		options+=${options:+:}l$i
+		disks+=${disks:+:}l$i
 		lowers+=${lowers:+:}$STORE/layers/${chain#sha256:}/diff
 		i=$((i + 1))
 	done
 	assert_eq "$i" 2
 	busybox modprobe overlay
 	mount -t overlay -o "ro,userxattr,lowerdir=$lowers" overlay direct
-	mount -t overlay -o "ro,userxattr,lowerdir=$options" overlay by-disk
+	mount -t overlay -o "ro,userxattr,lowerdir=$disks" overlay by-disk
 	assert_no_file by-disk/etc/motd
 	assert_no_file by-disk/opaque/old
 	assert_eq "$(cat by-disk/opaque/fresh by-disk/etc/new)" $'fresh\nnew'
