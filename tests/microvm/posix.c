@@ -206,6 +206,8 @@ static void special(void)
 	show("socket");
 	TRY(mknod("regular", S_IFREG | 0604, 0));
 	show("regular");
+	TRY(mknod("set-id", S_IFREG | 06755, 0));
+	show("set-id");
 	TRY(mknod("whiteout", S_IFCHR, makedev(0, 0)));
 	show("whiteout");
 	TRY(unlink("fifo"));

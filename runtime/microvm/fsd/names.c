@@ -100,11 +100,12 @@ static int own(struct request *r, const struct inode *parent, int fd, mode_t set
 }
 
 /* The answer to a creation that ended with MADE. What was made is removed if the rest fails. */
-static int64_t reply_made(struct request *r, struct inode *parent, const char *name, int made)
+static int64_t reply_made(
+	struct request *r, struct inode *parent, const char *name, mode_t set_id, int made)
 {
 	autoclose int fd = made < 0 ? made : sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0);
 	struct fuse_entry_out entry;
-	int result = fd < 0 ? fd : own(r, parent, fd, 0);
+	int result = fd < 0 ? fd : own(r, parent, fd, set_id);
 
 	if (result == 0)
 		result = inode_admit(r->fsd, take_fd(&fd), &entry);
@@ -121,7 +122,7 @@ int64_t op_symlink(struct request *r)
 
 	if (result < 0 || !target)
 		return result < 0 ? result : -EINVAL;
-	return reply_made(r, parent, name, sys_symlinkat(target, parent->fd, name));
+	return reply_made(r, parent, name, 0, sys_symlinkat(target, parent->fd, name));
 }
 
 /* Device nodes would be ones of the host: only files, FIFOs and sockets, and the device 0:0 that
@@ -140,7 +141,8 @@ int64_t op_mknod(struct request *r)
 		!(S_ISCHR(in->mode) && in->rdev == 0))
 		return -EPERM;
 	umask(in->umask & 0777);
-	return reply_made(r, parent, name, sys_mknodat(parent->fd, name, in->mode & ~SET_ID, 0));
+	return reply_made(r, parent, name, in->mode & SET_ID,
+		sys_mknodat(parent->fd, name, in->mode & ~SET_ID, 0));
 }
 
 int64_t op_mkdir(struct request *r)
@@ -153,7 +155,7 @@ int64_t op_mkdir(struct request *r)
 	if (result < 0)
 		return result;
 	umask(in->umask & 0777);
-	return reply_made(r, parent, name, sys_mkdirat(parent->fd, name, in->mode));
+	return reply_made(r, parent, name, 0, sys_mkdirat(parent->fd, name, in->mode));
 }
 
 int64_t op_unlink(struct request *r)
