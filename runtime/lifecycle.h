@@ -40,6 +40,11 @@ struct create_options {
 		void *context;
 	} connect;
 	struct plan_rootfs rootfs;  /* in place of what root.path has; .open NULL: none */
+	/* An image whose layers are disks, for isolation "vm": descriptors of EROFS images
+	 * (read-only, the caller's), topmost first. The root has the folders "upper" and "work"
+	 * then, to which overlay writes. 0: the root is the root. */
+	const int *layers;
+	size_t layer_count;
 	const char *console_socket; /* NULL: none */
 	const char *pid_file;       /* NULL: none */
 	const char *pidfd_socket;   /* gets the init's pidfd; NULL: none */

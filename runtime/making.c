@@ -50,7 +50,9 @@ static int choose_backend(struct making *m, struct err *err)
 			"--isolation=container: the bundle asks for a virtual machine (%s)",
 			m->config->vm ? "vm" : "annotations: org.brig.isolation");
 	if (!vm && !asked)
-		return 0;
+		return m->options->layer_count
+			       ? err_set(err, -EINVAL, "layers as disks are for isolation \"vm\"")
+			       : 0;
 	if (!m->rt->vm)
 		return err_set(err, -ENOTSUP, "this program makes no virtual machines");
 	m->backend = m->rt->vm;

@@ -63,10 +63,12 @@ struct launch {
 	int sync;           /* the stages' end of the socketpair */
 	int start_listener; /* start.sock, listening; −1: SYNC_START comes instead */
 	int console_socket; /* connected; gets the terminal's master. −1: none */
-	bool run;           /* start follows at once: what it would find out, it finds out */
-	bool wait_mapped;   /* SYNC_MAPPED will come: there is something to wait for */
-	bool tell_created;  /* the parent waits for SYNC_CREATED: there is something between it and
-			     * SYNC_START */
+	const int *layers;  /* of struct create_options */
+	size_t layer_count;
+	bool run;          /* start follows at once: what it would find out, it finds out */
+	bool wait_mapped;  /* SYNC_MAPPED will come: there is something to wait for */
+	bool tell_created; /* the parent waits for SYNC_CREATED: there is something between it and
+			    * SYNC_START */
 };
 
 struct clone_args;

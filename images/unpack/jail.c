@@ -94,6 +94,7 @@ static uint64_t role_capabilities(const struct unpack_request *request)
 		return files | 1ULL << CAP_CHOWN | 1ULL << CAP_FSETID | 1ULL << CAP_SETFCAP |
 		       1ULL << CAP_MKNOD;
 	case UNPACK_PACK:
+	case UNPACK_EROFS:
 		return 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_DAC_OVERRIDE;
 	case UNPACK_REMOVE:
 		return files;
@@ -121,6 +122,7 @@ static uint64_t role_accesses(uint32_t role)
 		       LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
 		       LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM;
 	case UNPACK_PACK:
+	case UNPACK_EROFS:
 		return read;
 	case UNPACK_REMOVE:
 		return LANDLOCK_ACCESS_FS_READ_DIR | remove;

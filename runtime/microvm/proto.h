@@ -22,8 +22,12 @@
 
 #include <stdint.h>
 
-#define GUEST_FILES "/brig/fs" /* where the guest has what the host shares */
-#define GUEST_TAG   "brig"     /* of that file system */
+#define GUEST_FILES "/brig/fs"   /* where the guest has what the host shares */
+#define GUEST_TAG   "brig"       /* of that file system */
+#define GUEST_ROOT  "/brig/root" /* a container's root that is made of layers */
+
+/* The serial number of the disk with layer N, 0 being the topmost. */
+#define PROTO_LAYER_SERIAL "layer-%u"
 
 enum {
 	PROTO_VERSION = 3,
@@ -32,6 +36,7 @@ enum {
 	PROTO_REQUEST_MAX = 1 << 20,
 	PROTO_REPLY_MAX = 32768,
 	PROTO_PROCESSES_MAX = 64, /* at a time */
+	PROTO_LAYERS_MAX = 8,
 };
 
 enum proto_type {
@@ -99,7 +104,7 @@ struct proto_setup {
 	int64_t clock_ns; /* the host's CLOCK_REALTIME */
 	uint32_t net_count;
 	uint32_t address_count, route_count;
-	uint32_t reserved;
+	uint32_t layer_count; /* not 0: the root is made of them */
 	struct proto_net {
 		uint8_t mac[6];
 		uint16_t mtu;

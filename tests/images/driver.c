@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "base/sys.h"
 #include "images/archive.h"
+#include "images/erofs.h"
 #include "images/helper.h"
 #include "images/pull.h"
 #include "images/push.h"
@@ -267,6 +268,15 @@ static int verb_collect(struct driver *d, struct err *err)
 	return r;
 }
 
+/* erofs CHAIN: makes the layer's image */
+static int verb_erofs(struct driver *d, struct err *err)
+{
+	autoclose int hold = store_hold(d->store, err);
+	autoclose int fd = hold < 0 ? hold : erofs_open(d->store, d->argv[0], err);
+
+	return fd < 0 ? fd : 0;
+}
+
 /* create ID IMAGE */
 static int verb_create(struct driver *d, struct err *err)
 {
@@ -329,6 +339,7 @@ static const struct verb {
 	{"tag", 2, verb_tag},
 	{"remove", 1, verb_remove},
 	{"collect", 0, verb_collect},
+	{"erofs", 1, verb_erofs},
 	{"create", 2, verb_create},
 	{"delete", 1, verb_delete},
 	{"mount", 2, verb_mount},

@@ -49,6 +49,8 @@ static int do_create(const struct runtime *rt, const struct job_request *q, stru
 	if (q->len < sizeof(*setup) || !memchr(setup->id, 0, sizeof(setup->id)))
 		return err_sys(err, -EBADMSG, "create");
 	r = setup_apply(setup, err);
+	if (r == 0 && setup->layer_count)
+		r = layers_mount(setup->layer_count, err);
 	if (r == 0)
 		r = write_config((const char *)(setup + 1), q->len - sizeof(*setup), err);
 	if (r == 0)

@@ -125,6 +125,7 @@ static void fill_setup(struct attendant *a)
 	struct timespec now;
 
 	snprintf(a->setup.id, sizeof(a->setup.id), "%s", a->launch->user.container->id);
+	a->setup.layer_count = (uint32_t)a->launch->layer_count;
 	clock_gettime(CLOCK_REALTIME, &now);
 	a->setup.clock_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	/* Who shares the host's name sees it. */
@@ -140,6 +141,8 @@ static int start_machine(struct attendant *a, struct err *err)
 		.state = a->state,
 		.files = a->files,
 		.nets = &a->nets,
+		.layers = a->launch->layers,
+		.layer_count = a->launch->layer_count,
 		.uid = uid,
 	};
 	const struct spec_process *process = a->launch->user.process;
@@ -167,7 +170,7 @@ static int close_leftovers(struct attendant *a, struct err *err)
 
 static int create(struct attendant *a, struct err *err)
 {
-	autojson json_t *guest = vm_plan_guest(a->launch->user.config);
+	autojson json_t *guest = vm_plan_guest(a->launch->user.config, a->launch->layer_count);
 	autobuf struct buf text = {};
 	struct link_message answer;
 	struct proto_start start;

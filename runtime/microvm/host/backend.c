@@ -33,6 +33,9 @@ static int plan(const struct spec_config *config, const struct create_options *o
 	if (options->activation.notify_socket)
 		return err_set(err, -ENOTSUP,
 			"NOTIFY_SOCKET: a virtual machine cannot reach a socket of the host");
+	if (options->layer_count > PROTO_LAYERS_MAX)
+		return err_set(err, -E2BIG, "a virtual machine has at most %d layers as disks",
+			PROTO_LAYERS_MAX);
 	r = attendant_plan(config, arena, &plan, err);
 	return r < 0 ? r : vm_plan_host(config, &plan, arena, ret, err);
 }

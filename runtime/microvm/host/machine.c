@@ -219,6 +219,26 @@ static int add_nets(struct launching *l, struct err *err)
 	return r < 0 ? r : 0;
 }
 
+static int add_layers(struct launching *l, struct err *err)
+{
+	autojson json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < l->o->layer_count && r >= 0; i++) {
+		char serial[32];
+
+		snprintf(serial, sizeof(serial), PROTO_LAYER_SERIAL, (unsigned int)i);
+		r = keep(l, sys_dup(l->o->layers[i]), "layer", err);
+		if (r >= 0 &&
+			json_array_append_new(list, json_pack("{s:i,s:s,s:b}", "fd", r, "serial",
+							    serial, "readOnly", 1)) < 0)
+			r = err_sys(err, -ENOMEM, "layer");
+	}
+	if (r >= 0 && l->o->layer_count && json_object_set(l->plan, "blocks", list) < 0)
+		r = err_sys(err, -ENOMEM, "layer");
+	return r < 0 ? r : 0;
+}
+
 static int add_rest(struct launching *l, struct err *err)
 {
 	autofree char *line = NULL;
@@ -251,6 +271,8 @@ static int start(struct vm_machine *m, struct launching *l, struct err *err)
 		r = add_control(m, l, err);
 	if (r == 0)
 		r = add_nets(l, err);
+	if (r == 0)
+		r = add_layers(l, err);
 	if (r == 0)
 		r = add_rest(l, err);
 	if (r == 0)

@@ -24,6 +24,8 @@ struct machine_options {
 	int state; /* the container's directory */
 	int files; /* of files_build() */
 	const struct nets *nets;
+	const int *layers; /* images, topmost first */
+	size_t layer_count;
 	uid_t uid; /* of the VMM */
 };
 

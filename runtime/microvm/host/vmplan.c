@@ -496,7 +496,7 @@ static void guest_hooks(json_t *hooks)
 	drop_keys(hooks, hosts);
 }
 
-json_t *vm_plan_guest(const struct spec_config *config)
+json_t *vm_plan_guest(const struct spec_config *config, size_t layers)
 {
 	static const char *const hosts[] = {"vm", NULL};
 	static const char *const hosts_linux[] = {
@@ -510,8 +510,8 @@ json_t *vm_plan_guest(const struct spec_config *config)
 	if (r == 0)
 		r = guest_namespaces(linux_);
 	if (r == 0)
-		r = json_object_set_new(
-			json_object_get(guest, "root"), "path", json_string(GUEST_FILES "/rootfs"));
+		r = json_object_set_new(json_object_get(guest, "root"), "path",
+			json_string(layers ? GUEST_ROOT : GUEST_FILES "/rootfs"));
 	if (r < 0)
 		return NULL;
 	drop_keys(guest, hosts);

@@ -42,7 +42,8 @@ int vm_plan_resources(const struct spec_resources *resources, const struct vm_pl
 	struct arena *arena, struct spec_resources *ret, struct err *err);
 
 /* The guest's configuration; the caller owns it. The host's file N of the plan's mounts is at
- * GUEST_FILES/N there. NULL without memory. */
-json_t *vm_plan_guest(const struct spec_config *config);
+ * GUEST_FILES/N there; the root at GUEST_FILES/rootfs, or made of LAYERS disks. NULL without
+ * memory. */
+json_t *vm_plan_guest(const struct spec_config *config, size_t layers);
 /* The guest's part of an update. */
 json_t *vm_plan_guest_resources(const struct spec_resources *resources);
