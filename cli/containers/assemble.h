@@ -51,6 +51,8 @@ struct assemble_facts {
 	size_t secret_count;
 	const char *init_program;    /* of --init: an absolute path on the host */
 	const char *seccomp_profile; /* the text of the file of --security-opt seccomp= */
+	const char *seccomp_socket;  /* of --record-seccomp: the recorder's
+					(cli/containers/recorder.h) */
 	const char *cgroups_path;    /* linux.cgroupsPath; NULL: the runtime's choice */
 	bool rootless;
 	bool mqueue; /* the host has a /dev/mqueue, for --ipc host */

@@ -52,6 +52,7 @@ struct run_options {
 	bool privileged, systemd;
 	struct strings cap_add, cap_drop, security, sysctls;
 	const char *userns, *pid, *ipc, *uts, *cgroupns;
+	const char *record_seccomp;
 
 	/* its life */
 	const char *restart;

@@ -130,6 +130,8 @@
 			.help = "make all ports that the image exposes reachable"},                \
 		{"read-only", 0, OPTION_FLAG, RUN(read_only),                                      \
 			.help = "its root cannot be written to"},                                  \
+		{"record-seccomp", 0, OPTION_TEXT, RUN(record_seccomp), .argument = "FILE",        \
+			.help = "write the smallest seccomp profile that the run needed to FILE"}, \
 		{"restart", 0, OPTION_TEXT, RUN(restart), .argument = "POLICY",                    \
 			.help = "no, on-failure[:N], always or unless-stopped"},                   \
 		{"rm", 0, OPTION_FLAG, RUN(remove), .help = "remove it when it has ended"},        \

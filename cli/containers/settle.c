@@ -330,13 +330,59 @@ static int settle_health(const struct settle_input *in, struct record *ret, stru
 	return r;
 }
 
+/* Whoever starts it may be elsewhere. */
+static const char *absolute(const struct settle_input *in, struct record *ret, const char *file)
+{
+	return *file == '/' ? file : arena_printf(&ret->arena, "%s/%s", in->cwd, file);
+}
+
+/* --security-opt seccomp=FILE */
+static int settle_security(const struct settle_input *in, struct record *ret, struct err *err)
+{
+	const struct strings *given = &in->options->security;
+	int r = 0;
+
+	ret->options.security = (struct strings){};
+	for (size_t i = 0; i < given->count && r == 0; i++) {
+		const char *item = given->items[i], *file;
+
+		if ((parse_has_prefix(item, "seccomp=", &file) ||
+			    parse_has_prefix(item, "seccomp:", &file)) &&
+			strcmp(file, "unconfined") != 0 && strcmp(file, "builtin") != 0) {
+			file = absolute(in, ret, file);
+			item = file ? arena_printf(&ret->arena, "seccomp=%s", file) : NULL;
+		}
+		r = item ? strings_add(&ret->options.security, item, &ret->arena) : -ENOMEM;
+	}
+	return r < 0 ? err_sys(err, r, "--security-opt") : 0;
+}
+
+static int settle_recording(const struct settle_input *in, struct record *ret, struct err *err)
+{
+	const char *file = in->options->record_seccomp;
+
+	if (!file)
+		return 0;
+	if (!*file)
+		return err_set(err, -EINVAL, "--record-seccomp: needs the name of a file");
+	if (in->options->restart && strcmp(in->options->restart, "no") != 0)
+		return err_set(
+			err, -EINVAL, "--record-seccomp and --restart are not possible together");
+	ret->options.record_seccomp = absolute(in, ret, file);
+	return ret->options.record_seccomp ? 0 : err_sys(err, -ENOMEM, "--record-seccomp");
+}
+
 int settle(const struct settle_input *in, struct record *ret, struct err *err)
 {
 	int r;
 
 	ret->options = *in->options;
 	ret->command = *in->command;
-	r = settle_process(in, ret, err);
+	r = settle_recording(in, ret, err);
+	if (r == 0)
+		r = settle_security(in, ret, err);
+	if (r == 0)
+		r = settle_process(in, ret, err);
 	if (r == 0)
 		r = settle_labels(in, ret, err);
 	if (r == 0)

@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "cli/containers/assemble.h"
 #include "cli/containers/egress.h"
+#include "cli/containers/recorder.h"
 #include "cli/containers/start_network.h"
 #include "cli/containers/userns.h"
 #include "cli/containers/volumes.h"
@@ -414,6 +415,9 @@ static int gather(struct starting *s, struct err *err)
 		&s->arena, "%s/containers/%s/rootfs", s->box->boxes->data_path, s->box->id);
 	if (record->options.init)
 		s->facts.init_program = arena_printf(&s->arena, "%s/brig-init", s->ctx->libexec);
+	if (record->options.record_seccomp)
+		s->facts.seccomp_socket = arena_printf(&s->arena,
+			"%s/containers/%s/" RECORDER_SOCKET, s->box->boxes->run_path, s->box->id);
 	s->facts.cgroups_path = NULL;
 	if (record->options.cgroup_parent)
 		s->facts.cgroups_path = arena_printf(
