@@ -153,7 +153,9 @@ static void add_namespaces(const struct assemble_facts *facts, json_t *linux_)
 	add_namespace(list, "uts", &facts->uts);
 	add_namespace(list, "network", &facts->net);
 	add_namespace(list, "cgroup", &facts->cgroup);
-	if (facts->uid_count) {
+	if (facts->userns) {
+		add_namespace(list, "user", &(struct assemble_namespace){.path = facts->userns});
+	} else if (facts->uid_count) {
 		add_namespace(list, "user", &own);
 		json_object_set_new(linux_, "uidMappings", map_json(facts->uids, facts->uid_count));
 		json_object_set_new(linux_, "gidMappings", map_json(facts->gids, facts->gid_count));

@@ -44,6 +44,7 @@ struct assemble_facts {
 	const char *hosts_file, *resolv_file, *hostname_file;
 	struct assemble_namespace net, pid, ipc, uts, cgroup;
 	const struct assemble_id_map *uids, *gids; /* a user namespace of its own, when any */
+	const char *userns; /* or, with the same maps, that of another: its path */
 	size_t uid_count, gid_count;
 	const struct assemble_device *devices; /* of --device, or all of them with --privileged */
 	size_t device_count;

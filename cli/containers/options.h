@@ -52,6 +52,8 @@ struct run_options {
 	bool privileged, systemd;
 	struct strings cap_add, cap_drop, security, sysctls;
 	const char *userns, *pid, *ipc, *uts, *cgroupns;
+	struct strings uidmap, gidmap;
+	const char *subuidname, *subgidname;
 	const char *record_seccomp;
 
 	/* its life */

@@ -60,6 +60,8 @@
 			.help = "set the variables of the lines of FILE"},                         \
 		{"expose", 0, OPTION_TEXTS, RUN(expose), .argument = "PORT[/PROTO]",               \
 			.help = "note that it listens there"},                                     \
+		{"gidmap", 0, OPTION_TEXTS, RUN(gidmap), .argument = "CONTAINER:HOST:SIZE",        \
+			.help = "what groups of it are on this machine; the same as --uidmap"},    \
 		{"gpus", 0, OPTION_TEXT, RUN(gpus), .argument = "all|N",                           \
 			.help = "give it the graphics processors of this machine"},                \
 		{"group-add", 0, OPTION_TEXTS, RUN(groups), .argument = "GROUP",                   \
@@ -145,6 +147,10 @@
 			.help = "signal that stops it [TERM]"},                                    \
 		{"stop-timeout", 0, OPTION_OPT_U32, RUN(stop_timeout), .argument = "SECONDS",      \
 			.help = "time to stop before it is killed [10]"},                          \
+		{"subgidname", 0, OPTION_TEXT, RUN(subgidname), .argument = "NAME",                \
+			.help = "its groups are those of NAME in /etc/subgid"},                    \
+		{"subuidname", 0, OPTION_TEXT, RUN(subuidname), .argument = "NAME",                \
+			.help = "its users are those of NAME in /etc/subuid"},                     \
 		{"sysctl", 0, OPTION_TEXTS, RUN(sysctls), .argument = "NAME=VALUE",                \
 			.help = "set a parameter of its kernel namespaces"},                       \
 		{"systemd", 0, OPTION_FLAG, RUN(systemd),                                          \
@@ -152,12 +158,15 @@
 		{"tmpfs", 0, OPTION_TEXTS, RUN(tmpfs), .argument = "PATH[:OPTIONS]",               \
 			.help = "mount a file system in memory"},                                  \
 		{"tty", 't', OPTION_FLAG, RUN(tty), .help = "give it a terminal"},                 \
+		{"uidmap", 0, OPTION_TEXTS, RUN(uidmap), .argument = "CONTAINER:HOST:SIZE",        \
+			.help = "what users of it are on this machine"},                           \
 		{"ulimit", 0, OPTION_TEXTS, RUN(ulimits), .argument = "NAME=SOFT[:HARD]",          \
 			.help = "set a limit of setrlimit(2): nofile=1024:2048"},                  \
 		{"user", 'u', OPTION_TEXT, RUN(user), .argument = "USER[:GROUP]",                  \
 			.help = "run as this user of the image, by name or number"},               \
 		{"userns", 0, OPTION_TEXT, RUN(userns), .argument = "MODE",                        \
-			.help = "user ids of its own: auto, keep-id, or host"},                    \
+			.help = "user ids of its own: auto, keep-id, nomap, container:NAME, "      \
+				"ns:PATH, or host"},                                               \
 		{"uts", 0, OPTION_TEXT, RUN(uts), .argument = "host|private",                      \
 			.help = "whose host name it has"},                                         \
 		{"volume", 'v', OPTION_TEXTS, RUN(volumes), .argument = "[SOURCE:]PATH[:OPTIONS]", \

@@ -49,6 +49,8 @@ struct record {
 	int stop_signal;
 	uint32_t stop_timeout;        /* seconds */
 	struct record_health *health; /* NULL: none */
+	/* "INSIDE:OUTSIDE:COUNT" (cli/containers/idmaps.h); none: the ids that all have. */
+	struct strings uid_map, gid_map;
 
 	/* What the strings are borrowed from when it was read. */
 	json_t *json;
