@@ -35,7 +35,7 @@ static json_t *env_json(const struct record *record, const struct assemble_facts
 		json_array_append_new(env, json_sprintf("HOSTNAME=%s", facts->hostname));
 	if (!has_env(&record->env, "HOME"))
 		json_array_append_new(env, json_sprintf("HOME=%s", facts->user.home));
-	if (record->options.systemd && !has_env(&record->env, "container"))
+	if (record->systemd && !has_env(&record->env, "container"))
 		json_array_append_new(env, json_string("container=oci"));
 	return env;
 }

@@ -153,8 +153,10 @@
 			.help = "its users are those of NAME in /etc/subuid"},                     \
 		{"sysctl", 0, OPTION_TEXTS, RUN(sysctls), .argument = "NAME=VALUE",                \
 			.help = "set a parameter of its kernel namespaces"},                       \
-		{"systemd", 0, OPTION_FLAG, RUN(systemd),                                          \
-			.help = "run a distribution's init as its first process"},                 \
+		{"systemd", 0, OPTION_NAME, RUN(systemd), .names = run_systemd_names,              \
+			.implied = "always",                                                       \
+			.help = "run a distribution's init as its first process [true: when "      \
+				"the command is one]"},                                            \
 		{"tmpfs", 0, OPTION_TEXTS, RUN(tmpfs), .argument = "PATH[:OPTIONS]",               \
 			.help = "mount a file system in memory"},                                  \
 		{"tty", 't', OPTION_FLAG, RUN(tty), .help = "give it a terminal"},                 \

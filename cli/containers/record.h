@@ -46,6 +46,7 @@ struct record {
 		struct record_mount *items;
 		size_t count;
 	} mounts;
+	bool systemd; /* it is a whole system: --systemd */
 	int stop_signal;
 	uint32_t stop_timeout;        /* seconds */
 	struct record_health *health; /* NULL: none */

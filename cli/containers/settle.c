@@ -72,6 +72,18 @@ static int append(struct strings *to, const struct strings *from, struct arena *
 	return 0;
 }
 
+/* Where distributions have the init of a whole system. */
+static bool is_system(const char *command)
+{
+	static const char *const inits[] = {"/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init",
+		"/lib/systemd/systemd", "/usr/lib/systemd/systemd", "/bin/systemd", "systemd"};
+
+	for (size_t k = 0; k < ARRAY_LEN(inits); k++)
+		if (strcmp(command, inits[k]) == 0)
+			return true;
+	return false;
+}
+
 static int settle_args(const struct settle_input *in, struct record *ret, struct err *err)
 {
 	const struct spec_image_settings *image = &in->image->config;
@@ -88,7 +100,7 @@ static int settle_args(const struct settle_input *in, struct record *ret, struct
 		r = append(&args, in->command, &ret->arena);
 	else if (r == 0 && !entrypoint)
 		r = append(&args, &image->cmd, &ret->arena);
-	if (r == 0 && in->options->systemd && !args.count)
+	if (r == 0 && in->options->systemd == RUN_SYSTEMD_ALWAYS && !args.count)
 		r = strings_add(&args, "/sbin/init", &ret->arena);
 	if (r < 0)
 		return err_sys(err, r, "command");
@@ -96,6 +108,8 @@ static int settle_args(const struct settle_input *in, struct record *ret, struct
 		return err_set(
 			err, -EINVAL, "the image says no command: give one after the image's name");
 	ret->args = args;
+	ret->systemd = in->options->systemd == RUN_SYSTEMD_ALWAYS ||
+		       (in->options->systemd == RUN_SYSTEMD_AUTO && is_system(args.items[0]));
 	return 0;
 }
 
@@ -182,7 +196,7 @@ static int settle_process(const struct settle_input *in, struct record *ret, str
 		return err_set(err, -EINVAL, "the image's stop signal \"%.40s\" is none",
 			image->stop_signal);
 	if (!ret->stop_signal) /* systemd's is RTMIN+3: "halt" */
-		ret->stop_signal = in->options->systemd ? SIGRTMIN + 3 : SIGTERM;
+		ret->stop_signal = ret->systemd ? SIGRTMIN + 3 : SIGTERM;
 	return r;
 }
 
