@@ -2,6 +2,7 @@
 #include "cli/brig/brig.h"
 #include "cli/brig/images.h"
 #include "cli/brig/network.h"
+#include "cli/complete.h"
 #include "cli/dump.h"
 
 #include "base/log.h"
@@ -221,6 +222,15 @@ static void version(FILE *out)
 	fprintf(out, "brig version %s\n", BRIG_VERSION);
 }
 
+static const struct complete_names names[] = {
+	{"CONTAINER", {"ps", "--all", "--format", "{{.Names}}"}},
+	{"IMAGE", {"images", "--format", "{{.Repository}}:{{.Tag}}"}},
+	{"NETWORK", {"network", "ls", "--format", "{{.Name}}"}},
+	{"VOLUME", {"volume", "ls", "--format", "{{.Name}}"}},
+	{"SECRET", {"secret", "ls", "--format", "{{.Name}}"}},
+	{},
+};
+
 static const struct program program = {
 	.name = "brig",
 	.summary = "run containers",
@@ -232,6 +242,7 @@ static const struct program program = {
 	.fail = fail,
 	.version = version,
 	.dump = dump_tables,
+	.complete = names,
 };
 
 int main(int argc, char **argv)

@@ -108,7 +108,7 @@
 			.help = "mount something: type=bind|volume|tmpfs, source=, target=, "      \
 				"readonly …"},                                                     \
 		{"name", 0, OPTION_TEXT, RUN(name), .argument = "NAME", .help = "call it NAME"},   \
-		{"network", 0, OPTION_TEXTS, RUN(network), .argument = "NAME",                     \
+		{"network", 0, OPTION_TEXTS, RUN(network), .argument = "NETWORK",                  \
 			.help = "connect it to a network, or host, none, container:NAME"},         \
 		{"net", 0, OPTION_TEXTS, RUN(network), .hidden = true},                            \
 		{"network-alias", 0, OPTION_TEXTS, RUN(aliases), .argument = "NAME",               \
@@ -137,7 +137,7 @@
 		{"restart", 0, OPTION_TEXT, RUN(restart), .argument = "POLICY",                    \
 			.help = "no, on-failure[:N], always or unless-stopped"},                   \
 		{"rm", 0, OPTION_FLAG, RUN(remove), .help = "remove it when it has ended"},        \
-		{"secret", 0, OPTION_TEXTS, RUN(secrets), .argument = "NAME[,…]",                  \
+		{"secret", 0, OPTION_TEXTS, RUN(secrets), .argument = "SECRET[,…]",                \
 			.help = "give it a secret in /run/secrets"},                               \
 		{"security-opt", 0, OPTION_TEXTS, RUN(security), .argument = "OPTION",             \
 			.help = "seccomp=FILE|unconfined, no-new-privileges, apparmor=, label=, "  \
@@ -173,7 +173,7 @@
 			.help = "whose host name it has"},                                         \
 		{"volume", 'v', OPTION_TEXTS, RUN(volumes), .argument = "[SOURCE:]PATH[:OPTIONS]", \
 			.help = "mount a folder of this machine or a volume: ro, rw, z, Z, U"},    \
-		{"volumes-from", 0, OPTION_TEXTS, RUN(volumes_from), .argument = "NAME",           \
+		{"volumes-from", 0, OPTION_TEXTS, RUN(volumes_from), .argument = "CONTAINER",      \
 			.help = "mount what is mounted in another container"},                     \
 	{                                                                                          \
 		"workdir", 'w', OPTION_TEXT, RUN(workdir), .argument = "DIR",                      \
