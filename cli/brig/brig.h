@@ -109,7 +109,7 @@ int brig_remove_box(struct brig *b, const char *text, bool force, bool volumes, 
 
 /* start and attach, run.c */
 struct brig_start_values {
-	bool attach, interactive;
+	bool attach, interactive, all, at_boot;
 	const char *detach_keys;
 	struct opt_bool sig_proxy;
 };

@@ -98,7 +98,7 @@ static const struct command commands[] = {
 		.group = "Containers", TAKES(create, run), ONE_OR_MORE,
 		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_create},
 	{"start", "[OPTIONS] CONTAINER...", "Start containers that do not run", TAKES(start, start),
-		ONE_OR_MORE, .run = brig_start},
+		ANY, .run = brig_start},
 	{"stop", "[OPTIONS] CONTAINER...", "Stop running containers", TAKES(stop, stop), ANY,
 		.run = brig_stop},
 	{"restart", "[OPTIONS] CONTAINER...", "Stop containers and start them again",
