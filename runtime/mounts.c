@@ -50,6 +50,29 @@ int mounts_set_attributes(int fd, const struct spec_mount_options *options, bool
 
 /* ---- init: the root ---- */
 
+/*
+ * At its own path, because createContainer hooks look for it there, and whoever joins a namespace.
+ * Root of a user namespace is nobody in particular on the host, and may not be let through to it:
+ * then over the deepest folder on the way there that he can reach. What that hides was opened
+ * before.
+ */
+static int attach_rootfs(const struct mounts_context *ctx)
+{
+	char path[PATH_MAX], *slash;
+	int r = snprintf(path, sizeof(path), "%s", ctx->plan->rootfs) < (int)sizeof(path)
+			? -EACCES
+			: -ENAMETOOLONG;
+
+	while (r == -EACCES && *path) {
+		r = sys_move_mount(ctx->sources->rootfs, "", AT_FDCWD, path,
+			MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+		slash = strrchr(path, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	return r;
+}
+
 int mounts_enter_rootfs(struct mounts_context *ctx, struct err *err)
 {
 	const struct plan *plan = ctx->plan;
@@ -67,10 +90,7 @@ int mounts_enter_rootfs(struct mounts_context *ctx, struct err *err)
 		ctx->sources->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, 0, 0, propagation, -1);
 	if (r < 0)
 		return err_sys(err, r, "make the rootfs private");
-	/* At its own path, because createContainer hooks look for it there, and whoever joins a
-	 * namespace. */
-	r = sys_move_mount(ctx->sources->rootfs, "", AT_FDCWD, plan->rootfs,
-		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+	r = attach_rootfs(ctx);
 	if (r < 0)
 		return err_sys(err, r, "root.path: mount %s%s%s", plan->rootfs,
 			plan->mount_namespace ? " in the mount namespace " : "",

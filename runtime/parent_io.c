@@ -9,19 +9,36 @@
 #include "runtime/stage.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+
+/* A path that is too long for an address is reached by its directory. */
+static int connect_path(int sock, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	int r = sys_connect_unix(sock, AT_FDCWD, path);
+	autoclose int dir = -1;
+	char parent[PATH_MAX];
+
+	if (r != -ENAMETOOLONG || !slash || (size_t)(slash - path) >= sizeof(parent))
+		return r;
+	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+	dir = sys_openat(AT_FDCWD, parent, O_PATH | O_DIRECTORY, 0);
+	return dir < 0 ? dir : sys_connect_unix(sock, dir, slash + 1);
+}
 
 int parent_connect(const char *what, const char *path, int *ret, struct err *err)
 {
 	autoclose int sock = sys_socket_unix(SOCK_STREAM);
-	int r = sock < 0 ? sock : sys_connect_unix(sock, AT_FDCWD, path);
+	int r = sock < 0 ? sock : connect_path(sock, path);
 
 	if (r == -EPROTOTYPE) { /* it is there, of the other type */
 		cleanup_close(&sock);
 		sock = sys_socket_unix(SOCK_SEQPACKET);
-		r = sock < 0 ? sock : sys_connect_unix(sock, AT_FDCWD, path);
+		r = sock < 0 ? sock : connect_path(sock, path);
 	}
 	if (r < 0)
 		return err_sys(err, r, "%s: connect to %s", what, path);

@@ -145,6 +145,7 @@ IMAGES_VERB(system_df);
 IMAGES_VERB(system_prune);
 IMAGES_VERB(doctor);
 IMAGES_VERB(generate_systemd);
+int generate_boot_run(const struct invocation *inv, struct err *err);
 int completion_run(const struct invocation *inv, struct err *err);
 
 /* --change of import and commit: instructions of a Dockerfile as members of an image's "config". */

@@ -5,6 +5,7 @@
 #include "cli/brig/kernel.h"
 #endif
 #include "cli/brig/network.h"
+#include "cli/complete.h"
 #include "cli/dump.h"
 
 #include "base/log.h"
@@ -100,7 +101,7 @@ static const struct command commands[] = {
 		.group = "Containers", TAKES(create, run), ONE_OR_MORE,
 		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_create},
 	{"start", "[OPTIONS] CONTAINER...", "Start containers that do not run", TAKES(start, start),
-		ONE_OR_MORE, .run = brig_start},
+		ANY, .run = brig_start},
 	{"stop", "[OPTIONS] CONTAINER...", "Stop running containers", TAKES(stop, stop), ANY,
 		.run = brig_stop},
 	{"restart", "[OPTIONS] CONTAINER...", "Stop containers and start them again",
@@ -228,6 +229,15 @@ static void version(FILE *out)
 	fprintf(out, "brig version %s\n", BRIG_VERSION);
 }
 
+static const struct complete_names names[] = {
+	{"CONTAINER", {"ps", "--all", "--format", "{{.Names}}"}},
+	{"IMAGE", {"images", "--format", "{{.Repository}}:{{.Tag}}"}},
+	{"NETWORK", {"network", "ls", "--format", "{{.Name}}"}},
+	{"VOLUME", {"volume", "ls", "--format", "{{.Name}}"}},
+	{"SECRET", {"secret", "ls", "--format", "{{.Name}}"}},
+	{},
+};
+
 static const struct program program = {
 	.name = "brig",
 	.summary = "run containers",
@@ -239,6 +249,7 @@ static const struct program program = {
 	.fail = fail,
 	.version = version,
 	.dump = dump_tables,
+	.complete = names,
 };
 
 int main(int argc, char **argv)

@@ -20,13 +20,17 @@ static int open_running(const struct box *box, bool *ret_bare, struct err *err)
 
 static int open_snapshot(struct brig *b, const struct box *box, struct err *err)
 {
-	static const struct snapshot_mount_options options = {.userns = -1};
+	struct snapshot_mount_options options = {.userns = -1};
 	autosnapshot struct snapshot snapshot = {};
+	autoclose int userns = -1;
 	struct store *store;
 	int r = brig_store(b, &store, err);
 
 	if (r == 0 && geteuid() != 0)
 		r = box_enter_userns(store, err);
+	else if (r == 0)
+		r = box_open_userns(&box->record, &userns, err);
+	options.userns = userns;
 	if (r == 0)
 		r = snapshot_load(store, box->id, &snapshot, err);
 	return r < 0 ? r : snapshot_mount(store, &snapshot, &options, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Capabilities, masked files, seccomp, labels. */
 #include "cli/containers/assemble.h"
+#include "cli/containers/recorder.h"
 
 #include "spec/config.h"
 
@@ -198,9 +199,14 @@ static int add_seccomp(const struct record *record, const struct assemble_facts 
 	json_t *profile = NULL;
 	int r;
 
-	if (option ? strcmp(option, "unconfined") == 0 : record->options.privileged)
+	if (record->options.record_seccomp && option)
+		return err_set(err, -EINVAL,
+			"--record-seccomp and --security-opt seccomp are not possible together");
+	if (record->options.record_seccomp && facts->seccomp_socket) {
+		profile = recorder_profile(facts->seccomp_socket);
+	} else if (option ? strcmp(option, "unconfined") == 0 : record->options.privileged) {
 		return 0;
-	if (facts->seccomp_profile) {
+	} else if (facts->seccomp_profile) {
 		r = json_parse(option ? option : "seccomp", facts->seccomp_profile,
 			strlen(facts->seccomp_profile), &profile, err);
 		if (r < 0)

@@ -88,6 +88,10 @@ static int refuse_rest(const struct run_options *o, struct err *err)
 		{"device", devices, o->devices.count},
 		{"device-cgroup-rule", devices, o->device_rules.count},
 		{"gpus", devices, o->gpus},
+		{"userns", "a virtual machine has users of its own",
+			(o->userns && strcmp(o->userns, "host") != 0) || o->uidmap.count ||
+				o->gidmap.count || o->subuidname || o->subgidname},
+		{"record-seccomp", "only this machine's kernel can be watched", o->record_seccomp},
 		{"allow-connect", connections, o->allow_connect.count},
 		{"deny-connect", connections, o->deny_connect.count},
 		{"security-opt apparmor", label, apparmor && strcmp(apparmor, "unconfined") != 0},

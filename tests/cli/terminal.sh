@@ -76,6 +76,29 @@ assert end() == 4
 	brig rm -f box
 }
 
+test_exec_is_left_running() {
+	brig run -d --name box busybox sleep 100
+	in_terminal '
+start("exec", "-it", "box", "sh")
+expect("/ # ")
+say("while [ ! -e /end ]; do sleep 0.1; date; done; echo y >/done\n")
+expect(":")
+say("\x10\x11")
+assert end() == 0
+start("exec", "-it", "--detach-keys", "a,b", "box", "sh")
+expect("/ # ")
+say("ac")
+expect("ac")
+say("ab")
+assert end() == 0
+'
+	brig exec box touch /end
+	wait_for 10 brig exec box test -e /done
+	assert_status 125 brig exec -it --detach-keys what box sh
+	brig rm -f box
+	wait_for 10 bash -c '! pgrep -x brig-exec'
+}
+
 test_terminal_is_needed() {
 	assert_status 125 brig run --rm -it busybox true </dev/null
 	assert_contains "$errors" "not a terminal"

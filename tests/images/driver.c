@@ -223,7 +223,7 @@ static int verb_commit(struct driver *d, struct err *err)
 	int r = parse(d->argv[1], &ref, err);
 
 	if (r == 0)
-		r = archive_commit(d->store, d->argv[0], &ref, NULL, "a test", &digest, err);
+		r = archive_commit(d->store, d->argv[0], -1, &ref, NULL, "a test", &digest, err);
 	if (r == 0)
 		puts(digest.text);
 	return r;

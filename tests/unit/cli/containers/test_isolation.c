@@ -65,6 +65,9 @@ static void test_refused(void **state)
 	assert_refused(&(struct run_options){.gpus = "all"}, "--gpus");
 	assert_refused(&(struct run_options){.allow_connect = LIST("x:1")}, "--allow-connect");
 	assert_refused(&(struct run_options){.deny_connect = LIST("x")}, "--deny-connect");
+	assert_refused(&(struct run_options){.userns = "auto"}, "--userns");
+	assert_refused(&(struct run_options){.uidmap = LIST("0:1000:1")}, "--userns");
+	assert_refused(&(struct run_options){.record_seccomp = "/f"}, "--record-seccomp");
 	assert_refused(&(struct run_options){.security = LIST("apparmor=mine")}, "apparmor");
 }
 
