@@ -86,6 +86,8 @@ udp-sendto udp-sendmsg udp-sendmmsg udp-mapped-sendto udp-mapped-connected "
 	brig run -d --name c "${reach[@]}" --deny-connect 198.51.1.2 busybox sleep 1000
 	run brig exec c /reach 198.51.1.2 80
 	assert_not_contains "$output" sent
+	assert_status 125 brig exec --privileged c /reach 198.51.1.2 80
+	assert_contains "$errors" "goes round"
 	brig rm -f c
 	nothing_left
 }
