@@ -180,6 +180,11 @@ int brig_exec(const struct invocation *inv, struct err *err)
 		r = brig_open(inv, &b, err);
 	if (r == 0)
 		r = open_running(&b, inv->args[0], &box, err);
+	if (r == 0 && values->privileged &&
+		(box.record.options.allow_connect.count || box.record.options.deny_connect.count))
+		r = err_set(err, -EPERM,
+			"--privileged goes round the container's --allow-connect and "
+			"--deny-connect");
 	if (r == 0)
 		r = environment(values, b.arena, &request.env, err);
 	if (r == 0)

@@ -75,6 +75,8 @@ static const struct command network_commands[] = {
 	{"disconnect", "[OPTIONS] NETWORK CONTAINER", "Take a container off a network",
 		TAKES(network_disconnect, network_rm), .min_args = 2, .max_args = 2,
 		.run = brig_network_disconnect},
+	{"exists", "NETWORK", "Tell by the exit status whether there is a network", .min_args = 1,
+		.max_args = 1, .run = brig_network_exists},
 	{"inspect", "[OPTIONS] NETWORK...", "Show all that is known, as JSON",
 		TAKES(network_inspect, network_inspect), ONE_OR_MORE, .run = brig_network_inspect},
 	{"ls", "[OPTIONS]", "List networks", TAKES(network_ls, network_ls), .run = brig_network_ls},

@@ -63,6 +63,7 @@ static int parse_caps(
 
 int assemble_capabilities(const struct run_options *o, uint64_t *ret, struct err *err)
 {
+	bool policy = o->allow_connect.count || o->deny_connect.count;
 	uint64_t caps = o->privileged ? all_caps() : default_caps, add, drop;
 	int r = parse_caps("cap-add", &o->cap_add, &add, err);
 
@@ -70,6 +71,9 @@ int assemble_capabilities(const struct run_options *o, uint64_t *ret, struct err
 		r = parse_caps("cap-drop", &o->cap_drop, &drop, err);
 	if (r < 0)
 		return r;
+	/* Packets made by hand pass the egress policy (cli/containers/egress.h). */
+	if (policy && !o->privileged)
+		caps &= ~BIT(CAP_NET_RAW);
 	/* "All but these" and "none but these" both work: what is named counts more than "all". */
 	if (drop == all_caps())
 		caps = add;
