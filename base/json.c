@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
 
+#include "base/json_read.h"
 #include "base/parse.h"
 
 #include <ctype.h>
@@ -153,7 +154,8 @@ int json_parse(const char *name, const char *text, size_t len, json_t **ret, str
 		memcpy(&seed, random, sizeof(seed));
 		json_object_seed(seed | 1);
 	}
-	if (may_have_big_integer(text, len)) {
+	value = json_read_plain(text, len);
+	if (!value && may_have_big_integer(text, len)) {
 		autobuf struct buf quoted = {};
 
 		if (quote_big_integers(text, len, &quoted) < 0)
