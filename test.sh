@@ -6,19 +6,11 @@ cd "$(dirname "$(realpath "$0")")"
 . tests/lib/build.sh
 
 quick=(checks unit)
-<<<<<<< HEAD
-# The unit tests once more, built with AddressSanitizer and UndefinedBehaviorSanitizer
-sanitized=(asan)
-slow=(rig integration attack images netns cli fault vm engines)
-=======
 # The unit tests once more, built with AddressSanitizer and UndefinedBehaviorSanitizer, and those of the VMM's threads
 # with ThreadSanitizer
 sanitized=(asan tsan)
 threaded=(threads mmio block vsock net small)
-slow=(rig integration attack images netns cli fault vm)
-# Not yet seen green as a whole: by name only.
-named=(engines)
->>>>>>> vmattack
+slow=(rig integration attack images netns cli fault vm engines)
 logs=build/test-logs
 
 usage() {
