@@ -110,7 +110,8 @@ test_no_kernel() {
 # The machine has the limit and what its kernel needs; only who says what the machine has can say too little.
 test_memory_too_small() {
 	next_container
-	bundle_sh "$BUNDLE" 'echo never' '.vm.hwConfig.memory = 8388608'
+	bundle_sh "$BUNDLE" 'echo never' \
+		'.vm = {"kernel":{"path":"/boot/vmlinuz-'"$(uname -r)"'"},"hwConfig":{"memory":8388608}}'
 	expect_failure oci run --bundle "$BUNDLE" "$ID"
 	assert_contains "$ERROR" 'vm.hwConfig.memory: no kernel boots in 8 MiB'
 	assert_nothing_left
@@ -128,7 +129,7 @@ test_disk_is_full() {
 	assert_eq "$(find /var/cache/brig/vm -type f)" ''
 	umount /var/cache/brig/vm
 	mkdir -p "$TEST_DIR/state"
-	mount -t tmpfs -o size=8k tmpfs "$TEST_DIR/state"
+	mount -t tmpfs -o size=4k,mode=0700 tmpfs "$TEST_DIR/state"
 	expect_failure oci create --bundle "$BUNDLE" "$ID"
 	assert_contains "$ERROR" 'No space left'
 	assert_nothing_left
