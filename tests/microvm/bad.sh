@@ -132,6 +132,7 @@ test_disk_is_full() {
 	mount -t tmpfs -o size=4k,mode=0700 tmpfs "$TEST_DIR/state"
 	expect_failure oci create --bundle "$BUNDLE" "$ID"
 	assert_contains "$ERROR" 'No space left'
-	assert_nothing_left
+	assert_eq "$(find "$TEST_DIR/state" -mindepth 1 ! -name '.*')" ''
 	umount "$TEST_DIR/state"
+	assert_nothing_left
 }
