@@ -100,6 +100,13 @@ int jail_capabilities(uint64_t keep)
 	return set_capabilities(keep);
 }
 
+int jail_limit(int resource, uint64_t value)
+{
+	const struct rlimit limit = {value, value};
+
+	return sys_prlimit(0, resource, &limit, NULL);
+}
+
 /* --- files --- */
 
 int jail_files_abi(void)

@@ -21,6 +21,9 @@ int jail_user(uid_t uid, gid_t gid);
 /* Drops all capabilities but those of the mask KEEP (1 << CAP_…), also from the bounding set. */
 int jail_capabilities(uint64_t keep);
 
+/* The limit RESOURCE (RLIMIT_…), for good. */
+int jail_limit(int resource, uint64_t value);
+
 #define JAIL_FILES_ALL UINT64_MAX
 
 /*

@@ -91,6 +91,8 @@ static int enter_jail(int folder, bool read_only, int *ret_root, int *ret_proc, 
 	if (r >= 0)
 		r = raise_limit();
 	if (r == 0)
+		r = jail_limit(RLIMIT_CORE, 0);
+	if (r == 0)
 		r = jail_capabilities(KEPT);
 	if (r == 0)
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

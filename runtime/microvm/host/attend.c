@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/jail.h"
 #include "base/sys.h"
+#include "runtime/microvm/vmm/filter.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -20,6 +21,14 @@
 #include <unistd.h>
 
 enum { STDOUT = 0, STDERR = 1, TERMINAL = 2 }; /* of .out and .written */
+
+/*
+ * What is called from attend_seal() on, here, in pump.c, link.c, machine.c and base/:
+ * #syscalls:attendant read write pread64 splice poll ppoll close shutdown fcntl fstat newfstatat
+ * sendmsg recvmsg sendto recvfrom accept4 getsockopt wait4 waitid clock_gettime ioctl=TIOCGWINSZ
+ * kill getpid gettid clone set_robust_list rt_sigaction rt_sigprocmask rt_sigreturn mmap
+ * mremap mprotect madvise futex tgkill exit
+ */
 
 void attend_init(struct attend *a)
 {
@@ -183,7 +192,7 @@ void attend_fill_start(const struct attend *a, struct proto_start *ret)
 	}
 }
 
-int attend_close_others(const struct attend *a, const int *extra, size_t count, struct err *err)
+int attend_seal(const struct attend *a, const int *extra, size_t count, struct err *err)
 {
 	enum { OWN = 11, EXTRA_MAX = 16 };
 	int keep[OWN + EXTRA_MAX] = {a->session.fd, a->tty, a->signals, a->in.from, a->in.to,
@@ -195,13 +204,15 @@ int attend_close_others(const struct attend *a, const int *extra, size_t count, 
 		memcpy(keep + OWN, extra, count * sizeof(*extra));
 		r = fd_keep_only(3, keep, OWN + count);
 	}
-	return r < 0 ? err_sys(err, r, "close descriptors") : 0;
+	return r < 0 ? err_sys(err, r, "close descriptors") : filter_load("attendant", err);
 }
 
 int attend_unprivilege(uid_t uid, struct err *err)
 {
 	int r = jail_user(uid, uid);
 
+	if (r == 0)
+		r = jail_limit(RLIMIT_CORE, 0);
 	if (r == 0)
 		r = jail_capabilities(0);
 	if (r == 0)
@@ -368,7 +379,6 @@ static void leave_pumps(struct attend *a)
 
 void attend_exit(struct attend *a)
 {
-	const struct rlimit no_core = {};
 	int sig = WIFSIGNALED(a->status) ? WTERMSIG(a->status) : 0;
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigset_t none;
@@ -376,7 +386,6 @@ void attend_exit(struct attend *a)
 	leave_pumps(a);
 	if (sig) {
 		sigemptyset(&none);
-		setrlimit(RLIMIT_CORE, &no_core);
 		sigaction(sig, &action, NULL);
 		sys_kill(getpid(), sig);
 		sigprocmask(SIG_SETMASK, &none, NULL);

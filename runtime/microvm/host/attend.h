@@ -4,6 +4,7 @@
  *
  *	attend_open()         takes standard streams or terminal, blocks signals, connects
  *	attend_unprivilege()  before the guest is listened to
+ *	attend_seal()         the same
  *	attend_greet()        once the guest is up
  *	attend_fill_start()   what the request that starts the process begins with
  *	attend_run()          until it ends
@@ -48,8 +49,9 @@ int attend_open(struct attend *a, int procfd, int dirfd, const char *listener, b
 	const struct spec_console_size *size, int console_socket, struct err *err);
 int attend_greet(const struct attend *a, struct err *err);
 void attend_fill_start(const struct attend *a, struct proto_start *ret);
-/* Closes all descriptors above 2 but its own and the COUNT of EXTRA. */
-int attend_close_others(const struct attend *a, const int *extra, size_t count, struct err *err);
+/* Closes all descriptors above 2 but its own and the COUNT of EXTRA, and takes the system call
+ * filter on: nothing new is opened from here on. */
+int attend_seal(const struct attend *a, const int *extra, size_t count, struct err *err);
 /* No capabilities, no files, no other identity than UID from here on. */
 int attend_unprivilege(uid_t uid, struct err *err);
 /* Returns 0 when the process has ended and what it wrote is passed on; −EPIPE, −EPROTO when the

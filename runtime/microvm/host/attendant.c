@@ -156,14 +156,15 @@ static int start_machine(struct attendant *a, struct err *err)
 	return r < 0 ? r : attend_unprivilege(uid, err);
 }
 
-/* C2: while it waits, it holds nothing of the host's but what it still needs. */
-static int close_leftovers(struct attendant *a, struct err *err)
+/* C2: while it waits, it holds nothing of the host's but what it still needs, and can get nothing.
+ */
+static int seal(struct attendant *a, struct err *err)
 {
 	int keep[7] = {a->launch->sync, a->launch->start_listener, a->reason, a->memory_max};
 
 	machine_descriptors(&a->machine, keep + 4);
 	a->state = -1;
-	return attend_close_others(&a->attend, keep, ARRAY_LEN(keep), err);
+	return attend_seal(&a->attend, keep, ARRAY_LEN(keep), err);
 }
 
 /* ---- without ---- */
@@ -278,7 +279,7 @@ static int prepare(struct attendant *a, struct err *err)
 	if (r == 0)
 		r = start_machine(a, err);
 	if (r == 0)
-		r = close_leftovers(a, err);
+		r = seal(a, err);
 	if (r == 0)
 		r = machine_ready(&a->machine, err);
 	if (r == 0)
@@ -376,7 +377,7 @@ static int exec_start(struct attend *t, const struct backend_exec *e, struct err
 	if (r == 0)
 		r = attend_unprivilege(UID_BASE | ((uid_t)getpid() & UID_MASK), err);
 	if (r == 0)
-		r = attend_close_others(t, &e->sync, 1, err);
+		r = attend_seal(t, &e->sync, 1, err);
 	if (r == 0)
 		r = attend_greet(t, err);
 	if (r < 0)

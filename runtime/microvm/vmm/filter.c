@@ -71,6 +71,9 @@ static const struct sock_filter vcpu_filter[] = {
 static const struct sock_filter fsd_filter[] = {
 	HEAD, FILTER_FSD(CALL, IOCTL) COMMON, RETURN(KILL_PROCESS)};
 
+static const struct sock_filter attendant_filter[] = {
+	HEAD, FILTER_ATTENDANT(CALL, IOCTL) COMMON, RETURN(KILL_PROCESS)};
+
 #define ROLE(name)                                                                    \
 	{                                                                             \
 #name,                                                                \
@@ -82,7 +85,7 @@ static const struct sock_filter fsd_filter[] = {
 static const struct {
 	const char *role;
 	struct sock_fprog program;
-} roles[] = {ROLE(io), ROLE(vcpu), ROLE(fsd)};
+} roles[] = {ROLE(io), ROLE(vcpu), ROLE(fsd), ROLE(attendant)};
 
 int filter_load(const char *role, struct err *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The system call filter of each thread of the VMM, and of the file server.
+ * The system call filter of each thread of the VMM, of the file server, and of the attendant.
  *
  * Which calls a role may make is said beside the code that makes them, in comments that begin with
  * "#syscalls:"; vmm/syscalls.sh turns those into the lists that are used here. Everything else,
@@ -11,6 +11,6 @@
 
 #include "base/err.h"
 
-/* For the calling thread, for good: ROLE is "io" or "vcpu" (the VMM), or "fsd" (the file server).
- * no_new_privs must be set. */
+/* For the calling thread, for good: ROLE is "io" or "vcpu" (the VMM), "fsd" (the file server), or
+ * "attendant" (host/attend.h). no_new_privs must be set. */
 int filter_load(const char *role, struct err *err);

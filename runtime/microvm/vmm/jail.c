@@ -47,22 +47,19 @@ static int make_namespaces(struct err *err)
 static int set_limits(unsigned int descriptors)
 {
 	const struct {
-		__rlimit_resource_t which;
-		rlim_t value;
+		int which;
+		unsigned int value;
 	} limits[] = {
 		{RLIMIT_NOFILE, descriptors},
 		{RLIMIT_CORE, 0},
 		{RLIMIT_MSGQUEUE, 0},
 		{RLIMIT_LOCKS, 0},
 	};
+	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
-		const struct rlimit limit = {limits[i].value, limits[i].value};
-
-		if (setrlimit(limits[i].which, &limit) < 0)
-			return -errno;
-	}
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(limits) && r == 0; i++)
+		r = jail_limit(limits[i].which, limits[i].value);
+	return r;
 }
 
 int jail_enter(const struct jail_options *o, struct err *err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A guest that attacks its VMM: a kernel of a few KiB that knows the registers and keeps to no
- * rule. The command line is the attack's name. What it finds out it prints to the serial port; then
- * it switches off.
+ * rule. "attack=NAME" on the command line says which attack; the rest of it means nothing here.
+ * What it finds out it prints to the serial port; then it switches off.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -344,7 +344,7 @@ static void test_H4_block_headers(void **state)
 static void test_H5_reset_in_flight(void **state)
 {
 	enum { REQUESTS = 16, LEN = 0x2000 };
-	uint8_t zeros[LEN] = {}, ones[LEN];
+	uint8_t ones[LEN];
 	const char *why;
 	struct zoo *z = zoo_open(ZOO_BLOCK, &why);
 
@@ -374,7 +374,6 @@ static void test_H5_reset_in_flight(void **state)
 		zoo_settle(z, MOST);
 		assert_memory_equal(zoo_at(z, ZOO_DATA_GPA + 0x2000), ones, LEN);
 	}
-	assert_memory_not_equal(ones, zeros, LEN);
 	zoo_close(z);
 }
 
@@ -505,8 +504,8 @@ static void test_H8_names(void **state)
 				fuse_by_queue(z, ops[op].op, ops[op].fixed, names[i]), -EINVAL);
 	assert_int_equal(fuse_by_queue(z, FUSE_LOOKUP, 0, "file"), 0);
 	zoo_write(z, VIRTIO_MMIO_STATUS, 0); /* nodes of before mean nothing afterwards */
-	zoo_start(z, UINT64_MAX, SIZE);
 	zoo_avail(z, 1)->idx = zoo_used(z, 1)->idx = 0;
+	zoo_start(z, UINT64_MAX, SIZE);
 	assert_int_equal(fuse_by_queue(z, FUSE_LOOKUP, 0, "file"), 0);
 	zoo_close(z);
 }
@@ -520,16 +519,16 @@ static void test_H1_file_server(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		zoo_avail(z, 1)->idx = 0; /* first: the server looks as soon as the device starts */
 		zoo_start(z, UINT64_MAX, SIZE);
-		zoo_avail(z, 1)->idx = 0;
 		zoo_desc(z, 1)[0] = (struct vring_desc){at[i], 64, 0, 0};
 		zoo_post(z, 1, 0, SIZE);
 		zoo_write(z, VIRTIO_MMIO_QUEUE_NOTIFY, 1);
 		zoo_write(z, VIRTIO_MMIO_STATUS, 0); /* waits for the server */
 		assert_int_equal(zoo_used(z, 1)->idx, 0);
 	}
-	zoo_start(z, UINT64_MAX, SIZE);
 	zoo_avail(z, 1)->idx = 0;
+	zoo_start(z, UINT64_MAX, SIZE);
 	assert_int_equal(fuse_by_queue(z, FUSE_LOOKUP, 0, "file"), 0);
 	zoo_close(z);
 }

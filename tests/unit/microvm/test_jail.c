@@ -188,7 +188,7 @@ static void test_filters(void **state)
 		ruled_code, ruled_ptrace, ruled_unshare, ruled_setns, ruled_clone_namespaces,
 		ruled_mount, ruled_bpf, ruled_perf, ruled_keys, ruled_uring, ruled_userfault,
 		ruled_peek, ruled_steal, ruled_memfd, ruled_prctl, ruled_seccomp};
-	static const char *const roles[] = {"io", "vcpu", "fsd"};
+	static const char *const roles[] = {"io", "vcpu", "fsd", "attendant"};
 
 	(void)state;
 	for (size_t role = 0; role < ARRAY_LEN(roles); role++) {
