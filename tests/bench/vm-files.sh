@@ -67,9 +67,12 @@ make_initramfs() {
 }
 
 run_qemu() {
-	"$virtiofsd" --socket-path="$work/fs.sock" -o source="$work/tmpfs/share" -o cache=auto -o sandbox=none \
-		>virtiofsd.log 2>&1 &
-	until [ -S fs.sock ]; do sleep 0.05; done
+	"$virtiofsd" --socket-path="$work/fs.sock" -o source="$work/tmpfs/share" -o cache=auto >virtiofsd.log 2>&1 &
+	server=$!
+	until [ -S fs.sock ]; do
+		kill -0 "$server" 2>/dev/null || return 1
+		sleep 0.05
+	done
 	timeout 900 qemu-system-x86_64 -accel kvm -cpu host -M pc -m 512 -smp 1 -nodefaults -no-user-config -display none \
 		-no-reboot -serial stdio -kernel "$KERNEL" -initrd initramfs -append 'console=ttyS0 quiet panic=-1' \
 		-object memory-backend-memfd,id=mem,size=512M,share=on -numa node,memdev=mem \
@@ -77,7 +80,7 @@ run_qemu() {
 		-drive if=none,id=disk,file=tmpfs/disk,format=raw,readonly=on,aio=io_uring -device virtio-blk-pci,drive=disk \
 		</dev/null | tr -d '\r'
 	rm -f fs.sock
-	wait
+	kill "$server" 2>/dev/null || :
 }
 
 run_brig() {
