@@ -114,7 +114,7 @@ test_cp_keeps_owners_and_follows() {
 test_sizes_and_long_ids() {
 	brig create --name box --network none busybox true
 	assert_matches "$(brig ps -a --size)" 'SIZE.*0B'
-	assert_contains "$(brig inspect --size box)" SizeRootFs
+	assert_contains "$(brig inspect --size box)" SizeRw
 	assert_contains "$(brig container ls --all --no-trunc)" "$(brig inspect -f '{{.Id}}' box)"
 	assert_eq "$(brig container inspect -f '{{.Name}}' box)" box
 	assert_runs brig container rm box
