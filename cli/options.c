@@ -69,32 +69,34 @@ const char *option_argument(const struct option *option)
 
 enum { NEAREST_MAX = 48 };
 
-/* Levenshtein's distance, with one row. Words that are too long are far from everything. */
+/* How many letters are wrong, missing, too many, or exchanged with their neighbour ("rnu"). Words
+ * that are too long are far from everything. */
 static unsigned int edit_distance(const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b);
-	unsigned int row[NEAREST_MAX + 1];
+	unsigned int rows[3][NEAREST_MAX + 1]; /* of the last two letters and this one, in turns */
 
 	if (n > NEAREST_MAX || m > NEAREST_MAX)
 		return NEAREST_MAX;
 	for (size_t j = 0; j <= m; j++)
-		row[j] = (unsigned int)j;
+		rows[0][j] = (unsigned int)j;
 	for (size_t i = 1; i <= n; i++) {
-		unsigned int diagonal = row[0];
+		unsigned int *row = rows[i % 3], *above = rows[(i - 1) % 3];
+		const unsigned int *two_above = rows[(i + 1) % 3];
 
 		row[0] = (unsigned int)i;
 		for (size_t j = 1; j <= m; j++) {
-			unsigned int above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-
-			if (above + 1 < best)
-				best = above + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = above;
-			row[j] = best;
+			row[j] = above[j - 1] + (a[i - 1] != b[j - 1]);
+			if (above[j] + 1 < row[j])
+				row[j] = above[j] + 1;
+			if (row[j - 1] + 1 < row[j])
+				row[j] = row[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+				two_above[j - 2] + 1 < row[j])
+				row[j] = two_above[j - 2] + 1;
 		}
 	}
-	return row[m];
+	return rows[n % 3][m];
 }
 
 void options_consider(struct options_nearest *best, const char *word, const char *candidate)

@@ -4,6 +4,7 @@
 #include "cli/brig/images.h"
 #include "cli/containers/assemble.h"
 #include "cli/containers/events.h"
+#include "cli/containers/foreign.h"
 #include "cli/containers/isolation.h"
 #include "cli/containers/logfile.h"
 #include "cli/containers/options_rows.h"
@@ -111,6 +112,31 @@ static int load_own(struct creating *c, const char *name, struct err *err)
 	return archive < 0 ? -ENOENT : archive_load(c->store, archive, &options, err);
 }
 
+/* Whether the image that was found is for --platform. */
+static bool fits_platform(const struct creating *c)
+{
+	const struct spec_image_config *config = c->image.config;
+	struct spec_platform wanted;
+	struct err ignored = {};
+
+	return !c->values->run.platform ||
+	       spec_platform_parse(c->values->run.platform, c->b->arena, &wanted, &ignored) < 0 ||
+	       (strcmp(wanted.os, config->os) == 0 &&
+		       strcmp(wanted.architecture, config->architecture) == 0);
+}
+
+static int open_here(struct creating *c, const char *name, struct err *err)
+{
+	int r = image_open(c->store, name, &c->image, err);
+
+	if (r < 0 || fits_platform(c))
+		return r;
+	image_free(&c->image);
+	c->image = (struct image){};
+	return err_set(err, -ENOENT, "%s: what is here is for another platform than %s", name,
+		c->values->run.platform);
+}
+
 static int find_image(struct creating *c, struct err *err)
 {
 	const char *name = c->args[0];
@@ -119,12 +145,12 @@ static int find_image(struct creating *c, struct err *err)
 	if (r == 0 && (c->values->pull == RUN_PULL_ALWAYS || c->values->pull == RUN_PULL_NEWER))
 		r = pull(c, name, err);
 	if (r == 0)
-		r = image_open(c->store, name, &c->image, err);
-	if (r != -ENOENT)
-		return r;
-	r = load_own(c, name, err);
-	if (r == 0)
-		return image_open(c->store, name, &c->image, err);
+		r = open_here(c, name, err);
+	if (r == -ENOENT) {
+		r = load_own(c, name, err);
+		if (r == 0)
+			r = open_here(c, name, err);
+	}
 	if (r != -ENOENT || c->values->pull == RUN_PULL_NEVER)
 		return r;
 	err_clear(err);
@@ -400,6 +426,8 @@ static int make(struct creating *c, struct err *err)
 
 	if (r == 0)
 		r = find_image(c, err);
+	if (r == 0)
+		r = foreign_check(c->image.config->architecture, err);
 	if (r == 0)
 		r = settle_record(c, err);
 	if (r == 0)

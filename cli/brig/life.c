@@ -298,7 +298,8 @@ static int do_restart(struct each *each, const char *name, struct err *err)
 int brig_restart(const struct invocation *inv, struct err *err)
 {
 	const struct brig_stop_values *values = inv->options;
-	struct each each = {.values = values, .verb = do_restart, .fits = is_alive};
+	struct each each = {
+		.values = values, .verb = do_restart, .fits = is_alive, .ignore = values->ignore};
 	int r = self_protect(inv->argv, err);
 
 	return r < 0 ? r : do_each(inv, &each, values->all, err);

@@ -25,6 +25,13 @@ struct assemble_device {
 	const char *access; /* "rwm" */
 };
 
+/* A rate of a disk: KEY as linux.resources.blockIO calls it. */
+struct assemble_throttle {
+	const char *key;
+	uint32_t major, minor;
+	uint64_t rate;
+};
+
 /* A file of the host that is bound, read-only. */
 struct assemble_file {
 	const char *source, *target;
@@ -48,6 +55,8 @@ struct assemble_facts {
 	size_t uid_count, gid_count;
 	const struct assemble_device *devices; /* of --device, or all of them with --privileged */
 	size_t device_count;
+	const struct assemble_throttle *throttles; /* of --device-read-bps and so on */
+	size_t throttle_count;
 	struct assemble_file *secrets;
 	size_t secret_count;
 	const char *init_program;    /* of --init: an absolute path on the host */

@@ -160,6 +160,30 @@ static int add_devices(const struct record *record, const struct assemble_facts 
 	return r;
 }
 
+static int add_disks(const struct run_options *o, const struct assemble_facts *facts,
+	json_t *resources, struct err *err)
+{
+	autojson json_t *block = json_object();
+
+	if (o->blkio_weight.set && (o->blkio_weight.value < 10 || o->blkio_weight.value > 1000))
+		return err_set(err, -EINVAL, "--blkio-weight: is 10 to 1000");
+	if (o->blkio_weight.set)
+		json_object_set_new(
+			block, "weight", json_integer((json_int_t)o->blkio_weight.value));
+	for (size_t i = 0; i < facts->throttle_count; i++) {
+		const struct assemble_throttle *t = &facts->throttles[i];
+
+		if (!json_object_get(block, t->key))
+			json_object_set_new(block, t->key, json_array());
+		json_array_append_new(json_object_get(block, t->key),
+			json_pack("{s:I, s:I, s:o}", "major", (json_int_t)t->major, "minor",
+				(json_int_t)t->minor, "rate", json_u64(t->rate)));
+	}
+	if (json_object_size(block))
+		json_object_set(resources, "blockIO", block);
+	return 0;
+}
+
 int assemble_limits(const struct record *record, const struct assemble_facts *facts, json_t *config,
 	struct err *err)
 {
@@ -177,11 +201,5 @@ int assemble_limits(const struct record *record, const struct assemble_facts *fa
 	if (o->pids_limit.set && o->pids_limit.value)
 		json_object_set_new(resources, "pids",
 			json_pack("{s:I}", "limit", (json_int_t)o->pids_limit.value));
-	if (o->blkio_weight.set) {
-		if (o->blkio_weight.value < 10 || o->blkio_weight.value > 1000)
-			return err_set(err, -EINVAL, "--blkio-weight: is 10 to 1000");
-		json_object_set_new(resources, "blockIO",
-			json_pack("{s:I}", "weight", (json_int_t)o->blkio_weight.value));
-	}
-	return r;
+	return r < 0 ? r : add_disks(o, facts, resources, err);
 }

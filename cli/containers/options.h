@@ -49,6 +49,7 @@ struct run_options {
 	struct opt_i64 cpu_quota;
 	const char *cpus, *cpuset_cpus, *cpuset_mems;
 	struct opt_u32 blkio_weight;
+	struct strings read_bps, write_bps, read_iops, write_iops; /* "DEVICE:RATE" */
 	bool oom_kill_disable;
 	const char *cgroup_parent;
 

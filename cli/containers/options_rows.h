@@ -45,6 +45,14 @@
 			.help = "give it a device of this machine"},                               \
 		{"device-cgroup-rule", 0, OPTION_TEXTS, RUN(device_rules), .argument = "RULE",     \
 			.help = "let it use devices that it finds: \"c 42:* rmw\""},               \
+		{"device-read-bps", 0, OPTION_TEXTS, RUN(read_bps), .argument = "DEVICE:RATE",     \
+			.help = "most bytes a second that it reads from a disk: /dev/sda:1m"},     \
+		{"device-read-iops", 0, OPTION_TEXTS, RUN(read_iops), .argument = "DEVICE:RATE",   \
+			.help = "most reads a second from a disk"},                                \
+		{"device-write-bps", 0, OPTION_TEXTS, RUN(write_bps), .argument = "DEVICE:RATE",   \
+			.help = "most bytes a second that it writes to a disk"},                   \
+		{"device-write-iops", 0, OPTION_TEXTS, RUN(write_iops), .argument = "DEVICE:RATE", \
+			.help = "most writes a second to a disk"},                                 \
 		{"dns", 0, OPTION_TEXTS, RUN(dns), .argument = "IP",                               \
 			.help = "ask this name server"},                                           \
 		{"dns-option", 0, OPTION_TEXTS, RUN(dns_option), .argument = "OPTION",             \

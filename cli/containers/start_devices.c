@@ -4,6 +4,7 @@
 #include "cli/containers/start.h"
 #include "spec/config.h"
 
+#include "base/parse.h"
 #include "base/sys.h"
 
 #include <dirent.h>
@@ -167,6 +168,64 @@ static int add_gpus(struct device_list *list, const char *which, struct err *err
 	return 0;
 }
 
+/* "DEVICE:RATE" */
+static int add_throttle(const char *option, const char *text, bool bytes, const char *key,
+	struct arena *arena, struct assemble_throttle *ret, struct err *err)
+{
+	const char *colon = strrchr(text, ':');
+	char *path = arena_strdup(arena, text);
+	struct stat st;
+	int r;
+
+	if (!path)
+		return err_sys(err, -ENOMEM, "--%s", option);
+	if (!colon || colon == text ||
+		(bytes ? parse_size(colon + 1, &ret->rate) : parse_u64(colon + 1, &ret->rate)) < 0)
+		return err_set(err, -EINVAL, "--%s: \"%s\" is not DEVICE:RATE", option, text);
+	path[colon - text] = '\0';
+	r = sys_fstatat(AT_FDCWD, path, &st, 0);
+	if (r < 0)
+		return err_sys(err, r, "--%s: %s", option, path);
+	if (!S_ISBLK(st.st_mode))
+		return err_set(err, -EINVAL, "--%s: %s is not a disk", option, path);
+	ret->key = key;
+	ret->major = major(st.st_rdev);
+	ret->minor = minor(st.st_rdev);
+	return 0;
+}
+
+static int find_throttles(const struct run_options *o, struct arena *arena,
+	struct assemble_facts *facts, struct err *err)
+{
+	const struct {
+		const char *option, *key;
+		const struct strings *texts;
+		bool bytes;
+	} kinds[] = {
+		{"device-read-bps", "throttleReadBpsDevice", &o->read_bps, true},
+		{"device-write-bps", "throttleWriteBpsDevice", &o->write_bps, true},
+		{"device-read-iops", "throttleReadIOPSDevice", &o->read_iops, false},
+		{"device-write-iops", "throttleWriteIOPSDevice", &o->write_iops, false},
+	};
+	struct assemble_throttle *all;
+	size_t count = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		count += kinds[i].texts->count;
+	all = arena_array(arena, count + 1, struct assemble_throttle);
+	if (!all)
+		return err_sys(err, -ENOMEM, "devices");
+	count = 0;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		for (size_t k = 0; k < kinds[i].texts->count && r == 0; k++)
+			r = add_throttle(kinds[i].option, kinds[i].texts->items[k], kinds[i].bytes,
+				kinds[i].key, arena, &all[count++], err);
+	facts->throttles = all;
+	facts->throttle_count = count;
+	return r;
+}
+
 int start_find_devices(const struct run_options *o, struct arena *arena,
 	struct assemble_facts *facts, struct err *err)
 {
@@ -184,5 +243,5 @@ int start_find_devices(const struct run_options *o, struct arena *arena,
 	}
 	facts->devices = list.items;
 	facts->device_count = list.count;
-	return r;
+	return r < 0 ? r : find_throttles(o, arena, facts, err);
 }

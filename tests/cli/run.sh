@@ -137,6 +137,12 @@ test_rm_on_interrupted_start_leaves_nothing() {
 	assert_status 125 brig run --rm --network no-such busybox true
 	assert_eq "$(wc -l <<<"$errors")" 1
 	assert_status 125 brig run --rm -m 1k busybox true
+	assert_status 125 brig run --rm --device-read-bps /dev/null:1m busybox true
+	assert_eq "$errors" "brig: --device-read-bps: /dev/null is not a disk"
+	assert_status 125 brig run --rm --device-write-bps /dev/no-such:1m busybox true
+	assert_status 125 brig run --rm --device-read-iops nonsense busybox true
+	assert_status 125 brig run --rm --device-write-iops /dev/null:1m busybox true
+	assert_contains "$errors" "is not DEVICE:RATE"
 	assert_status 125 brig run --rm --cap-add no_such busybox true
 	assert_status 125 brig run --rm --ulimit x busybox true
 	nothing_left

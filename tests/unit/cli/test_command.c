@@ -188,8 +188,10 @@ static void test_commands_of_commands(void **state)
 	(void)state;
 	assert_int_equal(CALL("volume", "rm", "a", "b"), 0);
 	assert_string_equal(seen.volume, "rm");
+	assert_int_equal(CALL("volume", "qq", "a"), 2);
+	assert_string_equal(seen.text, "unknown command \"qq\": see prog volume --help");
 	assert_int_equal(CALL("volume", "mr", "a"), 2);
-	assert_string_equal(seen.text, "unknown command \"mr\": see prog volume --help");
+	assert_string_equal(seen.text, "unknown command \"mr\": did you mean \"rm\"?");
 	assert_int_equal(CALL("volume", "create"), 2);
 	assert_string_equal(
 		seen.text, "create: an argument is missing: usage: prog volume create NAME");

@@ -165,6 +165,26 @@ static void refused(struct run_options options, const char *word)
 		fail_msg("\"%s\" is not in \"%s\"", word, err.text);
 }
 
+static void test_disks(void **state)
+{
+	static const struct assemble_throttle throttles[] = {
+		{"throttleReadBpsDevice", 8, 0, 1 << 20},
+		{"throttleReadBpsDevice", 8, 16, 5},
+		{"throttleWriteIOPSDevice", 8, 0, 50},
+	};
+	const struct assemble_facts facts = {.throttles = throttles, .throttle_count = 3};
+	autospec struct spec_config *c =
+		make(&(struct run_options){.blkio_weight = {true, 300}}, &facts);
+	const struct spec_block_io *block = c->linux_.resources->block_io;
+
+	(void)state;
+	assert_int_equal(block->weight.value, 300);
+	assert_int_equal(block->read_bps.count, 2);
+	assert_int_equal(block->read_bps.items[1].minor, 16);
+	assert_int_equal(block->write_iops.items[0].rate, 50);
+	assert_int_equal(block->write_bps.count, 0);
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -235,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_user_without_root),
 		cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_disks),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_drop_all),
 		cmocka_unit_test(test_profile_names_each_call_once),
