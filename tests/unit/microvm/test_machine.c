@@ -140,8 +140,7 @@ static struct machine_process start(struct plan_restore *restore, uint32_t cid)
 			.restore = restore,
 			.serial = {true, (uint32_t)out[1]},
 			.control = {true, (uint32_t)control[1]},
-			.kernel =
-				restore ? 0 : kernel_of(wait_for_memory, sizeof(wait_for_memory)),
+			.kernel = restore ? 0 : kernel_of(wait_for_memory, sizeof(wait_for_memory)),
 			.jail = geteuid() == 0 ? &jail : NULL};
 		struct err err = {};
 		int kvm = sys_openat(AT_FDCWD, "/dev/kvm", O_RDWR, 0), r;
