@@ -142,7 +142,7 @@ show_isolation() {
 	why=$(brig 'doctor --format json' | jq -r 'if type == "array" then .[] else . end |
 		select((.Check == "KVM" or .Check == "guest kernel") and .Status != "ok") | .Text' | head -n 1)
 	if [ -n "$why" ]; then
-		note "Not shown, containers in virtual machines: $why"
+		note "Not shown: $why"
 		return
 	fi
 	printf '  %s%-24s %-26s %s%s\n' "$dim" "" "kernel" "up for (s)" "$plain"

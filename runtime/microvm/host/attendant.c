@@ -283,6 +283,8 @@ static int prepare(struct attendant *a, struct err *err)
 	if (r == 0)
 		r = machine_ready(&a->machine, err);
 	if (r == 0)
+		machine_inflate(&a->machine, a->plan.memory_mib - a->plan.needed_mib);
+	if (r == 0)
 		r = attend_greet(&a->attend, err);
 	return r < 0 ? r : create(a, err);
 }

@@ -3,11 +3,13 @@
 #include "runtime/microvm/host/backend.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/sys.h"
 #include "runtime/microvm/host/attendant.h"
 #include "runtime/microvm/host/link.h"
 #include "runtime/microvm/host/machine.h"
 #include "runtime/microvm/host/monitor.h"
+#include "runtime/microvm/host/resize.h"
 #include "runtime/microvm/host/root.h"
 #include "runtime/microvm/host/vmplan.h"
 
@@ -99,18 +101,44 @@ static int ask_update(
 	return r;
 }
 
-/* The machine keeps the size that it booted with: within it, the guest's cgroup has the limit. */
-static int check_memory(
-	const struct spec_resources *change, const struct vm_plan *plan, struct err *err)
+/* The new limit, 0 when there is none in CHANGE. */
+static int plan_memory(const struct spec_resources *change, struct vm_plan *plan,
+	uint64_t *ret_limit, struct err *err)
 {
-	const uint64_t size = (uint64_t)plan->memory_mib << 20;
+	uint64_t needed;
 
-	if (!change->memory || !change->memory->limit.set ||
-		(change->memory->limit.value > 0 && (uint64_t)change->memory->limit.value <= size))
+	*ret_limit = 0;
+	if (!change->memory || !change->memory->limit.set)
 		return 0;
-	return err_set(err, -EINVAL,
-		"memory.limit: the virtual machine was made with %u MiB and cannot have more",
-		plan->memory_mib);
+	if (change->memory->limit.value > 0)
+		*ret_limit = (uint64_t)change->memory->limit.value;
+	needed = *ret_limit ? vm_plan_needed(*ret_limit) : UINT64_MAX;
+	/* A limit that fits in the machine needs no room beside it. */
+	if (needed > plan->memory_mib && *ret_limit &&
+		*ret_limit <= (uint64_t)plan->memory_mib << 20)
+		needed = plan->memory_mib;
+	if (needed > plan->memory_mib)
+		return err_set(err, -EINVAL,
+			"memory.limit: the virtual machine was made with %u MiB and cannot have "
+			"more (annotation org.brig.vm.memory_max gives it room to grow)",
+			plan->memory_mib);
+	plan->needed_mib = (uint32_t)needed;
+	return 0;
+}
+
+/* A guest that does not give its memory back keeps the host's limit: its own holds all the same. */
+static int resize(const struct container *c, const struct vm_plan *plan,
+	struct spec_resources *hosts, struct err *err)
+{
+	bool done;
+	int r = resize_machine(c->dirfd, plan->memory_mib, plan->needed_mib, &done, err);
+
+	if (r == 0 && !done) {
+		log_warning("container \"%s\": its guest has not given back all of its memory yet",
+			c->id);
+		hosts->memory = NULL;
+	}
+	return r;
 }
 
 static int update(const struct container *c, const struct spec_resources *change,
@@ -119,16 +147,19 @@ static int update(const struct container *c, const struct spec_resources *change
 	autospec struct spec_config *config = NULL;
 	struct spec_resources hosts = {};
 	struct vm_plan plan;
+	uint64_t limit = 0;
 	int r = container_config(c, &config, err);
 
 	if (r == 0)
 		r = attendant_plan(config, arena, &plan, err);
 	if (r == 0)
-		r = check_memory(change, &plan, err);
+		r = plan_memory(change, &plan, &limit, err);
 	if (r == 0)
 		r = vm_plan_resources(change, &plan, arena, &hosts, err);
 	if (r == 0)
 		r = ask_update(c, change, err);
+	if (r == 0 && limit)
+		r = resize(c, &plan, &hosts, err);
 	if (r == 0)
 		*ret_host = hosts;
 	return r;

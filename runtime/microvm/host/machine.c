@@ -413,6 +413,14 @@ int machine_ready(struct vm_machine *m, struct err *err)
 	return r;
 }
 
+void machine_inflate(struct vm_machine *m, uint32_t mib)
+{
+	const struct control_request request = {.op = CONTROL_BALLOON, .value = mib};
+
+	if (mib)
+		(void)!sys_write(m->control, &request, sizeof(request));
+}
+
 void machine_stop(struct vm_machine *m)
 {
 	const struct control_request stop = {.op = CONTROL_STOP};

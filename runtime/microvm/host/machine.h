@@ -40,6 +40,8 @@ void machine_init(struct vm_machine *m);
 int machine_start(struct vm_machine *m, const struct machine_options *options, struct err *err);
 /* −EIO with the reason when it ends first. */
 int machine_ready(struct vm_machine *m, struct err *err);
+/* Asks the guest to give MIB back until it may grow. */
+void machine_inflate(struct vm_machine *m, uint32_t mib);
 /* Takes the status of children that have ended. True: the machine has ended, or is about to. */
 bool machine_reap(struct vm_machine *m);
 /* The reason, waiting a little for the processes' own word. */

@@ -18,12 +18,12 @@ int monitor_connect(int dirfd, struct err *err)
 	return r < 0 ? err_sys(err, r, "reach the virtual machine's monitor") : take_fd(&fd);
 }
 
-int monitor_ask(int fd, enum control_op op, struct control_reply *ret, struct err *err)
+static int exchange(
+	int fd, const struct control_request *request, struct control_reply *ret, struct err *err)
 {
-	const struct control_request request = {.op = op};
 	struct pollfd poll = {.fd = fd, .events = POLLIN};
 	struct control_reply reply;
-	ssize_t n = send(fd, &request, sizeof(request), MSG_NOSIGNAL);
+	ssize_t n = send(fd, request, sizeof(*request), MSG_NOSIGNAL);
 	int r = n < 0 ? -errno : sys_poll(&poll, 1, ANSWER_MS);
 
 	if (r == 0)
@@ -37,4 +37,14 @@ int monitor_ask(int fd, enum control_op op, struct control_reply *ret, struct er
 	if (ret)
 		*ret = reply;
 	return 0;
+}
+
+int monitor_ask(int fd, enum control_op op, struct control_reply *ret, struct err *err)
+{
+	return exchange(fd, &(struct control_request){.op = op}, ret, err);
+}
+
+int monitor_set(int fd, enum control_op op, uint64_t value, struct err *err)
+{
+	return exchange(fd, &(struct control_request){.op = op, .value = value}, NULL, err);
 }

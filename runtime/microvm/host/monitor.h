@@ -16,3 +16,5 @@
 int monitor_connect(int dirfd, struct err *err);
 /* One request and its answer; RET may be NULL. −ETIMEDOUT, or what the VMM answers. */
 int monitor_ask(int fd, enum control_op op, struct control_reply *ret, struct err *err);
+/* The same for a request with a VALUE and no answer but that. */
+int monitor_set(int fd, enum control_op op, uint64_t value, struct err *err);

@@ -336,7 +336,10 @@ int vm_plan_resources(const struct spec_resources *resources, const struct vm_pl
 	if (r == 0 && (resources->memory || limit)) {
 		/* The machine may have more than the limit, which holds within it: the host must
 		 * never take the machine away for what the guest does within its own. */
-		uint64_t more = plan->memory_mib * MIB + plan->overhead;
+		uint64_t more = plan->needed_mib * MIB + plan->overhead;
+
+		/* What describes the pages that it may grow into is there from the start. */
+		more += (plan->memory_mib - plan->needed_mib) * MIB / GUEST_PAGES_SHARE;
 
 		ret->memory = arena_new(arena, struct spec_memory);
 		if (!ret->memory)

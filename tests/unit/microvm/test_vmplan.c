@@ -84,6 +84,34 @@ static void test_size(void **state)
 	}
 }
 
+/* A machine that may grow has the host's limit of what it needs now. */
+static void test_room_to_grow(void **state)
+{
+	static const char limit[] = ",\"resources\":{\"memory\":{\"limit\":67108864}}";
+	struct spec_config host;
+	struct planned p;
+
+	(void)state;
+	plan(&p, NAMESPACES, limit,
+		",\"annotations\":{\"org.brig.vm.memory_max\":\"1073741824\","
+		"\"org.brig.vm.kernel\":\"mine\"}");
+	assert_int_equal(p.result, 0);
+	assert_int_equal(p.plan.needed_mib, vm_plan_needed(67108864));
+	assert_int_equal(p.plan.memory_mib, vm_plan_needed(1073741824));
+	assert_string_equal(p.plan.kernel, "mine");
+	assert_int_equal(vm_plan_host(p.config, &p.plan, &p.arena, &host, &p.err), 0);
+	assert_true(host.linux_.resources->memory->limit.value < (int64_t)512 << 20);
+	end(&p);
+	plan(&p, NAMESPACES, limit, ",\"annotations\":{\"org.brig.vm.memory_max\":\"1048576\"}");
+	assert_int_equal(p.result, -EINVAL);
+	assert_non_null(strstr(p.err.text, "org.brig.vm.memory_max"));
+	end(&p);
+	plan(&p, NAMESPACES, ",\"resources\":{\"memory\":{\"limit\":33554432}}",
+		",\"annotations\":{\"org.brig.vm.huge_pages\":\"true\"}");
+	assert_int_equal(p.plan.memory_mib % 2, 0);
+	end(&p);
+}
+
 static void test_refused(void **state)
 {
 	static const struct {
@@ -237,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_size),
+		cmocka_unit_test(test_room_to_grow),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_host_part),
 		cmocka_unit_test(test_guest_part),
