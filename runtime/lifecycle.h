@@ -39,7 +39,7 @@ struct create_options {
 		int (*call)(void *context, int netns, int userns, struct err *err);
 		void *context;
 	} connect;
-	struct plan_rootfs rootfs;  /* in place of what root.path has; .open NULL: none */
+	struct plan_rootfs rootfs; /* in place of what root.path has; .open NULL: none */
 	/* An image whose layers are disks, for isolation "vm": descriptors of EROFS images
 	 * (read-only, the caller's), topmost first. The root has the folders "upper" and "work"
 	 * then, to which overlay writes. 0: the root is the root. */
@@ -48,6 +48,7 @@ struct create_options {
 	const char *console_socket; /* NULL: none */
 	const char *pid_file;       /* NULL: none */
 	const char *pidfd_socket;   /* gets the init's pidfd; NULL: none */
+	const char *images;         /* a folder to restore from, by a backend; NULL: none */
 	bool no_pivot, no_new_keyring;
 	bool detach;           /* after `run` nobody is there for a terminal of ours */
 	uint32_t preserve_fds; /* with those of .activation, which come first */

@@ -9,6 +9,7 @@
 #include "runtime/microvm/host/machine.h"
 #include "runtime/microvm/host/monitor.h"
 #include "runtime/microvm/host/root.h"
+#include "runtime/microvm/host/saved.h"
 #include "runtime/microvm/host/vmplan.h"
 
 #include <stdlib.h>
@@ -310,4 +311,5 @@ const struct backend microvm_backend = {
 	.freeze = freeze,
 	.thaw = thaw,
 	.open_root = root_open_shared,
+	.checkpoint = saved_write,
 };
