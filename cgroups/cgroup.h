@@ -80,6 +80,9 @@ void cgroup_host_close(struct cgroup_host *host);
 CLEANUP_DEFINE(cgroup_host, struct cgroup_host, cgroup_host_close)
 #define autocgrouphost __attribute__((cleanup(cleanup_cgroup_host)))
 
+/* The calling process goes to the cgroup that the process WITH of the procfs PROCFD is in: what it
+ * does from here on is charged to that one. As root. */
+int cgroup_host_join(int procfd, pid_t with, struct err *err);
 /* The calling process's own cgroup, "/a/b", from the procfs PROCFD. −ENOENT, −ENAMETOOLONG. */
 int cgroup_host_own(int procfd, char *ret, size_t size, struct err *err);
 

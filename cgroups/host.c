@@ -134,6 +134,27 @@ int cgroup_host_probe(struct cgroup_host *ret, struct err *err)
 		"mount one, or use the cgroup manager \"disabled\"");
 }
 
+int cgroup_host_join(int procfd, pid_t with, struct err *err)
+{
+	autocgrouphost struct cgroup_host host = {.rootfd = -1};
+	autobuf struct buf text = {};
+	char name[32], path[PATH_MAX], procs[PATH_MAX + 16];
+	unsigned int v1;
+	int r = cgroup_host_probe(&host, err);
+
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof(name), "%d/cgroup", with);
+	r = fd_read_file(procfd, name, 1 << 20, &text);
+	if (r >= 0)
+		r = host_parse_own(buf_str(&text), path, sizeof(path), &v1);
+	if (r >= 0) {
+		snprintf(procs, sizeof(procs), "%s/cgroup.procs", path[1] ? path + 1 : ".");
+		r = fd_write_file(host.rootfd, procs, "0");
+	}
+	return r < 0 ? err_sys(err, r, "go to the cgroup of process %d", with) : 0;
+}
+
 int cgroup_host_own(int procfd, char *ret, size_t size, struct err *err)
 {
 	autobuf struct buf text = {};

@@ -42,7 +42,8 @@ struct backend {
 	int (*plan)(const struct spec_config *config, const struct create_options *options,
 		struct arena *arena, struct spec_config *ret, struct err *err);
 
-	/* The attendant, in place of init_main(): the same messages in the same order. */
+	/* The attendant, in place of init_main(): the same messages in the same order. With
+	 * launch.images the container is the one that was saved there, and START lets it go on. */
 	void (*init_main)(const struct launch *launch) __attribute__((noreturn));
 	/* In place of the joiner: one more process of the container, likewise a process of the
 	 * host that stands for it. */
@@ -71,6 +72,11 @@ struct backend {
 	/* Parent. The container's root file system as the host has it, to walk beneath, without
 	 * what is mounted in it. */
 	int (*open_root)(const struct container *c, struct err *err);
+	/*
+	 * Parent. Writes C, which freeze() has stopped, to the folder IMAGES, for init_main() with
+	 * launch.images; nothing is left there on failure.
+	 */
+	int (*checkpoint)(const struct container *c, int images, struct err *err);
 };
 
 /* The backend that made C, or NULL for one that shares the host's kernel. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Process: a command's own. Writing a running container to files. */
 #include "runtime/checkpoint.h"
+#include "runtime/backend.h"
 
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "runtime/backend.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -41,8 +43,6 @@ static int step_look(struct checkpointing *c, struct err *err)
 	struct plan_request request = {.id = o->id};
 	int r = container_open(c->rt, o->id, true, &c->container, err);
 
-	if (r == 0)
-		r = container_refuse_backend(&c->container, "checkpoint", err);
 	if (r < 0)
 		return r;
 	c->status = container_status(&c->container);
@@ -51,6 +51,8 @@ static int step_look(struct checkpointing *c, struct err *err)
 			o->id, container_status_name(c->status));
 	request.bundle = c->container.bundle;
 	r = container_config(&c->container, &c->config, err);
+	if (container_backend(&c->container))
+		return r;
 	if (r == 0 && !c->rt->host.privileged)
 		return err_set(err, -EPERM, "checkpoint needs root: criu does");
 	if (r == 0)
@@ -422,11 +424,45 @@ static int wait_end(const struct checkpointing *c, struct err *err)
 	return r < 0 ? err_sys(err, r, "wait for its end") : 0;
 }
 
+/* Without criu: the backend writes what it has made. A container that shall end ends stopped. */
+static int checkpoint_by_backend(struct checkpointing *c, struct err *err)
+{
+	const struct checkpoint_options *o = c->options;
+	const struct backend *backend = container_backend(&c->container);
+	bool was_running = c->status == CONTAINER_RUNNING;
+	struct err ignored = {};
+	int r;
+
+	if (o->pre_dump || o->parent_path)
+		return err_set(err, -ENOTSUP,
+			"%s: not with isolation \"%s\": a checkpoint is always whole",
+			o->pre_dump ? "--pre-dump" : "--parent-path", backend->name);
+	r = step_directories(c, err);
+	if (r == 0 && was_running)
+		r = backend->freeze(&c->container, err);
+	if (r < 0)
+		return r;
+	r = backend->checkpoint(&c->container, c->images_fd, err);
+	if (r == 0 && !o->leave_running) {
+		r = container_signal(&c->container, SIGKILL, err);
+		return r < 0 ? r : wait_end(c, err);
+	}
+	if (was_running && r < 0)
+		backend->thaw(&c->container, &ignored);
+	else if (was_running)
+		r = backend->thaw(&c->container, err);
+	return r;
+}
+
 static int checkpoint(struct checkpointing *c, struct err *err)
 {
 	const struct checkpoint_options *o = c->options;
 	int r = step_look(c, err);
 
+	if (r == 0 && container_backend(&c->container)) {
+		r = checkpoint_by_backend(c, err);
+		return r < 0 ? err_add(err, "checkpoint container \"%s\"", o->id) : 0;
+	}
 	if (r == 0)
 		r = criu_find(&c->program, err);
 	if (r == 0)

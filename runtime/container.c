@@ -99,6 +99,7 @@ int runtime_open(const struct runtime_options *options, struct runtime *ret, str
 		.cgroup_driver = options->cgroup_driver,
 		.vm = options->vm,
 		.isolation = options->isolation,
+		.vm_template = options->vm_template,
 	};
 	int r = plan_probe_host(&rt.host, err);
 

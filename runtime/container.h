@@ -37,7 +37,8 @@ struct runtime {
 	/* For containers with isolation "vm", or NULL: none can be made. */
 	const struct backend *vm;
 	enum spec_isolation isolation; /* of new containers; 0: as config.json says */
-	struct cancel *cancel;         /* what ends making, starting or exec, or NULL */
+	bool vm_template;      /* machines are made from a saved one where there is a choice */
+	struct cancel *cancel; /* what ends making, starting or exec, or NULL */
 };
 
 struct runtime_options {
@@ -45,6 +46,7 @@ struct runtime_options {
 	enum cgroup_driver cgroup_driver;
 	const struct backend *vm;
 	enum spec_isolation isolation;
+	bool vm_template;
 };
 
 /* Opens (and makes, mode 0700) the root. The process of a command; end with runtime_close(). */

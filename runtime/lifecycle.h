@@ -48,6 +48,7 @@ struct create_options {
 	const char *console_socket; /* NULL: none */
 	const char *pid_file;       /* NULL: none */
 	const char *pidfd_socket;   /* gets the init's pidfd; NULL: none */
+	const char *images;         /* a folder to restore from, by a backend; NULL: none */
 	bool no_pivot, no_new_keyring;
 	bool detach;           /* after `run` nobody is there for a terminal of ours */
 	uint32_t preserve_fds; /* with those of .activation, which come first */

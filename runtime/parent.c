@@ -78,6 +78,7 @@ static void fill_launch(struct making *m)
 	l->cgroup_path = m->cgroup_path[0] ? m->cgroup_path : NULL;
 	l->sync = m->stages_sync;
 	l->console_socket = m->stages_console;
+	l->images = m->options->images;
 	/* Behind a relay it must not speak before that one has told its pid; and a machine takes
 	 * the network as it finds it. */
 	l->wait_mapped = m->plan.relay || m->plan.id_map != PLAN_ID_MAP_NONE ||

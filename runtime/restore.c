@@ -404,13 +404,8 @@ static int restore(struct restoring *s, struct err *err)
 {
 	struct making *m = &s->making;
 	const char *console_socket = m->options->console_socket;
-	int r = making_read(m, err);
+	int r = making_plan(m, err);
 
-	if (r == 0 && m->backend)
-		return err_set(
-			err, -ENOTSUP, "restore: not with isolation \"%s\"", m->backend->name);
-	if (r == 0)
-		r = making_plan(m, err);
 	if (r == 0)
 		r = step_check(s, err);
 	if (r == 0)
@@ -445,6 +440,29 @@ static void restoring_close(struct restoring *s)
 	making_close(&s->making);
 }
 
+/* Without criu: it is created as any other, from images. */
+static int restore_by_backend(const struct runtime *rt, const struct restore_options *options,
+	struct created *ret, struct err *err)
+{
+	struct create_options create = options->create;
+	int r = options->image_path ? 0 : err_set(err, -EINVAL, "restore needs --image-path");
+
+	create.images = options->image_path;
+	create.detach = options->detach;
+	if (r == 0)
+		r = container_create_for_run(rt, &create, ret, err);
+	if (r < 0)
+		return err_add(err, "restore container \"%s\"", create.id);
+	r = container_go(ret, err);
+	if (r < 0) {
+		created_close(ret);
+		return err_add(err, "restore container \"%s\"", create.id);
+	}
+	cleanup_close(&ret->sync);
+	cleanup_close(&ret->container.dirfd);
+	return 0;
+}
+
 int container_restore(const struct runtime *rt, const struct restore_options *options,
 	struct created *ret, struct err *err)
 {
@@ -459,7 +477,13 @@ int container_restore(const struct runtime *rt, const struct restore_options *op
 	int r;
 
 	making_begin(&s.making, rt, &options->create);
-	r = restore(&s, err);
+	r = making_read(&s.making, err);
+	if (r == 0 && s.making.backend) {
+		restoring_close(&s);
+		return restore_by_backend(rt, options, ret, err);
+	}
+	if (r == 0)
+		r = restore(&s, err);
 	if (r < 0) {
 		err_add(err, "restore container \"%s\"", options->create.id);
 		making_roll_back(&s.making);

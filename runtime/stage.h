@@ -62,6 +62,7 @@ struct launch {
 	struct user_process user;
 	int sync;           /* the stages' end of the socketpair */
 	int start_listener; /* start.sock, listening; −1: SYNC_START comes instead */
+	const char *images; /* the folder of a backend's checkpoint to restore, or NULL */
 	int console_socket; /* connected; gets the terminal's master. −1: none */
 	const int *layers;  /* of struct create_options */
 	size_t layer_count;

@@ -50,6 +50,13 @@ static const char *check_isolation(const char *name, const char *value)
 	return "asks for an isolation that this program does not have (see brig-oci features)";
 }
 
+static const char *check_truth(const char *name, const char *value)
+{
+	(void)name;
+	return strcmp(value, "true") == 0 || strcmp(value, "false") == 0 ? NULL
+									 : "must be true or false";
+}
+
 static const char *check_core_sched(const char *name, const char *value)
 {
 	(void)name;
@@ -65,6 +72,7 @@ static const struct {
 	{"org.brig.core_sched", check_core_sched},
 	{"org.brig.isolation", check_isolation},
 	{"org.brig.landlock.", NULL},
+	{"org.brig.template", check_truth},
 	{"org.brig.vm.huge_pages", NULL},
 	{"org.brig.vm.kernel", NULL},
 	{"org.brig.vm.memory_max", NULL},

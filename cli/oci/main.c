@@ -53,6 +53,9 @@ static const struct option global_options[] = {
 		.help = "make containers in namespaces of this kernel, or each in a virtual "
 			"machine "
 			"of its own [what config.json asks for; vm when called brig-oci-vm]"},
+	{"template", 0, OPTION_FLAG, OPTION_AT(oci_global, template_),
+		.help = "make virtual machines from one that was saved when it was ready, which "
+			"the first start does, instead of booting each"},
 	{"rootless", 0, OPTION_TEXT, .hidden = true, OPTION_AT(oci_global, rootless)},
 	{NULL},
 };
@@ -78,7 +81,9 @@ static const char checkpoint_details[] =
 	"--image-path, the root file system and what is mounted from the host do not. When it "
 	"fails, the container goes on.\n\n"
 	"It needs root and criu(8); criu's log is dump.log in the directory of --work-path. The "
-	"annotation org.criu.config names a configuration file for criu.";
+	"annotation org.criu.config names a configuration file for criu. A container in a virtual "
+	"machine needs no criu, and what is said for criu has no meaning for it: the machine is "
+	"saved as it is, with its connections.";
 
 static const char restore_details[] =
 	"The bundle needs the same root file system and bind mounts for the same places as the "
@@ -87,7 +92,9 @@ static const char restore_details[] =
 	"the same length. The cgroup and its limits are those of the bundle's config.json. Of the "
 	"hooks, prestart, createRuntime and poststart run. When it fails, nothing is left "
 	"behind.\n\n"
-	"It needs root and criu(8); criu's log is restore.log in the directory of --work-path.";
+	"It needs root and criu(8); criu's log is restore.log in the directory of --work-path. A "
+	"container that was in a virtual machine needs a bundle that asks for one of the same "
+	"size, and the same processor; its files may be restored more than once.";
 
 static const struct command commands[] = {
 	{"create", "[OPTIONS] ID", "Make a container, ready to be started", TAKES(create, create),
@@ -195,6 +202,7 @@ int oci_open_runtime(const struct invocation *inv, struct runtime *ret, struct e
 	const struct runtime_options options = {
 		.root = global->root,
 		.isolation = isolation_of(inv),
+		.vm_template = global->template_,
 #ifdef BRIG_MICROVM
 		.vm = &microvm_backend,
 #endif

@@ -21,6 +21,7 @@ struct oci_global {
 	bool debug, systemd_cgroup;
 	int cgroup_manager;   /* enum cgroup_driver */
 	int isolation;        /* enum spec_isolation */
+	bool template_;       /* virtual machines are made from a saved one */
 	const char *rootless; /* accepted for compatibility: found out, not told */
 };
 

@@ -3,8 +3,9 @@
  * What the host and the guest agent say to each other over vsock.
  *
  * When it is up, the agent dials PROTO_READY_PORT of the host, says READY and keeps that
- * connection, whose end is the end of the VM's use. Everything else are connections of the host's
- * to PROTO_PORT of the guest, which begin with a struct proto_hello:
+ * connection. When it ends the agent dials once more: a restored machine has another host, which
+ * waits for READY; where nobody answers is the end of the VM's use. Everything else are connections
+ * of the host's to PROTO_PORT of the guest, which begin with a struct proto_hello:
  *
  *   a session   carries frames both ways: a struct proto_frame, then .len bytes. The host asks, and
  *               gets one DONE or FAILED for each, and asks nothing else meanwhile but what has
@@ -57,6 +58,8 @@ enum proto_type {
 	PROTO_UPDATE,    /* resources as JSON. DONE: nothing */
 	PROTO_STATS,     /* nothing. DONE: struct proto_stats */
 	PROTO_PROCESSES, /* nothing. DONE: a struct proto_process for each */
+	PROTO_ADOPT,     /* struct proto_start, a struct proto_setup: the container's first process,
+			  * of a restored machine, is now this one. DONE: nothing */
 	PROTO_FREEZE,    /* nothing: the container's processes stop. DONE: nothing */
 	PROTO_THAW,      /* nothing: they go on. DONE: nothing */
 	PROTO_POWER_OFF, /* nothing; all file systems are synced first */
@@ -102,12 +105,14 @@ struct proto_setup {
 	char hostname[65]; /* of the guest, for a container without a name of its own; or "" */
 	char reserved_text[7];
 	int64_t clock_ns; /* the host's CLOCK_REALTIME */
+	uint8_t seed[32]; /* of random numbers: nobody else's */
 	uint32_t net_count;
 	uint32_t address_count, route_count;
 	uint32_t layer_count; /* not 0: the root is made of them */
 	struct proto_net {
-		uint8_t mac[6];
-		uint16_t mtu;
+		uint8_t hardware[6]; /* the device's address, which tells it from the others */
+		uint8_t mac[6];      /* what it shall be */
+		uint16_t mtu, reserved;
 		char name[16];
 	} nets[PROTO_NETS_MAX];
 	struct proto_address {

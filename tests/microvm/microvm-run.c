@@ -91,7 +91,7 @@ static int share_folder(struct options *o, json_t *plan, struct err *err)
 
 	if (root < 0 || sys_socketpair(SOCK_SEQPACKET, sockets) < 0)
 		return err_sys(err, -errno, "%s", o->folder);
-	r = launch_fsd(o->fsd, root, sockets[1], false, 2, &pidfd, err);
+	r = launch_fsd(o->fsd, root, sockets[1], -1, false, 2, &pidfd, err);
 	close(root);
 	close(sockets[1]);
 	if (r < 0)

@@ -108,6 +108,13 @@ int fs_open(struct fs *fs, const char *tag, int socket, int memory_fd,
 	return 0;
 }
 
+int fs_save(struct fs *fs, int file)
+{
+	struct fs_message message = {.type = FS_SAVE};
+
+	return ask(fs, &message, &file, 1);
+}
+
 void fs_close(struct fs *fs)
 {
 	cleanup_close(&fs->socket);

@@ -23,6 +23,7 @@ enum { FS_QUEUES = 2, FS_QUEUE_SIZE = 256, FS_WIRES = 2 + FS_QUEUES };
 enum fs_message_type {
 	FS_ATTACH = 1, /* with FS_WIRES descriptors: memory, interrupt, kicks */
 	FS_DETACH,     /* the queues come back in the reply */
+	FS_SAVE,       /* a detached server, with a file for what the guest knows of the files */
 };
 
 /* Both ways; a reply has the type of its request. */
@@ -47,4 +48,7 @@ struct fs {
  * stays the caller's. TAG is at most 36 bytes. */
 int fs_open(struct fs *fs, const char *tag, int socket, int memory_fd,
 	const struct guest_memory *memory, struct err *err);
+/* For snapshots, between device_hold() and device_release(): has the server write what the guest
+ * knows of the files to the empty FILE. −ESTALE: an open file was removed. */
+int fs_save(struct fs *fs, int file);
 void fs_close(struct fs *fs);

@@ -79,6 +79,14 @@ void fsd_close(struct fsd *fsd);
  * request at all. */
 int64_t fsd_handle(struct fsd *fsd, const struct virtq_chain *chain);
 
+/* --- saved.c --- */
+
+/* Writes what the guest knows to the empty FILE. −ESTALE: an open file was removed. */
+int fsd_save(struct fsd *fsd, int file);
+/* Right after fsd_open(), with the files as they were. −EINVAL for what fsd_save() did not write;
+ * else what is not there any more is in ERR. */
+int fsd_restore(struct fsd *fsd, int file, struct err *err);
+
 /* --- inode.c --- */
 
 /* The inode that the guest calls NODE, or NULL. */
@@ -98,6 +106,12 @@ bool inode_unchanged(struct inode *inode, int fd);
 void attr_fill(const struct inode *inode, const struct stat *st, struct fuse_attr *ret);
 /* A handle for FD, which is taken over, also on failure. */
 int handle_new(struct fsd *fsd, int fd, uint64_t *ret);
+/* In a server that is as new: the inode INDEX is FD, which is taken over, also on failure. −EINVAL:
+ * no such index, or not the next one up. After the last inode_restored(). The same for handles. */
+int inode_restore(struct fsd *fsd, uint32_t index, int fd, uint32_t generation, uint64_t lookups);
+void inode_restored(struct fsd *fsd);
+int handle_restore(struct fsd *fsd, uint32_t index, int fd);
+void handle_restored(struct fsd *fsd);
 int handle_get(const struct fsd *fsd, uint64_t handle);
 void handle_free(struct fsd *fsd, uint64_t handle);
 void handle_free_all(struct fsd *fsd);

@@ -203,6 +203,49 @@ int inode_lookup(
 	return fd < 0 ? fd : inode_admit(fsd, fd, ret);
 }
 
+/* Indexes come in rising order; those between are free, and get into the list at the end. */
+int inode_restore(struct fsd *fsd, uint32_t index, int fd, uint32_t generation, uint64_t lookups)
+{
+	struct inode *inode = fsd->inodes + index;
+	struct stat st;
+	int32_t *bucket;
+	uint64_t mount;
+	int r = index < (uint32_t)fsd->inode_count || index >= FSD_INODES_MAX || !lookups ? -EINVAL
+											  : 0;
+
+	if (r == 0)
+		r = identify(fd, &st, &mount);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	for (int32_t i = fsd->inode_count; i < (int32_t)index; i++)
+		fsd->inodes[i].fd = -1;
+	bucket = bucket_of(fsd, st.st_dev, st.st_ino);
+	*inode = (struct inode){.fd = fd,
+		.type = st.st_mode & S_IFMT,
+		.dev = st.st_dev,
+		.ino = st.st_ino,
+		.mount = mount,
+		.salt = salt_of(fsd, mount),
+		.lookups = lookups,
+		.generation = generation,
+		.next = *bucket};
+	*bucket = (int32_t)index + 1;
+	fsd->inode_count = (int32_t)index + 1;
+	return 0;
+}
+
+void inode_restored(struct fsd *fsd)
+{
+	for (int32_t i = fsd->inode_count - 1; i > ROOT; i--) {
+		if (fsd->inodes[i].fd >= 0)
+			continue;
+		fsd->inodes[i].next = fsd->free_inode;
+		fsd->free_inode = i;
+	}
+}
+
 static void inode_free(struct fsd *fsd, struct inode *inode)
 {
 	int32_t *link = bucket_of(fsd, inode->dev, inode->ino), at = (int32_t)(inode - fsd->inodes);
@@ -296,4 +339,27 @@ void handle_free_all(struct fsd *fsd)
 {
 	for (uint64_t i = 0; i < (uint64_t)fsd->handle_count; i++)
 		handle_free(fsd, i);
+}
+
+int handle_restore(struct fsd *fsd, uint32_t index, int fd)
+{
+	if (index < (uint32_t)fsd->handle_count || index >= FSD_HANDLES_MAX) {
+		close(fd);
+		return -EINVAL;
+	}
+	for (int32_t i = fsd->handle_count; i < (int32_t)index; i++)
+		fsd->handles[i].fd = -1;
+	fsd->handles[index].fd = fd;
+	fsd->handle_count = (int32_t)index + 1;
+	return 0;
+}
+
+void handle_restored(struct fsd *fsd)
+{
+	for (int32_t i = fsd->handle_count - 1; i >= 0; i--) {
+		if (fsd->handles[i].fd >= 0)
+			continue;
+		fsd->handles[i].next = fsd->free_handle;
+		fsd->free_handle = i;
+	}
 }

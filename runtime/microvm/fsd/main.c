@@ -111,21 +111,28 @@ static int enter_jail(int folder, bool read_only, int *ret_root, int *ret_proc, 
 	return 0;
 }
 
-static int run(char **argv, struct err *err)
+static const char usage[] = "usage: brig-fsd ROOT SOCKET rw|ro [SAVED]";
+
+static int run(int argc, char **argv, struct err *err)
 {
 	static struct fsd fsd;
 	static struct session session;
-	uint32_t folder, socket;
+	uint32_t folder, socket, saved;
 	bool read_only = !strcmp(argv[3], "ro");
 	int root = -1, proc = -1, r;
 
 	if (parse_u32(argv[1], &folder) < 0 || parse_u32(argv[2], &socket) < 0 ||
-		(!read_only && strcmp(argv[3], "rw") != 0))
-		return err_set(err, -EINVAL, "usage: brig-fsd ROOT SOCKET rw|ro");
+		(!read_only && strcmp(argv[3], "rw") != 0) ||
+		(argc > 4 && parse_u32(argv[4], &saved) < 0))
+		return err_set(err, -EINVAL, usage);
 	r = enter_jail((int)folder, read_only, &root, &proc, err);
 	close((int)folder);
 	if (r == 0)
 		r = fsd_open(&fsd, root, proc, read_only, err);
+	if (r == 0 && argc > 4)
+		r = fsd_restore(&fsd, (int)saved, err);
+	if (argc > 4)
+		close((int)saved);
 	if (r == 0)
 		r = session_open(&session, &fsd, (int)socket, err);
 	if (r == 0)
@@ -136,8 +143,7 @@ static int run(char **argv, struct err *err)
 int main(int argc, char **argv)
 {
 	struct err err = {};
-	int r = argc == 4 ? run(argv, &err)
-			  : err_set(&err, -EINVAL, "usage: brig-fsd ROOT SOCKET rw|ro");
+	int r = argc == 4 || argc == 5 ? run(argc, argv, &err) : err_set(&err, -EINVAL, usage);
 
 	if (r < 0)
 		log_failure("brig-fsd", &err);

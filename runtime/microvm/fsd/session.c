@@ -129,6 +129,8 @@ static int answer(struct session *s, struct fs_message *m, int *fds, size_t coun
 		for (int i = 0; i < FS_QUEUES; i++)
 			out.queues[i] = s->queues[i].virtq.state;
 		detach(s);
+	} else if (m->type == FS_SAVE && count == 1 && !attached) {
+		out.result = fsd_save(s->fsd, fds[0]);
 	} else {
 		out.result = -EBADMSG;
 	}

@@ -35,6 +35,7 @@ struct agent {
 	int ready, listener, signals;
 	int files; /* where the host's files are mounted, or −1 */
 	bool stop;
+	struct proto_ready greeting;
 	struct runtime rt;
 	char *container; /* its id, or NULL */
 	struct processes processes;
@@ -108,6 +109,7 @@ static const struct {
 	[PROTO_UPDATE] = {0, false},
 	[PROTO_STATS] = {0, false},
 	[PROTO_PROCESSES] = {0, false},
+	[PROTO_ADOPT] = {sizeof(struct proto_start), true},
 	[PROTO_FREEZE] = {0, false},
 	[PROTO_THAW] = {0, false},
 };
@@ -157,7 +159,7 @@ static void job_go(struct agent *a, struct job *job)
 	char console[64];
 	int r = 0;
 
-	if (p) {
+	if (p && job->type != PROTO_ADOPT) {
 		q.start = &p->start;
 		r = job->type == PROTO_RUN ? process_open_plain_stdio(&a->processes, p, &stdio)
 					   : process_open_stdio(&a->processes, p, &stdio);
@@ -195,6 +197,19 @@ static void name_processes(struct agent *a, struct proto_process *list, size_t c
 	}
 }
 
+static int adopt(struct agent *a, struct process *new)
+{
+	for (size_t i = 0; i < ARRAY_LEN(a->processes.items); i++) {
+		struct process *p = a->processes.items + i;
+
+		if (!p->id || !p->is_init)
+			continue;
+		process_adopt(p, new);
+		return 0;
+	}
+	return -ESRCH;
+}
+
 static void job_done(struct agent *a, struct job *job, const struct job_report *report)
 {
 	struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
@@ -205,10 +220,14 @@ static void job_done(struct agent *a, struct job *job, const struct job_report *
 		job_fail(a, job, report->error, report->text);
 		return;
 	}
-	if (p) {
+	if (p && job->type == PROTO_ADOPT) {
+		r = adopt(a, p);
+	} else if (p) {
 		p->pid = report->pid;
 		p->is_init = job->type == PROTO_CREATE;
 		r = process_take_terminal(&a->processes, p);
+		if (p->is_init)
+			process_keep_streams(p);
 	}
 	if (r < 0) {
 		job_fail(a, job, r, "the guest cannot take the terminal");
@@ -345,6 +364,9 @@ static int remember_container(struct agent *a, const struct job *job)
 
 	if (job->len < sizeof(struct proto_start) + sizeof(*setup))
 		return -EBADMSG;
+	a->files = host_files();
+	if (a->files < 0)
+		return a->files;
 	a->container = strndup(setup->id, sizeof(setup->id));
 	return a->container ? 0 : -ENOMEM;
 }
@@ -522,6 +544,27 @@ static void prepare(const struct agent *a, struct polling *p)
 	add(p, a->ready, READY, 0);
 }
 
+static int say_ready(struct agent *a, struct err *err)
+{
+	const struct proto_frame frame = {.type = PROTO_READY, .len = sizeof(a->greeting)};
+	int r = a->ready = host_dial(err);
+
+	if (r >= 0)
+		r = fd_write_all(a->ready, &frame, sizeof(frame));
+	if (r == 0)
+		r = fd_write_all(a->ready, &a->greeting, sizeof(a->greeting));
+	return r;
+}
+
+/* Our connection has ended. After a restore another host is there, else there is none. */
+static void meet_again(struct agent *a)
+{
+	struct err ignored = {};
+
+	cleanup_close(&a->ready);
+	a->stop = say_ready(a, &ignored) < 0;
+}
+
 static void serve(struct agent *a, const struct polled *what, const struct pollfd *fds)
 {
 	struct signalfd_siginfo info;
@@ -549,7 +592,7 @@ static void serve(struct agent *a, const struct polled *what, const struct pollf
 		accept_connection(a);
 		break;
 	case READY:
-		a->stop = true;
+		meet_again(a);
 		break;
 	}
 }
@@ -585,17 +628,17 @@ static int watch_children(void)
 	return fd < 0 ? -errno : fd;
 }
 
-int agent_run(int ready_fd, int listener, const struct proto_ready *ready, struct err *err)
+int agent_run(int listener, const struct proto_ready *ready, struct err *err)
 {
 	static struct agent a; /* the tables are large; there is one agent */
 	static struct polling polling;
 	const struct runtime_options options = {.root = "/run/brig-oci"};
-	const struct proto_frame frame = {.type = PROTO_READY, .len = sizeof(*ready)};
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
 	processes_init(&a.processes);
-	a.ready = ready_fd;
+	a.ready = a.files = -1;
+	a.greeting = *ready;
 	a.listener = listener;
 	for (int i = 0; i < GREETINGS_MAX; i++)
 		a.greetings[i] = -1;
@@ -603,15 +646,12 @@ int agent_run(int ready_fd, int listener, const struct proto_ready *ready, struc
 		a.sessions[i] = -1;
 	for (int i = 0; i < JOBS_MAX; i++)
 		a.jobs[i] = (struct job){.report = -1, .session = -1};
-	a.files = sys_openat(AT_FDCWD, GUEST_FILES, O_RDONLY | O_DIRECTORY, 0);
 	r = runtime_open(&options, &a.rt, err);
 	if (r < 0)
 		return r;
 	r = a.signals = watch_children();
 	if (r >= 0)
-		r = fd_write_all(ready_fd, &frame, sizeof(frame));
-	if (r == 0)
-		r = fd_write_all(ready_fd, ready, sizeof(*ready));
+		r = say_ready(&a, err);
 	while (r >= 0 && !a.stop)
 		r = turn(&a, &polling);
 	runtime_close(&a.rt);

@@ -32,9 +32,20 @@
  * loaded. Their files are removed, which gives the memory back. Returns how many were loaded. */
 int modules_load(int folder, const char *group, struct err *err);
 
+/* --- host.c: what the host has for us --- */
+
+/* Listens for it. */
+int host_listen(struct err *err);
+/* Connects to it, to say READY. */
+int host_dial(struct err *err);
+/* Mounts and opens its files. A machine that was saved before it had a container gets them with the
+ * container: what the file server knows begins here. */
+int host_files(void);
+
 /* --- setup.c --- */
 
-/* Sets the clock, names and raises the interfaces, gives them their addresses and routes. */
+/* Stirs the seed in, sets the clock, names and raises the interfaces, gives them their addresses
+ * and routes. */
 int setup_apply(const struct proto_setup *setup, struct err *err);
 
 /* --- layers.c --- */
@@ -50,7 +61,10 @@ enum { RELAY_BUFFER = 65536 };
 struct relay {
 	int from, to; /* −1, −1: has ended */
 	bool owned;   /* somebody will ask relay_written() */
-	bool ended;   /* FROM has no more */
+	/* The end that stays when the machine is restored, where the host's end of the other one is
+	 * gone: −1 in its place until relay_join(). */
+	enum { RELAY_KEEPS_NEITHER, RELAY_KEEPS_FROM, RELAY_KEEPS_TO } keeps;
+	bool ended; /* FROM has no more */
 	uint8_t *buffer;
 	uint32_t start, len;
 	uint64_t total; /* bytes that came from FROM */
@@ -69,6 +83,9 @@ int relay_prepare(const struct relay *relay, struct pollfd fds[2]);
  * both are closed. */
 void relay_move(struct relay *relay, const struct pollfd *fds, int count);
 void relay_stop(struct relay *relay);
+/* FD, which is taken over, in the place of the end that is gone; without one (−1) what is written
+ * goes nowhere and what is read has ended. Counts from here on. */
+void relay_join(struct relay *relay, int fd);
 /* All bytes that were ever written to FROM. */
 uint64_t relay_written(const struct relay *relay);
 
@@ -81,7 +98,7 @@ struct process {
 	int session;  /* of agent.sessions, whose host hears of its end; −1: has gone */
 	int streams[PROTO_STREAMS];
 	struct relay *relays[3]; /* of what it writes: stdout, stderr, terminal */
-	struct relay *typed;     /* of what goes to its terminal, or NULL */
+	struct relay *typed;     /* of what goes to its terminal or standard input, or NULL */
 	int terminal;            /* our end, for window sizes; −1 without one */
 	int console;             /* listens for the terminal of a container's process; −1 */
 	bool started;            /* its START came */
@@ -114,6 +131,11 @@ bool process_has_streams(const struct process *p);
 int process_open_stdio(struct processes *all, struct process *p, struct stdio *ret);
 /* The same with a terminal made here, for a process outside of the container. */
 int process_open_plain_stdio(struct processes *all, struct process *p, struct stdio *ret);
+/* P is the container's first process: its ends of the streams survive a restore. */
+void process_keep_streams(struct process *p);
+/* The streams that came for NEW, a process that is none, become P's, and so do its number, session
+ * and START. */
+void process_adopt(struct process *p, struct process *new);
 void process_console_path(const struct process *p, char *ret, size_t size);
 /* Takes the terminal from the runtime, which has sent it. Does nothing without one. */
 int process_take_terminal(struct processes *all, struct process *p);
@@ -152,6 +174,6 @@ int plain_exec(const struct spec_process *process, const struct stdio *stdio, st
 
 /* --- agent.c --- */
 
-/* Serves the host until READY_FD, our connection to it, ends, or it says POWER_OFF. LISTENER
+/* Dials the host and serves it until it cannot be reached any more, or says POWER_OFF. LISTENER
  * listens on PROTO_PORT. */
-int agent_run(int ready_fd, int listener, const struct proto_ready *ready, struct err *err);
+int agent_run(int listener, const struct proto_ready *ready, struct err *err);

@@ -64,6 +64,12 @@ static int do_create(const struct runtime *rt, const struct job_request *q, stru
 	return r;
 }
 
+static int do_adopt(const struct job_request *q, struct err *err)
+{
+	return q->len < sizeof(struct proto_setup) ? err_sys(err, -EBADMSG, "restore")
+						   : setup_apply(q->data, err);
+}
+
 static int parse_process(const struct job_request *q, struct arena *arena, json_t **ret_json,
 	struct spec_process **ret, struct err *err)
 {
@@ -249,6 +255,8 @@ static int do_job(const struct runtime *rt, const struct job_request *q, struct 
 		return container_kill(rt, q->container, signal->signal, true, err);
 	if (q->type == PROTO_UPDATE)
 		return do_update(rt, q, err);
+	if (q->type == PROTO_ADOPT)
+		return do_adopt(q, err);
 	if (q->type == PROTO_FREEZE)
 		return container_pause(rt, q->container, err);
 	if (q->type == PROTO_THAW)

@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,18 +47,6 @@ static int leave_rootfs(struct err *err)
 	if (r == 0)
 		r = sys_chroot(".");
 	return r < 0 ? err_sys(err, r, "a root to leave") : 0;
-}
-
-/* Without a file system of ours there are no containers, only programs of the guest's own. */
-static int mount_files(struct err *err)
-{
-	int r = sys_mkdirat(AT_FDCWD, GUEST_FILES, 0755);
-
-	if (r == 0)
-		r = sys_mount(GUEST_TAG, GUEST_FILES, "virtiofs", 0, NULL);
-	return r < 0 && r != -EINVAL && r != -ENODEV
-		       ? err_sys(err, r, "the host's files (virtiofs)")
-		       : 0;
 }
 
 static int make_filesystems(struct err *err)
@@ -138,39 +125,9 @@ static int loopback_up(struct err *err)
 	return 0;
 }
 
-static int vsock(void)
-{
-	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int listen_host(struct err *err)
-{
-	struct sockaddr_vm any = {
-		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = PROTO_PORT};
-	autoclose int fd = vsock();
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, 64) < 0)
-		return err_sys(err, fd < 0 ? fd : -errno, "vsock port %d", PROTO_PORT);
-	return take_fd(&fd);
-}
-
-static int dial_host(struct err *err)
-{
-	struct sockaddr_vm host = {
-		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = PROTO_READY_PORT};
-	autoclose int fd = vsock();
-
-	if (fd < 0 || connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0)
-		return err_sys(
-			err, fd < 0 ? fd : -errno, "the host's vsock port %d", PROTO_READY_PORT);
-	return take_fd(&fd);
-}
-
 static int serve(struct err *err)
 {
-	autoclose int listener = -1, ready_fd = -1;
+	autoclose int listener = -1;
 	struct proto_ready ready = {.version = PROTO_VERSION};
 	struct timespec now;
 	int r = leave_rootfs(err);
@@ -184,18 +141,14 @@ static int serve(struct err *err)
 	if (r < 0)
 		return r;
 	ready.modules = (uint32_t)r;
-	r = mount_files(err);
+	r = loopback_up(err);
 	if (r == 0)
-		r = loopback_up(err);
-	if (r == 0)
-		r = listener = listen_host(err);
-	if (r >= 0)
-		r = ready_fd = dial_host(err);
+		r = listener = host_listen(err);
 	if (r < 0)
 		return r;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	ready.boot_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	return agent_run(ready_fd, listener, &ready, err);
+	return agent_run(listener, &ready, err);
 }
 
 int main(void)

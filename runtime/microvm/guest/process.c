@@ -127,7 +127,11 @@ static int open_pipe(struct processes *all, struct process *p, int i, int *ret_f
 	*ret_fd = fds[i ? 1 : 0];
 	if (i)
 		return add_output(all, p, i, fds[0], take_fd(p->streams + i));
-	return add_relay(all, take_fd(p->streams), fds[1]) ? 0 : -EMFILE;
+	p->typed = add_relay(all, take_fd(p->streams), fds[1]);
+	if (!p->typed)
+		return -EMFILE;
+	p->typed->owned = true;
+	return 0;
 }
 
 void process_console_path(const struct process *p, char *ret, size_t size)
@@ -175,6 +179,32 @@ static int join_terminal(struct processes *all, struct process *p, int master)
 	}
 	p->typed->owned = true;
 	return add_output(all, p, TERMINAL, sys_dup(master), sock);
+}
+
+void process_keep_streams(struct process *p)
+{
+	for (int i = 0; i < 3; i++)
+		if (p->relays[i])
+			p->relays[i]->keeps = RELAY_KEEPS_FROM;
+	if (p->typed)
+		p->typed->keeps = RELAY_KEEPS_TO;
+}
+
+void process_adopt(struct process *p, struct process *new)
+{
+	bool terminal = p->terminal >= 0;
+
+	if (p->typed)
+		relay_join(p->typed,
+			terminal ? sys_dup(new->streams[TERMINAL]) : take_fd(new->streams));
+	for (int i = 0; i < 3; i++)
+		if (p->relays[i])
+			relay_join(p->relays[i], take_fd(new->streams + 1 + i));
+	p->id = new->id;
+	p->session = new->session;
+	p->start = new->start;
+	process_free(new);
+	process_resize(p, p->start.rows, p->start.columns);
 }
 
 void processes_hang_up(struct processes *all)

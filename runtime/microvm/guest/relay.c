@@ -31,13 +31,25 @@ int relay_prepare(const struct relay *relay, struct pollfd fds[2])
 {
 	int n = 0;
 
-	if (relay->to < 0)
+	if (relay->to < 0 || relay->from < 0)
 		return 0;
 	/* The end of what is written to is waited for in any case: nobody may be left to read. */
 	fds[n++] = (struct pollfd){.fd = relay->to, .events = relay->len ? POLLOUT : 0};
 	if (!relay->len && !relay->ended)
 		fds[n++] = (struct pollfd){.fd = relay->from, .events = POLLIN};
 	return n;
+}
+
+/* After a restore: the connection was of the machine's first life. A host that only closes it has
+ * another error. */
+static bool was_reset(int fd, int events, ssize_t r)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	return r == -ENOTCONN || r == -ECONNRESET ||
+	       (events & POLLERR && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 &&
+		       error == ECONNRESET);
 }
 
 /* EIO: the last process closed its side of a terminal. */
@@ -47,6 +59,10 @@ static void relay_fill(struct relay *relay)
 
 	if (n == -EAGAIN)
 		return;
+	if (relay->keeps == RELAY_KEEPS_TO && n < 0 && was_reset(relay->from, POLLERR, n)) {
+		cleanup_close(&relay->from);
+		return;
+	}
 	relay->start = 0;
 	relay->len = n > 0 ? (uint32_t)n : 0;
 	relay->total += relay->len;
@@ -57,6 +73,10 @@ static bool relay_drain(struct relay *relay)
 {
 	ssize_t n = sys_write(relay->to, relay->buffer + relay->start, relay->len);
 
+	if (relay->keeps == RELAY_KEEPS_FROM && was_reset(relay->to, 0, n)) {
+		cleanup_close(&relay->to);
+		return true;
+	}
 	if (n < 0)
 		return n == -EAGAIN;
 	relay->start += (uint32_t)n;
@@ -68,12 +88,37 @@ void relay_move(struct relay *relay, const struct pollfd *fds, int count)
 {
 	bool alive = !(fds[0].revents & (POLLERR | POLLNVAL));
 
+	if (!alive && relay->keeps == RELAY_KEEPS_FROM && was_reset(relay->to, fds[0].revents, 0)) {
+		cleanup_close(&relay->to);
+		return;
+	}
 	if (alive && count > 1 && fds[1].revents)
 		relay_fill(relay);
 	if (alive && relay->len)
 		alive = relay_drain(relay);
 	if (!alive || (relay->ended && !relay->len))
 		relay_stop(relay);
+}
+
+void relay_join(struct relay *relay, int fd)
+{
+	bool reads = relay->keeps == RELAY_KEEPS_TO;
+	int *end = reads ? &relay->from : &relay->to, other = reads ? relay->to : relay->from;
+
+	if (other < 0) { /* has ended before */
+		cleanup_close(&fd);
+		return;
+	}
+	if (fd < 0 && !reads)
+		fd = sys_openat(AT_FDCWD, "/dev/null", O_WRONLY, 0);
+	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+		cleanup_close(&fd);
+		relay_stop(relay);
+		return;
+	}
+	cleanup_close(end);
+	*end = fd;
+	relay->total = reads ? 0 : relay->len;
 }
 
 uint64_t relay_written(const struct relay *relay)

@@ -4,9 +4,12 @@
 #include "netns/netlink.h"
 #include "runtime/microvm/guest/guest.h"
 
+#include <fcntl.h>
+#include <linux/random.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 static size_t family_len(uint8_t family)
@@ -44,7 +47,8 @@ static int find_by_mac(int sock, const uint8_t mac[6], struct err *err)
 	return r < 0 ? r : search.index;
 }
 
-static int set_link(int sock, int index, const char *name, uint32_t mtu, bool up, struct err *err)
+static int set_link(int sock, int index, const char *name, const uint8_t *mac, uint32_t mtu,
+	bool up, struct err *err)
 {
 	const struct ifinfomsg info = {
 		.ifi_index = index, .ifi_flags = up ? IFF_UP : 0, .ifi_change = IFF_UP};
@@ -53,6 +57,8 @@ static int set_link(int sock, int index, const char *name, uint32_t mtu, bool up
 	netlink_begin(&request, RTM_NEWLINK, 0, &info, sizeof(info));
 	if (name)
 		netlink_put_text(&request, IFLA_IFNAME, name);
+	if (mac)
+		netlink_put(&request, IFLA_ADDRESS, mac, 6);
 	if (mtu)
 		netlink_put_u32(&request, IFLA_MTU, mtu);
 	return netlink_talk(sock, &request, NULL, NULL, err);
@@ -111,11 +117,11 @@ static int configure(int sock, const struct proto_setup *s, struct err *err)
 		char name[sizeof(net->name) + 1];
 
 		snprintf(name, sizeof(name), "%.*s", (int)sizeof(net->name), net->name);
-		r = indexes[i] = find_by_mac(sock, net->mac, err);
+		r = indexes[i] = find_by_mac(sock, net->hardware, err);
 		if (r >= 0)
-			r = set_link(sock, indexes[i], name, 0, false, err);
+			r = set_link(sock, indexes[i], name, net->mac, 0, false, err);
 		if (r == 0)
-			r = set_link(sock, indexes[i], NULL, net->mtu, true, err);
+			r = set_link(sock, indexes[i], NULL, NULL, net->mtu, true, err);
 		if (r < 0)
 			return err_add(err, "network interface %s", name);
 	}
@@ -144,6 +150,21 @@ static bool is_sane(const struct proto_setup *s)
 	return true;
 }
 
+/* A machine made from a saved one would go on with the other's random numbers. */
+static int stir(const uint8_t *seed, size_t len, struct err *err)
+{
+	autoclose int fd = sys_openat(AT_FDCWD, "/dev/urandom", O_WRONLY, 0);
+	struct {
+		struct rand_pool_info head;
+		uint8_t bytes[sizeof((struct proto_setup){}.seed)];
+	} pool = {.head = {.entropy_count = (int)len * 8, .buf_size = (int)len}};
+
+	memcpy(pool.bytes, seed, len);
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+		return err_sys(err, fd < 0 ? fd : -errno, "random numbers");
+	return 0;
+}
+
 int setup_apply(const struct proto_setup *s, struct err *err)
 {
 	const struct timespec now = {s->clock_ns / 1000000000, s->clock_ns % 1000000000};
@@ -151,6 +172,8 @@ int setup_apply(const struct proto_setup *s, struct err *err)
 
 	if (!is_sane(s))
 		return err_sys(err, -EBADMSG, "setup");
+	if (stir(s->seed, sizeof(s->seed), err) < 0)
+		return err->code;
 	if (s->hostname[0] && sys_sethostname(s->hostname) < 0)
 		return err_sys(err, -errno, "the host name");
 	if (clock_settime(CLOCK_REALTIME, &now) < 0)

@@ -12,6 +12,8 @@
 #include "runtime/microvm/host/attend.h"
 #include "runtime/microvm/host/files.h"
 #include "runtime/microvm/host/machine.h"
+#include "runtime/microvm/host/saved.h"
+#include "runtime/microvm/host/template.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -19,6 +21,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,11 +37,12 @@ struct attendant {
 	struct vm_machine machine;
 	struct proto_setup setup;
 	struct nets nets;
+	struct saved saved; /* its .files −1: it boots */
 	int state, files, reason;
 	int memory_max; /* of the host's cgroup, to be written to; −1: it has none */
 	int starter;    /* who said start, until it is answered */
 	bool started;
-	uid_t creator;
+	struct ucred creator;
 };
 
 int attendant_plan(
@@ -52,15 +56,13 @@ int attendant_plan(
 
 /* ---- with privileges ---- */
 
-static int enter_namespaces(const struct attendant *a, struct err *err)
+static int enter_namespaces(struct attendant *a, struct err *err)
 {
 	const struct launch *l = a->launch;
-	struct ucred creator;
-	int r = sys_getpeercred(l->sync, &creator);
+	int r = sys_getpeercred(l->sync, &a->creator);
 
 	if (r < 0)
 		return err_sys(err, r, "look who made this process");
-	((struct attendant *)a)->creator = creator.uid;
 	r = l->wait_mapped ? sync_expect(l->sync, SYNC_MAPPED, NULL, err) : 0;
 	if (r == 0)
 		r = stage_join(l->plan, err);
@@ -119,7 +121,7 @@ static int open_state(struct attendant *a, struct err *err)
 	return r < 0 ? err_sys(err, r, "container \"%s\"", l->user.container->id) : 0;
 }
 
-static void fill_setup(struct attendant *a)
+static int fill_setup(struct attendant *a, struct err *err)
 {
 	struct utsname host;
 	struct timespec now;
@@ -128,15 +130,49 @@ static void fill_setup(struct attendant *a)
 	a->setup.layer_count = (uint32_t)a->launch->layer_count;
 	clock_gettime(CLOCK_REALTIME, &now);
 	a->setup.clock_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	if (getrandom(a->setup.seed, sizeof(a->setup.seed), 0) != sizeof(a->setup.seed))
+		return err_sys(err, -EIO, "random numbers");
 	/* Who shares the host's name sees it. */
 	if (!spec_find_namespace(a->launch->user.config, CLONE_NEWUTS) && uname(&host) == 0)
 		snprintf(a->setup.hostname, sizeof(a->setup.hostname), "%s", host.nodename);
+	return 0;
+}
+
+static bool wants_template(const struct attendant *a)
+{
+	const char *wish = spec_annotation(a->launch->user.config, "org.brig.template");
+
+	/* One that has disks of its own would need a template with those. */
+	if (a->launch->layer_count)
+		return false;
+	return a->launch->rt->vm_template || (wish && strcmp(wish, "true") == 0);
+}
+
+/* What the machine is made from instead of a boot, if anything. */
+static int open_saved(struct attendant *a, struct machine_options *options, struct err *err)
+{
+	const struct launch *l = a->launch;
+	int r = 0;
+
+	if (l->images) {
+		r = saved_open(l->images, &a->saved, err);
+		if (r == 0)
+			r = saved_apply(&a->saved, l->user.process->terminal, &a->setup, err);
+	} else if (wants_template(a)) {
+		r = template_open(options, &(struct template_maker){l->user.procfd, a->creator.pid},
+			&a->saved.files, err);
+		template_setup(&a->setup);
+	} else {
+		return 0;
+	}
+	options->restore = &a->saved.files;
+	return r;
 }
 
 static int start_machine(struct attendant *a, struct err *err)
 {
 	const uid_t uid = UID_BASE | ((uid_t)getpid() & UID_MASK);
-	const struct machine_options options = {
+	struct machine_options options = {
 		.plan = &a->plan,
 		.state = a->state,
 		.files = a->files,
@@ -146,8 +182,13 @@ static int start_machine(struct attendant *a, struct err *err)
 		.uid = uid,
 	};
 	const struct spec_process *process = a->launch->user.process;
-	int r = machine_start(&a->machine, &options, err);
+	int r = open_saved(a, &options, err);
 
+	if (r == 0)
+		r = saved_describe(a->state, process->terminal, &a->setup, err);
+	if (r == 0)
+		r = machine_start(&a->machine, &options, err);
+	saved_close(&a->saved);
 	nets_close(&a->nets);
 	cleanup_close(&a->files);
 	if (r == 0)
@@ -180,11 +221,14 @@ static int create(struct attendant *a, struct err *err)
 	if (r < 0)
 		return err_sys(err, -ENOMEM, "config.json of the guest");
 	attend_fill_start(&a->attend, &start);
-	fill_setup(a);
+	r = fill_setup(a, err);
+	if (r < 0)
+		return r;
 	const struct iovec parts[] = {
 		{&start, sizeof(start)}, {&a->setup, sizeof(a->setup)}, {text.data, text.len}};
 
-	r = link_send(&a->attend.session, PROTO_CREATE, parts, ARRAY_LEN(parts), err);
+	r = a->launch->images ? link_send(&a->attend.session, PROTO_ADOPT, parts, 2, err)
+			      : link_send(&a->attend.session, PROTO_CREATE, parts, 3, err);
 	return r < 0 ? r : link_answer(&a->attend.session, &answer, err);
 }
 
@@ -213,7 +257,8 @@ static int send_start(struct attendant *a, struct err *err)
 {
 	a->started = true;
 	a->attend.watched = -1;
-	return link_send(&a->attend.session, PROTO_START, NULL, 0, err);
+	return link_send(
+		&a->attend.session, a->launch->images ? PROTO_THAW : PROTO_START, NULL, 0, err);
 }
 
 /*
@@ -229,7 +274,7 @@ static int on_connection(struct attend *attend, struct err *err)
 
 	if (sock < 0)
 		return err_sys(err, sock, "wait for start");
-	if (sys_getpeercred(sock, &peer) < 0 || peer.uid != a->creator)
+	if (sys_getpeercred(sock, &peer) < 0 || peer.uid != a->creator.uid)
 		return 0;
 	if (sync_recv(sock, &message) < 0 || message.type != SYNC_START)
 		return 0; /* a start that was killed */
@@ -333,6 +378,7 @@ void attendant_main(const struct launch *launch)
 	close(launch->user.container->dirfd);
 	a.launch = &own;
 	a.state = a.files = a.reason = a.starter = a.memory_max = -1;
+	a.saved.files = (struct machine_files){-1, -1, -1};
 	attend_init(&a.attend);
 	machine_init(&a.machine);
 	r = prepare(&a, &err);

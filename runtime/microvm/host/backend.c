@@ -11,6 +11,7 @@
 #include "runtime/microvm/host/monitor.h"
 #include "runtime/microvm/host/resize.h"
 #include "runtime/microvm/host/root.h"
+#include "runtime/microvm/host/saved.h"
 #include "runtime/microvm/host/vmplan.h"
 
 #include <stdlib.h>
@@ -341,4 +342,5 @@ const struct backend microvm_backend = {
 	.freeze = freeze,
 	.thaw = thaw,
 	.open_root = root_open_shared,
+	.checkpoint = saved_write,
 };

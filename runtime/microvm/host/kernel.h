@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KERNEL_CACHE "/var/cache/brig/vm" /* initramfs, unpacked kernels */
+#define KERNEL_CACHE "/var/cache/brig/vm" /* initramfs, unpacked kernels, templates */
 
 struct kernel {
 	int image, modules; /* descriptors: the file, the folder of modules.dep */

@@ -99,23 +99,25 @@ pid_t launch_vmm(const struct launch_options *o, int *ret_pidfd, struct err *err
 	return plan < 0 ? plan : launch(&program, ret_pidfd, err);
 }
 
-pid_t launch_fsd(const char *path, int root, int socket, bool read_only, int log, int *ret_pidfd,
-	struct err *err)
+pid_t launch_fsd(const char *path, int root, int socket, int saved, bool read_only, int log,
+	int *ret_pidfd, struct err *err)
 {
 	autoclose int null = sys_openat(AT_FDCWD, "/dev/null", O_RDONLY, 0);
-	const int fds[] = {root, socket};
-	char root_text[16], socket_text[16];
-	char *const argv[] = {"brig-fsd", root_text, socket_text, read_only ? "ro" : "rw", NULL};
+	const int fds[] = {root, socket, saved};
+	char root_text[16], socket_text[16], saved_text[16];
+	char *const argv[] = {"brig-fsd", root_text, socket_text, read_only ? "ro" : "rw",
+		saved < 0 ? NULL : saved_text, NULL};
 	const struct program program = {.path = path,
 		.argv = argv,
 		.input = null,
 		.log = log,
 		.fds = fds,
-		.fd_count = ARRAY_LEN(fds)};
+		.fd_count = ARRAY_LEN(fds) - (saved < 0)};
 
 	if (null < 0)
 		return err_sys(err, null, "/dev/null");
 	snprintf(root_text, sizeof(root_text), "%d", root);
 	snprintf(socket_text, sizeof(socket_text), "%d", socket);
+	snprintf(saved_text, sizeof(saved_text), "%d", saved);
 	return launch(&program, ret_pidfd, err);
 }

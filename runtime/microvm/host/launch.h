@@ -24,6 +24,7 @@ struct launch_options {
 pid_t launch_vmm(const struct launch_options *options, int *ret_pidfd, struct err *err);
 
 /* Starts the file server PROGRAM (brig-fsd) for the folder ROOT, a descriptor above 2. SOCKET, one
- * end of a SEQPACKET pair, above 2, is the server's; both stay the caller's to close. */
-pid_t launch_fsd(const char *program, int root, int socket, bool read_only, int log, int *ret_pidfd,
-	struct err *err);
+ * end of a SEQPACKET pair, above 2, is the server's; SAVED (−1: none) has the files that the guest
+ * knows already. All stay the caller's to close. */
+pid_t launch_fsd(const char *program, int root, int socket, int saved, bool read_only, int log,
+	int *ret_pidfd, struct err *err);

@@ -10,7 +10,6 @@
 #include "runtime/microvm/boot/unpack.h"
 #include "runtime/microvm/host/kernel.h"
 #include "runtime/microvm/host/launch.h"
-#include "runtime/microvm/host/monitor.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -22,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 24, READY_S = 300, END_MS = 5000, LOG_MAX = 4096, GUEST_CID = 3 };
+enum { FDS_MAX = 24, READY_S = 300, END_MS = 5000, LOG_MAX = 4096 };
 
 static const char command_line[] =
 	"quiet reboot=k panic=-1 random.trust_cpu=on 8250.nr_uarts=0 swiotlb=noforce";
@@ -79,7 +78,7 @@ static int open_kvm(struct err *err)
 	return take_fd(&kvm);
 }
 
-static const char *helper(const char *name, char *ret, size_t size)
+const char *machine_helper(const char *name, char *ret, size_t size)
 {
 	const char *dir = getenv("BRIG_LIBEXEC");
 
@@ -93,7 +92,7 @@ static int open_initramfs(const struct kernel *kernel, int cache, struct err *er
 	autoclose int agent = -1;
 	struct initramfs_options options = {.modules = kernel->modules};
 
-	helper("brig-guest", path, sizeof(path));
+	machine_helper("brig-guest", path, sizeof(path));
 	agent = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
 	if (agent < 0)
 		return err_sys(err, agent, "%s", path);
@@ -118,6 +117,20 @@ static int add_kernel(struct launching *l, struct err *err)
 		r = set_fd(l, "kernel", r, "kernel", err);
 	kernel_close(&kernel);
 	return r;
+}
+
+static int add_restore(struct launching *l, struct err *err)
+{
+	const struct machine_files *files = l->o->restore;
+	int state = keep(l, sys_dup(files->state), "the saved machine", err);
+	int memory = state < 0 ? state : keep(l, sys_dup(files->memory), "the saved machine", err);
+
+	if (memory < 0)
+		return memory;
+	return json_object_set_new(l->plan, "restore",
+		       json_pack("{s:i,s:i}", "state", state, "memory", memory)) < 0
+		       ? err_sys(err, -ENOMEM, "the saved machine")
+		       : 0;
 }
 
 static int listen_at(int state, int type, const char *name)
@@ -146,7 +159,7 @@ static int add_vsock(struct vm_machine *m, struct launching *l, struct err *err)
 	if (r < 0)
 		return r;
 	r = json_object_set_new(l->plan, "vsock",
-		json_pack("{s:i,s:i,s:[{s:i,s:i}]}", "cid", GUEST_CID, "listener", listener,
+		json_pack("{s:i,s:i,s:[{s:i,s:i}]}", "cid", (int)l->o->uid, "listener", listener,
 			"ports", "port", PROTO_READY_PORT, "fd", agent[1]));
 	return r < 0 ? err_sys(err, -ENOMEM, "vsock") : 0;
 }
@@ -176,8 +189,8 @@ static int add_files(struct vm_machine *m, struct launching *l, struct err *err)
 	ours = sockets[1];
 	r = keep(l, sockets[0], "file server", err);
 	if (r >= 0)
-		r = launch_fsd(helper("brig-fsd", path, sizeof(path)), l->o->files, ours, false,
-			m->log, &pidfd, err);
+		r = launch_fsd(machine_helper("brig-fsd", path, sizeof(path)), l->o->files, ours,
+			l->o->restore ? l->o->restore->files : -1, false, m->log, &pidfd, err);
 	if (r < 0)
 		return r;
 	m->fsd = r;
@@ -264,7 +277,7 @@ static int start(struct vm_machine *m, struct launching *l, struct err *err)
 	int pidfd = -1, r = set_fd(l, "kvm", open_kvm(err), "/dev/kvm", err);
 
 	if (r == 0)
-		r = add_kernel(l, err);
+		r = l->o->restore ? add_restore(l, err) : add_kernel(l, err);
 	if (r == 0)
 		r = add_vsock(m, l, err);
 	if (r == 0)
@@ -279,7 +292,7 @@ static int start(struct vm_machine *m, struct launching *l, struct err *err)
 		r = add_files(m, l, err);
 	if (r < 0)
 		return r;
-	launch = (struct launch_options){.vmm = helper("brig-vmm", path, sizeof(path)),
+	launch = (struct launch_options){.vmm = machine_helper("brig-vmm", path, sizeof(path)),
 		.plan = l->plan,
 		.fds = l->fds,
 		.fd_count = l->fd_count,
@@ -383,6 +396,15 @@ void machine_reason(struct vm_machine *m, struct err *ret)
 		err_set(ret, -EIO, "the virtual machine switched itself off");
 }
 
+static int say_reason(struct vm_machine *m, struct err *err)
+{
+	struct err why = {};
+
+	machine_reason(m, &why);
+	err_clear(err);
+	return err_set(err, -EIO, "%s", why.text);
+}
+
 /* For a host that is quicker, or slower, than most: BRIG_VM_BOOT_SECONDS. */
 static uint32_t ready_seconds(void)
 {
@@ -398,14 +420,10 @@ int machine_ready(struct vm_machine *m, struct err *err)
 {
 	const uint32_t seconds = ready_seconds();
 	struct proto_ready ready;
-	struct err why = {};
 	int r = link_wait_ready(&m->ready, (int)seconds * 1000, &ready, err);
 
-	if (r == -EPIPE) {
-		machine_reason(m, &why);
-		err_clear(err);
-		return err_set(err, -EIO, "%s", why.text);
-	}
+	if (r == -EPIPE)
+		return say_reason(m, err);
 	if (r == -ETIMEDOUT) {
 		err_clear(err);
 		return err_set(err, r, "the virtual machine did not come up within %u s", seconds);
@@ -419,6 +437,15 @@ void machine_inflate(struct vm_machine *m, uint32_t mib)
 
 	if (mib)
 		(void)!sys_write(m->control, &request, sizeof(request));
+}
+
+int machine_save(struct vm_machine *m, const struct machine_files *files, struct err *err)
+{
+	int r = monitor_ask(m->control, CONTROL_PAUSE, NULL, err);
+
+	if (r == 0)
+		r = monitor_save(m->control, files->state, files->memory, files->files, err);
+	return r == -EPIPE ? say_reason(m, err) : r;
 }
 
 void machine_stop(struct vm_machine *m)

@@ -10,10 +10,15 @@
 #include "base/err.h"
 #include "runtime/microvm/vmm/control.h"
 
+#include <stddef.h>
+
 #define MONITOR_SOCKET "control" /* in the container's directory */
 
 /* Connects to the VMM of the container whose directory is DIRFD; the caller closes it. */
 int monitor_connect(int dirfd, struct err *err);
+/* Saves the machine, which is paused, to empty files; FILES may be −1 (vmm/control.h). It is as it
+ * was until then. */
+int monitor_save(int fd, int state, int memory, int files, struct err *err);
 /* One request and its answer; RET may be NULL. −ETIMEDOUT, or what the VMM answers. */
 int monitor_ask(int fd, enum control_op op, struct control_reply *ret, struct err *err);
 /* The same for a request with a VALUE and no answer but that. */

@@ -48,6 +48,7 @@ static int take_link(const struct nlmsghdr *message, void *arg)
 	net = scan->setup->nets + scan->setup->net_count;
 	memcpy(&size, RTA_DATA(mtu), sizeof(size));
 	memcpy(net->mac, RTA_DATA(mac), sizeof(net->mac));
+	memcpy(net->hardware, RTA_DATA(mac), sizeof(net->hardware));
 	net->mtu = (uint16_t)(size > UINT16_MAX ? UINT16_MAX : size);
 	snprintf(net->name, sizeof(net->name), "%.*s", (int)netlink_attribute_len(name),
 		(const char *)RTA_DATA(name));
@@ -308,6 +309,29 @@ int nets_take(struct nets *ret, struct proto_setup *setup, struct err *err)
 		r = join(sock, scan.indexes[i], setup->nets + i, ret->items + i, err);
 	}
 	return r;
+}
+
+void nets_blank_mac(size_t index, uint8_t ret[6])
+{
+	const uint8_t mac[6] = {0x02, 'b', 'r', 'i', 'g', (uint8_t)index};
+
+	memcpy(ret, mac, sizeof(mac));
+}
+
+int nets_blank(struct nets *ret, size_t count, struct err *err)
+{
+	char name[IFNAMSIZ];
+	int r = 0;
+
+	*ret = (struct nets){};
+	for (size_t i = 0; i < count && r >= 0; i++) {
+		struct net_taken *net = ret->items + ret->count++;
+
+		nets_blank_mac(i, net->mac);
+		net->mtu = UINT16_MAX;
+		r = net->tap = open_tap(name, err);
+	}
+	return r < 0 ? r : 0;
 }
 
 void nets_close(struct nets *nets)

@@ -22,6 +22,11 @@ struct nets {
 	size_t count;
 };
 
+/* COUNT taps that lead nowhere, with addresses of their own and room for any MTU: what a machine is
+ * made with before it knows its container. In any network namespace, with CAP_NET_ADMIN. */
+int nets_blank(struct nets *ret, size_t count, struct err *err);
+/* The address of the device INDEX of such a machine. */
+void nets_blank_mac(size_t index, uint8_t ret[6]);
 /* In the container's network namespace, with CAP_NET_ADMIN. SETUP gets what the guest shall have.
  * End with nets_close(), also after a failure. */
 int nets_take(struct nets *ret, struct proto_setup *setup, struct err *err);

@@ -475,9 +475,9 @@ static void guest_resources(json_t *resources)
 /* Names of the host in annotations say nothing in the guest. */
 static void guest_annotations(json_t *annotations)
 {
-	static const char *const hosts[] = {"org.brig.isolation", "org.brig.vm.", "org.systemd.",
-		"run.oci.hooks.", "run.oci.pidfd_receiver", "run.oci.seccomp.receiver",
-		"run.oci.systemd.", NULL};
+	static const char *const hosts[] = {"org.brig.isolation", "org.brig.template",
+		"org.brig.vm.", "org.systemd.", "run.oci.hooks.", "run.oci.pidfd_receiver",
+		"run.oci.seccomp.receiver", "run.oci.systemd.", NULL};
 	const char *key, *rest;
 	json_t *value;
 	void *next;

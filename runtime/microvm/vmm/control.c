@@ -56,20 +56,44 @@ static void read_stats(struct machine *m, struct control_stats *ret)
 	read_balloon(m, ret);
 }
 
-/* CLIENT is NULL for the runtime's own socket. */
-static int wake(struct machine *m, struct control_client *client)
+static int wake(struct control_client *client)
 {
-	if (!client)
-		return -EOPNOTSUPP;
+	struct machine *m = client->machine;
+
+	if (m->saver)
+		return -EBUSY;
 	if (!client->wakes)
 		vm_wake(&m->vm);
 	client->wakes = true;
 	return 0;
 }
 
-static int handle(struct machine *m, struct control_client *client, const struct control_request *q,
-	const int *files, size_t file_count, struct control_reply *ret)
+static int save(struct control_client *client, const int *files, size_t count)
 {
+	int r = count < CONTROL_FILES_MIN ? -EBADMSG
+					  : machine_save(client->machine, files[0],
+						    count == CONTROL_FILES_MAX ? files[1] : -1);
+
+	if (r == 0)
+		client->machine->saver = client;
+	return r;
+}
+
+static void end_save(const struct control_client *client)
+{
+	struct machine *m = client->machine;
+
+	if (m->saver != client)
+		return;
+	m->saver = NULL;
+	machine_saved(m);
+}
+
+static int handle(struct control_client *client, const struct control_request *q, const int *files,
+	size_t file_count, struct control_reply *ret)
+{
+	struct machine *m = client->machine;
+
 	switch (q->op) {
 	case CONTROL_STATS:
 		read_stats(m, &ret->stats);
@@ -78,14 +102,19 @@ static int handle(struct machine *m, struct control_client *client, const struct
 		vm_pause(&m->vm);
 		return 0;
 	case CONTROL_RESUME:
+		if (m->saver)
+			return -EBUSY;
 		vm_resume(&m->vm);
 		return 0;
 	case CONTROL_STATUS:
 		return 0;
 	case CONTROL_SAVE:
-		return file_count == CONTROL_FILES ? machine_save(m, files[0], files[1]) : -EBADMSG;
+		return save(client, files, file_count);
+	case CONTROL_SAVED:
+		end_save(client);
+		return 0;
 	case CONTROL_WAKE:
-		return wake(m, client);
+		return wake(client);
 	case CONTROL_BALLOON:
 		if (!m->balloon.device.ops)
 			return -ENODEV;
@@ -99,14 +128,16 @@ static int handle(struct machine *m, struct control_client *client, const struct
 	}
 }
 
-/* Answers one request. False: the connection has ended. #syscalls:io recvmsg sendto */
-static bool serve(struct machine *m, int sock, struct control_client *client)
+/* Answers one request. False: the connection has ended. #syscalls:io recvmsg sendmsg */
+static bool serve(struct control_client *client)
 {
 	struct control_request request;
 	struct control_reply reply = {};
-	int files[CONTROL_FILES];
-	size_t count = CONTROL_FILES;
-	ssize_t n = fd_recv(sock, &request, sizeof(request), files, &count);
+	struct machine *m = client->machine;
+	int files[CONTROL_FILES_MAX];
+	size_t count = CONTROL_FILES_MAX;
+	ssize_t n = fd_recv(client->source.fd, &request, sizeof(request), files, &count);
+	bool saved;
 
 	if (n == -EAGAIN || n == -EINTR)
 		return true;
@@ -115,22 +146,23 @@ static bool serve(struct machine *m, int sock, struct control_client *client)
 	if (n < 0)
 		count = 0;
 	reply.result =
-		n == sizeof(request) ? handle(m, client, &request, files, count, &reply) : -EBADMSG;
+		n == sizeof(request) ? handle(client, &request, files, count, &reply) : -EBADMSG;
 	for (size_t i = 0; i < count; i++)
 		close(files[i]);
 	reply.paused = m->vm.paused;
-	(void)!send(sock, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+	saved = reply.result == 0 && request.op == CONTROL_SAVE;
+	(void)!fd_send(client->source.fd, &reply, sizeof(reply), &m->vm.memory_fd, saved);
 	return true;
 }
 
-static void on_request(struct loop_source *source, uint32_t events)
+/* The runtime's: its end is the machine's. */
+static void on_control(struct loop_source *source, uint32_t events)
 {
-	struct machine *m =
-		(struct machine *)((uint8_t *)source - offsetof(struct machine, control));
+	struct control_client *client = (struct control_client *)source;
 
 	(void)events;
-	if (!serve(m, source->fd, NULL))
-		vm_end(&m->vm, VM_STOPPED);
+	if (!serve(client))
+		vm_end(&client->machine->vm, VM_STOPPED);
 }
 
 /* --- commands --- */
@@ -141,8 +173,9 @@ static void on_client(struct loop_source *source, uint32_t events)
 	struct machine *m = client->machine;
 
 	(void)events;
-	if (source->fd < 0 || serve(m, source->fd, client))
+	if (source->fd < 0 || serve(client))
 		return;
+	end_save(client);
 	loop_remove(&m->vm.loop, source);
 	cleanup_close(&source->fd);
 	if (client->wakes)
@@ -178,12 +211,13 @@ int control_open(struct machine *m, int sock, int listener, struct err *err)
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		m->clients[i] = (struct control_client){
 			.source = {.fd = -1, .ready = on_client}, .machine = m};
-	m->control = (struct loop_source){.fd = sock, .ready = on_request};
+	m->control =
+		(struct control_client){.source = {.fd = sock, .ready = on_control}, .machine = m};
 	m->control_listener = (struct loop_source){.fd = listener, .ready = on_listener};
 	if (sock >= 0)
 		r = fcntl(sock, F_SETFL, O_NONBLOCK) < 0
 			    ? -errno
-			    : loop_add(&m->vm.loop, &m->control, EPOLLIN);
+			    : loop_add(&m->vm.loop, &m->control.source, EPOLLIN);
 	if (r == 0 && listener >= 0)
 		r = loop_add(&m->vm.loop, &m->control_listener, EPOLLIN);
 	return r < 0 ? err_sys(err, r, "the control socket") : 0;

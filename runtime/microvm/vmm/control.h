@@ -12,8 +12,9 @@
 
 enum { CONTROL_CLIENTS_MAX = 16 };
 
-/* The new files of CONTROL_SAVE, in order: state, memory. */
-enum { CONTROL_FILES = 2 };
+/* The new files of CONTROL_SAVE, in order: state, and what the guest knows of its file system;
+ * without that the guest must not have mounted it. */
+enum { CONTROL_FILES_MIN = 1, CONTROL_FILES_MAX };
 
 enum control_op {
 	CONTROL_STATS = 1, /* fills .stats of the reply */
@@ -22,8 +23,12 @@ enum control_op {
 	CONTROL_STOP,    /* ends the machine at once, like pulling the plug */
 	CONTROL_BALLOON, /* .value: MiB that the guest shall give back */
 	CONTROL_STATUS,  /* nothing but the reply's .paused */
-	CONTROL_SAVE,    /* a paused machine; with CONTROL_FILES descriptors */
-	CONTROL_WAKE,    /* until this connection ends the vCPUs run, paused or not */
+	/* A paused machine; with its files. The reply comes with the memory's descriptor, to be
+	 * copied. Until this connection ends or says CONTROL_SAVED the machine is as it was:
+	 * waking and resuming it by others is −EBUSY. */
+	CONTROL_SAVE,
+	CONTROL_SAVED,
+	CONTROL_WAKE, /* until this connection ends the vCPUs run, paused or not */
 };
 
 struct control_request {

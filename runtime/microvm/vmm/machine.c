@@ -105,6 +105,7 @@ static int add_storage(struct machine *m, const struct plan *plan, struct err *e
 	m->nets = calloc(plan->nets.count, sizeof(*m->nets));
 	m->pmems = calloc(plan->pmems.count, sizeof(*m->pmems));
 	m->filesystems = calloc(plan->filesystems.count, sizeof(*m->filesystems));
+	m->filesystem_count = plan->filesystems.count;
 	if ((plan->filesystems.count && !m->filesystems) || (plan->blocks.count && !m->blocks) ||
 		(plan->nets.count && !m->nets) || (plan->pmems.count && !m->pmems))
 		return err_sys(err, -ENOMEM, "devices");

@@ -17,7 +17,7 @@
 #include "runtime/microvm/vmm/control.h"
 #include "runtime/microvm/vmm/vm.h"
 
-/* A connection of a command's. */
+/* Who asks for something: a command, or the runtime. */
 struct control_client {
 	struct loop_source source; /* .fd −1: none */
 	struct machine *machine;
@@ -34,9 +34,13 @@ struct machine {
 	struct net *nets;
 	struct pmem *pmems;
 	struct fs *filesystems;
-	struct loop_source control, control_listener;
+	size_t filesystem_count;
+	struct control_client control; /* the runtime's own */
+	struct loop_source control_listener;
 	struct control_client clients[CONTROL_CLIENTS_MAX];
-	uint8_t *state; /* room for SNAPSHOT_MAX bytes */
+	const struct control_client *saver; /* that saves it, or NULL */
+	unsigned int held;                  /* devices that do nothing, the first so many */
+	uint8_t *state;                     /* room for SNAPSHOT_MAX bytes */
 	struct arch_state *arch_state;
 };
 
@@ -46,13 +50,21 @@ int machine_open(struct machine *machine, const struct plan *plan, int kvm, stru
 enum vm_outcome machine_run(struct machine *machine, const struct plan *plan, struct err *err);
 
 /*
- * state.c. Saving: the loop's thread, between vm_pause() and vm_resume(); −EBUSY otherwise, or
- * −errno of a write (the files are of no use then) or of the file server. Restoring: instead of
- * vm_load().
+ * state.c. Saving: the loop's thread, of a machine that is paused; −EBUSY otherwise, or −errno of a
+ * write (the files are of no use then) or of the file server, which writes FILES (−1: it need not).
+ * Nothing touches the memory from then on until machine_saved(), so that it can be copied.
+ * Restoring: instead of vm_load().
  */
 int machine_state_open(struct machine *machine, struct err *err);
-int machine_save(struct machine *machine, int state, int memory);
+int machine_save(struct machine *machine, int state, int files);
+void machine_saved(struct machine *machine);
 int machine_restore(struct machine *machine, int state, int memory, struct err *err);
+/* Of these the part of one device, behind its registers. */
+struct snapshot_writer;
+struct snapshot_reader;
+void machine_save_device(struct mmio *mmio, uint32_t index, struct snapshot_writer *w);
+int machine_restore_device(
+	struct mmio *mmio, uint32_t index, struct snapshot_reader *reader, struct err *err);
 
 /* control.c: serves SOCK and who connects to LISTENER, as control.h says; −1: not there. */
 int control_open(struct machine *machine, int sock, int listener, struct err *err);

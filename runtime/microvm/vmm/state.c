@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine saved to two files, and made from them: state (snapshot.h) and memory, which is a
- * file of the memory's size with holes where there are zeros. */
+/* The machine's state (snapshot.h) saved to a file, and a machine made from that and its memory, a
+ * file of the memory's size with holes where there are zeros. Who saves copies the memory. */
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "runtime/microvm/extents.h"
 #include "runtime/microvm/vmm/machine.h"
 #include "runtime/microvm/vmm/snapshot.h"
 
@@ -12,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, RUN_MAX = 1 << 20, OWN_MAX = 256 };
+enum { OWN_MAX = 256 };
 
 static struct snapshot_shape shape_of(const struct machine *m)
 {
@@ -37,68 +38,7 @@ int machine_state_open(struct machine *m, struct err *err)
 
 /* --- save; the loop's thread, while no vCPU runs --- */
 
-static bool is_zero(const uint8_t *page)
-{
-	const uint64_t *words = (const void *)page;
-
-	for (size_t i = 0; i < PAGE / sizeof(*words); i++)
-		if (words[i])
-			return false;
-	return true;
-}
-
-/* All that is not zero in FROM … TO. #syscalls:io pwrite64 */
-static int save_extent(int file, const uint8_t *memory, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		uint64_t end;
-		ssize_t n;
-
-		if (is_zero(memory + from)) {
-			from += PAGE;
-			continue;
-		}
-		end = from + PAGE;
-		while (end < to && end - from < RUN_MAX && !is_zero(memory + end))
-			end += PAGE;
-		n = pwrite(file, memory + from, end - from, (off_t)from);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		from += n > 0 ? (uint64_t)n : 0;
-	}
-	return 0;
-}
-
-/* Where the next bytes from FROM on are, in whole pages. False: there are none. #syscalls:io lseek
- */
-static bool next_extent(int file, uint64_t size, uint64_t *from, uint64_t *ret_to)
-{
-	off_t data = lseek(file, (off_t)*from, SEEK_DATA), hole;
-
-	if (data < 0 || (uint64_t)data >= size)
-		return false;
-	hole = lseek(file, data, SEEK_HOLE);
-	*from = (uint64_t)data & -(uint64_t)PAGE;
-	*ret_to = hole < 0 || (uint64_t)hole > size ? size
-						    : ((uint64_t)hole + PAGE - 1) & -(uint64_t)PAGE;
-	return true;
-}
-
-/* What the guest never touched or gave back is a hole of its memory. #syscalls:io ftruncate */
-static int save_memory(const struct machine *m, int file)
-{
-	const uint8_t *memory = m->vm.memory.regions[0].hva; /* the regions lie behind each other */
-	uint64_t size = guest_memory_size(&m->vm.memory), from = 0, to;
-	int r = sys_ftruncate(file, (off_t)size);
-
-	while (r == 0 && next_extent(m->vm.memory_fd, size, &from, &to)) {
-		r = save_extent(file, memory, from, to);
-		from = to;
-	}
-	return r;
-}
-
-static void save_device(struct mmio *mmio, uint32_t index, struct snapshot_writer *w)
+void machine_save_device(struct mmio *mmio, uint32_t index, struct snapshot_writer *w)
 {
 	struct device *device = mmio->device;
 	struct device_state state;
@@ -125,7 +65,7 @@ static int save_state(struct machine *m, int file)
 		r = arch_vcpu_save(m->arch_state, m->vm.vcpus[i].fd, i, &w);
 	snapshot_put(&w, SNAPSHOT_SERIAL, 0, &m->vm.serial.state, sizeof(m->vm.serial.state));
 	for (uint32_t i = 0; i < m->vm.mmio_count; i++)
-		save_device(m->vm.mmios + i, i, &w);
+		machine_save_device(m->vm.mmios + i, i, &w);
 	if (r == 0)
 		r = snapshot_finish(&w);
 	if (r == 0)
@@ -136,35 +76,38 @@ static int save_state(struct machine *m, int file)
 }
 
 /* Requests under way end, and queues that others have come back. */
-static int hold_devices(struct machine *m, unsigned int *ret_count)
+static int hold_devices(struct machine *m)
 {
 	int r = 0;
 
-	for (*ret_count = 0; *ret_count < m->vm.mmio_count && r == 0;) {
-		r = device_hold(m->vm.mmios[*ret_count].device);
-		if (r == 0)
-			++*ret_count;
+	while (m->held < m->vm.mmio_count && r == 0) {
+		r = device_hold(m->vm.mmios[m->held].device);
+		m->held += r == 0;
 	}
 	return r;
 }
 
-/* #syscalls:io fsync */
-int machine_save(struct machine *m, int state, int memory)
+int machine_save(struct machine *m, int state, int files)
 {
-	unsigned int held;
-	int r = vm_is_resting(&m->vm) ? hold_devices(m, &held) : -EBUSY;
+	int r = vm_is_resting(&m->vm) && !m->held ? hold_devices(m) : -EBUSY;
 
 	if (r == -EBUSY)
 		return r;
 	if (r == 0)
 		r = save_state(m, state);
-	if (r == 0)
-		r = save_memory(m, memory);
-	if (r == 0 && (fsync(state) < 0 || fsync(memory) < 0))
+	if (r == 0 && files >= 0)
+		r = m->filesystem_count == 1 ? fs_save(m->filesystems, files) : -EOPNOTSUPP;
+	if (r == 0 && fsync(state) < 0) /* #syscalls:io fsync */
 		r = -errno;
-	while (held > 0)
-		device_release(m->vm.mmios[--held].device);
+	if (r < 0)
+		machine_saved(m);
 	return r;
+}
+
+void machine_saved(struct machine *m)
+{
+	while (m->held > 0)
+		device_release(m->vm.mmios[--m->held].device);
 }
 
 /* --- restore; main thread, not yet jailed --- */
@@ -197,7 +140,7 @@ static int load_memory(struct machine *m, int file, struct err *err)
 	data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
 	if (data == MAP_FAILED)
 		return err_sys(err, -errno, "the saved memory");
-	while (r == 0 && next_extent(file, size, &from, &to)) {
+	while (r == 0 && extent_next(file, size, &from, &to)) {
 		r = load_extent(m->vm.memory_fd, data, from, to);
 		from = to;
 	}
@@ -214,7 +157,7 @@ static int check_config(struct device *device, const void *config, size_t len, s
 		device->ops->name);
 }
 
-static int restore_device(
+int machine_restore_device(
 	struct mmio *mmio, uint32_t index, struct snapshot_reader *reader, struct err *err)
 {
 	struct device *device = mmio->device;
@@ -254,7 +197,7 @@ static int restore_state(struct machine *m, struct snapshot_reader *reader, stru
 		r = snapshot_get(reader, SNAPSHOT_SERIAL, 0, &m->vm.serial.state,
 			sizeof(m->vm.serial.state), err);
 	for (uint32_t i = 0; i < m->vm.mmio_count && r == 0; i++)
-		r = restore_device(m->vm.mmios + i, i, reader, err);
+		r = machine_restore_device(m->vm.mmios + i, i, reader, err);
 	return r == 0 ? snapshot_end(reader, err) : r;
 }
 

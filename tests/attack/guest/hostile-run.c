@@ -94,7 +94,7 @@ static json_t *plan_filesystem(const struct options *o)
 
 	if (root < 0 || sys_socketpair(SOCK_SEQPACKET, pair) < 0)
 		give_up(o->folder);
-	if (launch_fsd(o->fsd, root, pair[1], false, 2, &pidfd, &err) < 0) {
+	if (launch_fsd(o->fsd, root, pair[1], -1, false, 2, &pidfd, &err) < 0) {
 		fprintf(stderr, "hostile-run: %s\n", err.text);
 		exit(125);
 	}

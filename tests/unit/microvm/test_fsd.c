@@ -469,6 +469,105 @@ static void test_fuzz(void **state)
 	assert_int_equal(fd_read_line(t.above, "secret", secret, sizeof(secret)), 6);
 }
 
+/* Another server of the same folder in the place of T's, with what T's knew. */
+static int restart(int saved, struct err *err)
+{
+	autoclose int proc = sys_dup(t.fsd.proc);
+	int r;
+
+	cleanup_close(&t.fsd.proc);
+	fsd_close(&t.fsd);
+	assert_int_equal(fsd_open(&t.fsd, sys_openat(AT_FDCWD, t.folder, O_PATH | O_DIRECTORY, 0),
+				 take_fd(&proc), false, err),
+		0);
+	r = lseek(saved, 0, SEEK_SET) < 0 ? -errno : fsd_restore(&t.fsd, saved, err);
+	assert_true(r == 0 || err->text[0]);
+	return r;
+}
+
+static void test_save_and_restore(void **state)
+{
+	autoclose int saved = sys_memfd_create("saved", 0);
+	struct fuse_read_in in = {.size = 4096};
+	struct fuse_open_out folder = {};
+	struct fuse_open_in open_in = {.flags = O_DIRECTORY};
+	uint64_t sub = find("sub"), link = find("link"), gone, node = find("file"), other, handle;
+	char data[4096] = {};
+	struct err err = {};
+
+	(void)state;
+	fd_replace_file(t.dir, "gone", "x", 1, 0644);
+	gone = find("gone");
+	assert_int_equal(open_node(node, O_RDWR, &handle), 0);
+	assert_int_equal(open_node(node, O_RDONLY, &in.fh), 0);
+	assert_int_equal(
+		call(FUSE_OPENDIR, sub, &open_in, sizeof(open_in), &folder, sizeof(folder)), 0);
+	call(FUSE_RELEASE, node, &(struct fuse_release_in){.fh = handle},
+		sizeof(struct fuse_release_in), NULL, 0);
+	sys_unlinkat(t.dir, "gone", 0); /* known, but not open */
+	assert_int_equal(fsd_save(&t.fsd, saved), 0);
+
+	assert_int_equal(restart(saved, &err), 0);
+	assert_int_equal(call(FUSE_READ, node, &in, sizeof(in), data, sizeof(data)), 0);
+	assert_string_equal(data, "content");
+	assert_int_equal(find("file"), node);
+	assert_int_equal(find("sub"), sub);
+	assert_int_equal(call(FUSE_READLINK, link, NULL, 0, data, sizeof(data)), 0);
+	assert_true(call(FUSE_GETATTR, gone, &(struct fuse_getattr_in){},
+			    sizeof(struct fuse_getattr_in), NULL, 0) < 0);
+	assert_int_equal(open_node(node, O_RDWR, &other), 0);
+	assert_int_equal(other, handle); /* numbers that were free are used again */
+	/* Twice in a row is the same. */
+	assert_int_equal(sys_ftruncate(saved, 0), 0);
+	lseek(saved, 0, SEEK_SET);
+	assert_int_equal(fsd_save(&t.fsd, saved), 0);
+	assert_int_equal(restart(saved, &err), 0);
+	assert_int_equal(find("sub"), sub);
+
+	/* A file that is gone meanwhile, and one that is open and removed. */
+	sys_renameat2(t.dir, "file", t.dir, "elsewhere", 0);
+	assert_int_equal(restart(saved, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "/file"));
+	node = find("elsewhere");
+	assert_int_equal(open_node(node, O_RDONLY, &in.fh), 0);
+	sys_unlinkat(t.dir, "elsewhere", 0);
+	assert_int_equal(fsd_save(&t.fsd, saved), -ESTALE);
+}
+
+/* Prefixes, and bytes that are others: refused, or nothing but the folder is open. */
+static void test_hostile_saved_files(void **state)
+{
+	autoclose int saved = sys_memfd_create("saved", 0);
+	struct fuse_read_in in = {.size = 4096};
+	char bytes[4096], data[4096], secret[16] = {};
+	uint64_t node = find("file");
+	ssize_t len;
+
+	(void)state;
+	assert_int_equal(open_node(node, O_RDONLY, &in.fh), 0);
+	find("link");
+	assert_int_equal(fsd_save(&t.fsd, saved), 0);
+	len = pread(saved, bytes, sizeof(bytes), 0);
+	assert_in_range(len, 100, sizeof(bytes) - 1);
+	for (ssize_t at = 0; at < len; at += 31) {
+		struct err err = {};
+
+		assert_int_equal(sys_ftruncate(saved, at), 0);
+		assert_true(restart(saved, &err) < 0);
+		assert_int_equal(pwrite(saved, bytes, (size_t)len, 0), len);
+		for (int i = 0; i < 2; i++) {
+			const char value = (char)(i == 0 ? ~bytes[at] : '/');
+
+			err = (struct err){};
+			(void)!pwrite(saved, &value, 1, at);
+			if (restart(saved, &err) == 0)
+				call(FUSE_READ, node, &in, sizeof(in), data, sizeof(data));
+		}
+		(void)!pwrite(saved, bytes + at, 1, at);
+	}
+	assert_int_equal(fd_read_line(t.above, "secret", secret, sizeof(secret)), 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +584,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fuzz, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_save_and_restore, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hostile_saved_files, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "runtime/microvm/host/monitor.h"
 #include "tests/unit/microvm/guest.h"
 #include "tests/unit/microvm/kernel.h"
 
@@ -193,13 +194,20 @@ static void test_save_and_restore(void **state)
 	struct machine_process m = start(NULL, 3);
 	char text[512];
 	struct stat st;
+	struct err err = {};
 
 	(void)state;
 	assert_int_equal(read(m.out, text, 2), 2);
-	assert_int_equal(ask(&m, CONTROL_SAVE, files, 2), -EBUSY);
+	assert_int_equal(ask(&m, CONTROL_SAVE, files, 1), -EBUSY);
 	assert_int_equal(ask(&m, CONTROL_PAUSE, NULL, 0), 0);
-	assert_int_equal(ask(&m, CONTROL_SAVE, files, 1), -EBADMSG);
-	assert_int_equal(ask(&m, CONTROL_SAVE, files, 2), 0);
+	assert_int_equal(ask(&m, CONTROL_SAVE, NULL, 0), -EBADMSG);
+	assert_int_equal(ask(&m, CONTROL_SAVE, files, 2), -EOPNOTSUPP); /* no file system */
+	assert_int_equal(monitor_save(m.control, files[0], files[1], -1, &err), 0);
+	assert_int_equal(ask(&m, CONTROL_RESUME, NULL, 0), 0);
+	assert_int_equal(ask(&m, CONTROL_PAUSE, NULL, 0), 0);
+	assert_int_equal(sys_ftruncate(files[0], 0), 0);
+	lseek(files[0], 0, SEEK_SET);
+	assert_int_equal(monitor_save(m.control, files[0], files[1], -1, &err), 0);
 	assert_int_equal(ask(&m, CONTROL_STOP, NULL, 0), 0);
 	assert_int_equal(finish(&m, text, sizeof(text)), VM_STOPPED);
 	assert_string_equal(text, "");
@@ -222,12 +230,13 @@ static void test_hostile_state(void **state)
 	struct machine_process m = start(NULL, 3);
 	uint8_t bytes[1 << 16];
 	char text[512];
+	struct err err = {};
 	ssize_t len;
 
 	(void)state;
 	assert_int_equal(read(m.out, text, 2), 2);
 	assert_int_equal(ask(&m, CONTROL_PAUSE, NULL, 0), 0);
-	assert_int_equal(ask(&m, CONTROL_SAVE, files, 2), 0);
+	assert_int_equal(monitor_save(m.control, files[0], files[1], -1, &err), 0);
 	ask(&m, CONTROL_STOP, NULL, 0);
 	finish(&m, text, sizeof(text));
 	assert_int_equal(pwrite(files[1], "x", 1, 0x200000), 1);
