@@ -30,6 +30,9 @@ static const char *const folders[] = {
 
 static int make_folders(struct store *s, const char *root, struct err *err)
 {
+	/* The last one is there: so are the others. */
+	if (sys_faccessat(s->root, folders[ARRAY_LEN(folders) - 1], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		int r = sys_mkdirat(s->root, folders[i], 0700);
 
