@@ -90,7 +90,7 @@ test_F7_nothing_of_a_rootfs_runs_on_the_host() {
 	load_hostile trojan
 	brig run --network none -d --name box trojan:img busybox sleep 100 >/dev/null
 	command -v strace >/dev/null || skip "no strace"
-	local verb traced=(strace -f -qq -e trace=execve,execveat,openat,open -s 300 -o)
+	local verb traced=(strace -f -qq -e "trace=execve,execveat,openat,open" -s 300 -o)
 	for verb in "cp box:/etc/passwd out" "cp out box:/tmp2" "commit box made" "export -o out.tar box" "exec -u user box busybox true" \
 		"diff box" "stats --no-stream box" "top box" "run --network none --rm -u user trojan:img busybox true"; do
 		# shellcheck disable=SC2086

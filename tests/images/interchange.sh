@@ -19,6 +19,7 @@ buildah() {
 # A policy that others want, in a file system of the test's own
 setup_others() {
 	need skopeo umoci podman buildah
+	mount -t tmpfs tmpfs /run # podman notes events and locks there
 	mkdir -p etc && cp -a /etc/containers etc/ 2>/dev/null || mkdir -p etc/containers
 	echo '{"default":[{"type":"insecureAcceptAnything"}]}' >etc/containers/policy.json
 	[ ! -d /etc/containers ] || mount --bind etc/containers /etc/containers
