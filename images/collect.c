@@ -173,13 +173,14 @@ static int remove_stale(struct store *s, int dir, const char *name, void *contex
 {
 	struct stat st;
 
-	if (sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	/* A hidden one never goes on: its writer is dead. */
+	if (*name != '.' && sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		st.st_mtime > time(NULL) - PART_KEPT_SECONDS)
 		return 0;
 	return remove_one(s, dir, name, context, err);
 }
 
-/* What an interrupted snapshot_create() left. */
+/* What an interrupted snapshot_create() or store_defer() left. */
 static int remove_hidden(struct store *s, int dir, const char *name, void *context, struct err *err)
 {
 	return *name == '.' ? remove_one(s, dir, name, context, err) : 0;
@@ -198,6 +199,8 @@ static int sweep_all(
 		r = each_name(s, "blobs/sha512", true, sweep_one, &blobs, err);
 	if (r == 0)
 		r = each_name(s, "containers", true, remove_hidden, NULL, err);
+	if (r == 0)
+		r = each_name(s, "deferred", true, remove_hidden, NULL, err);
 	if (r == 0)
 		r = each_name(s, "parts", true, remove_stale, NULL, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(leftovers); i++)

@@ -30,6 +30,9 @@ static const char *const folders[] = {
 
 static int make_folders(struct store *s, const char *root, struct err *err)
 {
+	/* The last one is there: so are the others. */
+	if (sys_faccessat(s->root, folders[ARRAY_LEN(folders) - 1], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		int r = sys_mkdirat(s->root, folders[i], 0700);
 
@@ -44,7 +47,8 @@ static int check_format(struct store *s, const char *root, struct err *err)
 	autobuf struct buf text = {};
 	int r = fd_read_file(s->root, "format", 64, &text);
 
-	if (r == -ENOENT)
+	/* An empty one is what a power cut leaves of a new store. */
+	if (r == -ENOENT || (r == 0 && !text.len))
 		r = fd_replace_file(s->root, "format", format_text, sizeof(format_text) - 1, 0600);
 	else if (r == 0 && strcmp(buf_str(&text), format_text) != 0)
 		return err_set(err, -EPROTO,

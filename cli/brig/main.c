@@ -168,6 +168,8 @@ static const struct command commands[] = {
 		.group = "Images", VERB(image_logout), .max_args = 1},
 	{"tag", "IMAGE NAME...", "Give an image further names", .group = "Images", .min_args = 2,
 		.max_args = COMMAND_ANY_ARGS, .run = image_tag_run},
+	{"untag", "IMAGE [NAME...]", "Take names of an image away", .group = "Images", ONE_OR_MORE,
+		.run = image_untag_run},
 	{"history", "[OPTIONS] IMAGE", "Show what an image was made of", .group = "Images",
 		VERB(image_history), .min_args = 1, .max_args = 1},
 	{"save", "[OPTIONS] IMAGE...", "Write images to an archive", .group = "Images",

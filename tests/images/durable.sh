@@ -96,3 +96,34 @@ test_a_disk_that_fails() {
 	assert_contains "$errors" "Input/output error"
 	assert_eq "$(notes)" 1
 }
+
+# A real one: copies of a disk at moments of a pull, as if the power had gone then.
+test_power_cuts() {
+	modprobe loop 2>/dev/null || :
+	setup
+	truncate -s 300M disk
+	mkfs.ext4 -q disk && mkdir store copy && mount -o loop disk store || skip "no loop devices or no ext4"
+	local i note
+	for i in {1..8}; do
+		rm -rf store/* # of the last round
+		sync -f store
+		NO_FLUSH=$((i % 2)) images pull $R/a/b:1 >/dev/null &
+		sleep "0.$((i * 7 % 10))"
+		cp --sparse=always disk "disk.$i"
+		wait $!
+		mount -o loop "disk.$i" copy
+		echo another >copy/boot
+		for note in copy/deferred/*; do [ ! -f "$note" ] || sed -i 1s/.*/another/ "$note"; done
+		if STORE=$TEST_DIR/copy images names | grep -q a/b:1; then
+			STORE=$TEST_DIR/copy images create c a/b:1
+			mkdir -p m && STORE=$TEST_DIR/copy images mount c m
+			cmp one/bin/noise m/bin/noise
+			assert_eq "$(cat m/etc/hard m/etc/new m/opaque/fresh)" $'hello\nnew\nfresh' "cut $i"
+			umount m
+		fi
+		STORE=$TEST_DIR/copy images pull $R/a/b:1 >/dev/null
+		umount copy
+		rm "disk.$i"
+	done
+	umount store
+}

@@ -125,6 +125,22 @@ test_save_and_load() {
 	STORE=$TEST_DIR/third images load saved.tar.gz
 }
 
+# A file that ends in a hole is made longer than what is written to it.
+test_sparse_files() {
+	mkdir root
+	truncate -s 1G root/hole
+	printf end | dd of=root/end bs=1 seek=1000000 conv=notrunc status=none
+	local format
+	for format in gnu posix; do
+		tar -C root --sparse --format=$format -cf sparse.tar .
+		images import sparse.tar localhost/sparse:$format
+		images create $format localhost/sparse:$format
+		look $format $format
+		assert_eq "$(stat -c '%s %b' $format/hole)" "1073741824 0" $format
+		cmp root/end $format/end
+	done
+}
+
 test_collect() {
 	make_layout layout
 	images load layout

@@ -5,7 +5,7 @@
 usage: layout.py DIR COUNT [BASE-TAR]
 
 DIR gets one image "img" of COUNT layers, the lowest of them BASE-TAR when it is given. Layer N has the
-files "of-N" and "top", both saying N.
+files "of-N" and "top", both saying N. IMAGE_CONFIG, JSON, goes into the configuration as "config".
 """
 import hashlib, io, json, os, sys, tarfile
 
@@ -35,7 +35,7 @@ def main(folder, count, base=None):
             tars[0] = file.read()
     layers = [add(tar, "layer.v1.tar") for tar in tars]
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
-    config = add(json.dumps({"architecture": machine, "os": "linux", "config": {"Cmd": ["/bin/sh"]},
+    config = add(json.dumps({"architecture": machine, "os": "linux", "config": json.loads(os.environ.get("IMAGE_CONFIG", '{"Cmd": ["/bin/sh"]}')),
         "rootfs": {"type": "layers", "diff_ids": [one["digest"] for one in layers]}}).encode(), "config.v1+json")
     manifest = add(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": config, "layers": layers}).encode(), "manifest.v1+json")
