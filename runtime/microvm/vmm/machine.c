@@ -97,6 +97,17 @@ static int add_filesystem(
 	return r < 0 ? r : vm_add(&m->vm, &fs->device, err);
 }
 
+/* Behind everything else that needs addresses. */
+static int add_vfio(struct machine *m, const struct plan *plan, struct err *err)
+{
+	const struct pmem *last = m->pmems + plan->pmems.count - 1;
+	uint64_t high =
+		plan->pmems.count ? last->config.start + last->config.size : m->vm.layout.high_gpa;
+
+	return vfio_open(&m->vfio, plan->vfio, &m->vm, (unsigned int)plan->pmems.count,
+		(high + PMEM_GAP - 1) & -PMEM_GAP, err);
+}
+
 static int add_storage(struct machine *m, const struct plan *plan, struct err *err)
 {
 	int r = 0;
@@ -157,6 +168,8 @@ int machine_open(struct machine *m, const struct plan *plan, int kvm, struct err
 		r = add_small(m, plan, err);
 	if (r == 0)
 		r = add_storage(m, plan, err);
+	if (r == 0 && plan->vfio)
+		r = add_vfio(m, plan, err);
 	if (r == 0 && plan->control.set)
 		r = control_open(m, (int)plan->control.value, err);
 	if (r == 0)

@@ -14,6 +14,7 @@
 #include "runtime/microvm/devices/rng.h"
 #include "runtime/microvm/devices/vsock.h"
 #include "runtime/microvm/plan.h"
+#include "runtime/microvm/vmm/vfio.h"
 #include "runtime/microvm/vmm/vm.h"
 
 struct machine {
@@ -26,6 +27,7 @@ struct machine {
 	struct net *nets;
 	struct pmem *pmems;
 	struct fs *filesystems;
+	struct vfio vfio;
 	struct loop_source control;
 };
 
