@@ -4,6 +4,7 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 
+/* The table begins and ends at a multiple of 16 (7.7.2.2), so no word lies across its ends. */
 enum {
 	CHAIN_MAX = 48, /* as many as there is room for: a chain that goes round ends */
 	CHAIN_END = 1,
@@ -198,34 +199,49 @@ static void table_set(struct pci_function *f, unsigned int vector, uint32_t offs
 		route(f, vector);
 }
 
-/* Whether OFFSET of BAR is in our table; then RET is the offset in that. */
-static bool in_table(const struct pci_function *f, unsigned int bar, uint64_t offset, uint32_t len,
-	uint32_t *ret)
+/* Whether any of it is in our table; AT is where, when it is a whole word or two of a row. */
+static bool in_table(
+	const struct pci_function *f, unsigned int bar, uint64_t offset, uint32_t len, int64_t *at)
 {
-	uint64_t at = offset - f->table_offset;
+	uint64_t end = f->table_offset + (uint64_t)TABLE_ENTRY * f->vectors;
 
-	if (!f->msix || bar != f->table_bar || offset < f->table_offset ||
-		at >= (uint64_t)TABLE_ENTRY * f->vectors)
-		return false;
-	*ret = (uint32_t)at;
-	return len == 4 || len == 8 ? at % len == 0 : false;
+	*at = (len == 4 || len == 8) && offset % len == 0 ? (int64_t)(offset - f->table_offset)
+							  : -1;
+	return f->msix && bar == f->table_bar && offset < end && offset + len > f->table_offset;
+}
+
+static void table_read(const struct pci_function *f, int64_t at, uint8_t *ret, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i += 4, at += 4) {
+		uint32_t word =
+			table_word(f->table + at / TABLE_ENTRY, (uint32_t)(at % TABLE_ENTRY));
+
+		memcpy(ret + i, &word, 4);
+	}
+}
+
+static void table_write(struct pci_function *f, int64_t at, const uint8_t *data, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i += 4, at += 4) {
+		uint32_t word;
+
+		memcpy(&word, data + i, 4);
+		table_set(f, (unsigned int)(at / TABLE_ENTRY), (uint32_t)(at % TABLE_ENTRY), word);
+	}
 }
 
 void pci_bar_read(
 	struct pci_function *f, unsigned int bar, uint64_t offset, void *ret, uint32_t len)
 {
-	uint32_t at = 0, word;
+	int64_t at;
 
 	memset(ret, 0xff, len);
 	pthread_mutex_lock(&f->lock);
-	if (in_table(f, bar, offset, len, &at)) {
-		for (uint32_t i = 0; i < len; i += 4) {
-			word = table_word(
-				f->table + (at + i) / TABLE_ENTRY, (at + i) % TABLE_ENTRY);
-			memcpy((uint8_t *)ret + i, &word, 4);
-		}
-	} else if (f->ops->bar_read(f, bar, offset, ret, len) < 0) {
-		memset(ret, 0xff, len);
+	if (!in_table(f, bar, offset, len, &at)) {
+		if (f->ops->bar_read(f, bar, offset, ret, len) < 0)
+			memset(ret, 0xff, len);
+	} else if (at >= 0) {
+		table_read(f, at, ret, len);
 	}
 	pthread_mutex_unlock(&f->lock);
 }
@@ -233,17 +249,13 @@ void pci_bar_read(
 void pci_bar_write(
 	struct pci_function *f, unsigned int bar, uint64_t offset, const void *data, uint32_t len)
 {
-	uint32_t at = 0, word;
+	int64_t at;
 
 	pthread_mutex_lock(&f->lock);
-	if (in_table(f, bar, offset, len, &at)) {
-		for (uint32_t i = 0; i < len; i += 4) {
-			memcpy(&word, (const uint8_t *)data + i, 4);
-			table_set(f, (at + i) / TABLE_ENTRY, (at + i) % TABLE_ENTRY, word);
-		}
-	} else {
+	if (!in_table(f, bar, offset, len, &at))
 		(void)f->ops->bar_write(f, bar, offset, data, len);
-	}
+	else if (at >= 0)
+		table_write(f, at, data, len);
 	pthread_mutex_unlock(&f->lock);
 }
 
