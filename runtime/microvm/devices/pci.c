@@ -4,7 +4,7 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 
-/* The table begins and ends at a multiple of 16 (7.7.2.2), so no word lies across its ends. */
+/* The MSI-X table begins at a multiple of 8, so no aligned access lies across its ends. */
 enum {
 	CHAIN_MAX = 48, /* as many as there is room for: a chain that goes round ends */
 	CHAIN_END = 1,
