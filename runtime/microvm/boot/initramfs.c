@@ -56,9 +56,33 @@ static int list_one(const struct wanted *w, const char *dep, const char *builtin
 	return r;
 }
 
-static int list_modules(int dirfd, struct arena *arena, struct module_list *list, struct err *err)
+/* Without a driver here (it is built in, or there is none) a device is just there. */
+static int list_drivers(const struct initramfs_options *o, const char *dep, const char *builtin,
+	struct arena *arena, struct module_list *list, struct err *err)
+{
+	autobuf struct buf aliases = {};
+	int r = o->alias_count ? fd_read_file(o->modules, "modules.alias", FILE_MAX, &aliases) : 0;
+
+	if (r < 0)
+		return err_sys(err, r, "modules.alias of the guest's kernel");
+	for (size_t i = 0; i < o->alias_count && r == 0; i++) {
+		size_t len = 0;
+		const char *name = modules_driver(buf_str(&aliases), o->aliases[i], &len);
+		const struct wanted driver = {
+			"boot", name ? arena_printf(arena, "%.*s", (int)len, name) : NULL, false};
+
+		if (name)
+			r = driver.module ? list_one(&driver, dep, builtin, arena, list, err)
+					  : err_sys(err, -ENOMEM, "modules.alias");
+	}
+	return r;
+}
+
+static int list_modules(const struct initramfs_options *o, struct arena *arena,
+	struct module_list *list, struct err *err)
 {
 	autobuf struct buf dep = {}, builtin = {};
+	int dirfd = o->modules;
 	int r = fd_read_file(dirfd, "modules.dep", FILE_MAX, &dep);
 
 	if (r == 0)
@@ -67,7 +91,7 @@ static int list_modules(int dirfd, struct arena *arena, struct module_list *list
 		return err_sys(err, r, "modules.dep and modules.builtin of the guest's kernel");
 	for (size_t i = 0; i < ARRAY_LEN(wanted) && r == 0; i++)
 		r = list_one(wanted + i, buf_str(&dep), buf_str(&builtin), arena, list, err);
-	return r;
+	return r < 0 ? r : list_drivers(o, buf_str(&dep), buf_str(&builtin), arena, list, err);
 }
 
 static int add_fd(struct cpio *cpio, const char *path, unsigned int mode, int fd, struct err *err)
@@ -102,7 +126,7 @@ int initramfs_write(const struct initramfs_options *o, struct buf *ret, struct e
 	struct module_list list = {};
 	autobuf struct buf text = {};
 	struct cpio cpio = {.out = ret};
-	int r = list_modules(o->modules, &arena, &list, err);
+	int r = list_modules(o, &arena, &list, err);
 
 	text = list.text;
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
@@ -155,6 +179,8 @@ static int hash_inputs(const struct initramfs_options *o, char *ret, size_t size
 	h.a ^= FORMAT;
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		hash_add(&h, wanted[i].module, strlen(wanted[i].module) + 1);
+	for (size_t i = 0; i < o->alias_count; i++)
+		hash_add(&h, o->aliases[i], strlen(o->aliases[i]) + 1);
 	if (r == 0)
 		r = hash_file(&h, o->agent);
 	for (size_t i = 0; i < o->file_count && r == 0; i++) {

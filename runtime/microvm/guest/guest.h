@@ -37,6 +37,13 @@ int modules_load(int folder, const char *group, struct err *err);
 /* Sets the clock, names and raises the interfaces, gives them their addresses and routes. */
 int setup_apply(const struct proto_setup *setup, struct err *err);
 
+/* --- passthrough.c --- */
+
+/* Whether this machine has PCI devices, which are all the host's. */
+bool passthrough_is_there(void);
+/* Gives CONFIG, of a container, their nodes under the names that the kernel gives them. */
+int passthrough_add_nodes(json_t *config, struct err *err);
+
 /* --- relay.c --- */
 
 enum { RELAY_BUFFER = 65536 };

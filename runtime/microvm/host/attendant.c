@@ -34,6 +34,7 @@ struct attendant {
 	struct vm_machine machine;
 	struct proto_setup setup;
 	struct nets nets;
+	struct vfio_devices vfio;
 	int state, files, reason;
 	int starter; /* who said start, until it is answered */
 	bool started;
@@ -137,12 +138,14 @@ static int start_machine(struct attendant *a, struct err *err)
 		.state = a->state,
 		.files = a->files,
 		.nets = &a->nets,
+		.vfio = &a->vfio,
 		.uid = uid,
 	};
 	const struct spec_process *process = a->launch->user.process;
 	int r = machine_start(&a->machine, &options, err);
 
 	nets_close(&a->nets);
+	vfio_devices_close(&a->vfio);
 	cleanup_close(&a->files);
 	if (r == 0)
 		r = attend_open(&a->attend, a->launch->user.procfd, a->state, MACHINE_SOCKET,
@@ -270,6 +273,8 @@ static int prepare(struct attendant *a, struct err *err)
 	if (r == 0)
 		r = nets_take(&a->nets, &a->setup, err);
 	if (r == 0)
+		r = vfio_devices_open(&a->plan, &a->vfio, err);
+	if (r == 0)
 		r = start_machine(a, err);
 	if (r == 0)
 		r = close_leftovers(a, err);
@@ -309,7 +314,7 @@ void attendant_main(const struct launch *launch)
 	/* The lock is the parent's: as long as we had it open too, nobody else could take it. */
 	close(launch->user.container->dirfd);
 	a.launch = &own;
-	a.state = a.files = a.reason = a.starter = -1;
+	a.state = a.files = a.reason = a.starter = a.vfio.container = -1;
 	attend_init(&a.attend);
 	machine_init(&a.machine);
 	r = prepare(&a, &err);

@@ -14,6 +14,7 @@
 
 #include "runtime/microvm/host/link.h"
 #include "runtime/microvm/host/net.h"
+#include "runtime/microvm/host/vfio.h"
 #include "runtime/microvm/host/vmplan.h"
 
 #define MACHINE_SOCKET "vsock" /* in the container's directory */
@@ -24,6 +25,7 @@ struct machine_options {
 	int state; /* the container's directory */
 	int files; /* of files_build() */
 	const struct nets *nets;
+	const struct vfio_devices *vfio;
 	uid_t uid; /* of the VMM */
 };
 
