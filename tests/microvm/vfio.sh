@@ -35,7 +35,7 @@ test_a_disk_is_passed_through() {
 		ls -l /dev/nvme0n1; cat /sys/block/nvme0n1/device/serial
 		printf "from the guest" | dd of=/dev/nvme0n1 bs=512 seek=100 conv=sync,fsync 2>/dev/null
 		dd if=/dev/nvme0n1 bs=512 skip=100 count=1 2>/dev/null | head -c 14; echo
-		head -c 4M /dev/urandom >/tmp/data; dd if=/tmp/data of=/dev/nvme0n1 bs=1M seek=8 conv=fsync 2>/dev/null
+		dd if=/dev/urandom of=/tmp/data bs=1M count=4 2>/dev/null; dd if=/tmp/data of=/dev/nvme0n1 bs=1M seek=8 conv=fsync 2>/dev/null
 		dd if=/dev/nvme0n1 bs=1M skip=8 count=4 2>/dev/null | cmp - /tmp/data && echo same
 		ls /sys/bus/pci/devices; ls /dev/vfio 2>/dev/null || echo no-vfio-inside' \
 		"$(with_group "$(group)")")
