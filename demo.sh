@@ -109,17 +109,47 @@ show_memory_limit() {
 	note "A command that wants all memory: ended with status $status at 64 MiB; the host did not notice."
 }
 
-# The command for people, from the build folder; without a network, so that the host's stays as it is
+# The command for people, from the build folder, for COMMAND as a shell has it
+brig() {
+	BRIG_LIBEXEC=$work/libexec BRIG_SHARE=$PWD/build/cli \
+		bash -c "'$PWD/build/cli/brig' --root '$data' --runroot '$work/run' $1" 2>&1 </dev/null
+}
+
+install_brig() {
+	local file
+	mkdir "$work/libexec" "$data"
+	for file in build/images/{brig-unpack,brig-registry} build/netns/brig-dns build/cli/brig-init \
+		build/runtime/microvm/brig-{vmm,fsd,guest}; do
+		[ ! -e "$file" ] || cp "$file" "$work/libexec"
+	done
+}
+
+# Without a network, so that the host's stays as it is
 show_brig() {
 	local command
-	mkdir "$work/libexec" "$data"
-	cp build/images/{brig-unpack,brig-registry} build/netns/brig-dns build/cli/brig-init "$work/libexec"
 	for command in 'run --rm --network none busybox echo "hello from a container"' \
 		'run --detach --name demo --network none busybox sh -c "echo started; exec sleep 1000"' \
 		'ps --format "{{.Names}}: {{.Image}}, {{.Command}}"' 'exec demo ps' 'logs demo' 'rm --force demo' 'images'; do
 		note "\$ brig $command"
-		BRIG_LIBEXEC=$work/libexec BRIG_SHARE=$PWD/build/cli \
-			bash -c "'$PWD/build/cli/brig' --root '$data' --runroot '$work/run' $command" 2>&1 </dev/null | sed 's/^/      /'
+		brig "$command" | sed 's/^/      /'
+	done
+}
+
+# The same command on the host, in a container and in a virtual machine, or one line that says why not
+show_isolation() {
+	local why how row
+	local script='"uname -r; cut -d \" \" -f 1 /proc/uptime"'
+	why=$(brig 'doctor --format json' | jq -r 'if type == "array" then .[] else . end |
+		select((.Check == "KVM" or .Check == "guest kernel") and .Status != "ok") | .Text' | head -n 1)
+	if [ -n "$why" ]; then
+		note "Not shown, containers in virtual machines: $why"
+		return
+	fi
+	printf '  %s%-24s %-26s %s%s\n' "$dim" "" "kernel" "up for (s)" "$plain"
+	printf '  %-24s %-26s %s\n' "on this host" "$(uname -r)" "$(cut -d ' ' -f 1 /proc/uptime)"
+	for how in container vm; do
+		mapfile -t row < <(brig "run --rm --network none --isolation $how busybox sh -c $script")
+		printf '  %-24s %s%-26s %s%s\n' "--isolation $how" "$green" "${row[0]-}" "${row[1]-}" "$plain"
 	done
 }
 
@@ -165,7 +195,10 @@ main() {
 
 	if [ -z "${BRIG_OCI-}" ] && [ "$(id -u)" = 0 ]; then
 		title "The same with an image, by brig"
+		install_brig
 		show_brig
+		title "A kernel of its own, with --isolation vm"
+		show_isolation
 	fi
 }
 

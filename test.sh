@@ -6,11 +6,19 @@ cd "$(dirname "$(realpath "$0")")"
 . tests/lib/build.sh
 
 quick=(checks unit)
+<<<<<<< HEAD
 # The unit tests once more, built with AddressSanitizer and UndefinedBehaviorSanitizer
 sanitized=(asan)
+slow=(rig integration attack images netns cli fault vm engines)
+=======
+# The unit tests once more, built with AddressSanitizer and UndefinedBehaviorSanitizer, and those of the VMM's threads
+# with ThreadSanitizer
+sanitized=(asan tsan)
+threaded=(threads mmio block vsock net small)
 slow=(rig integration attack images netns cli fault vm)
 # Not yet seen green as a whole: by name only.
 named=(engines)
+>>>>>>> vmattack
 logs=build/test-logs
 
 usage() {
@@ -18,7 +26,7 @@ usage() {
 usage: ./test.sh [SUITE...]   runs all suites or these
        ./test.sh --list       lists them
 
-suites: ${quick[*]} ${sanitized[*]} ${slow[*]}; only by name: ${named[*]}
+suites: ${quick[*]} ${sanitized[*]} ${slow[*]}
 
 On Debian 12 or 13 as root, missing packages are installed first. Every suite's output is in
 $logs/SUITE.log. The last line is "N passed, N failed, N skipped"; the exit status is not 0
@@ -39,17 +47,25 @@ run_suites() {
 	done
 }
 
+# run_sanitized SUITE: of one of the two
 run_sanitized() {
-	local record=build-asan/meson-logs/asan.json
-	if ! build_project "$logs/build-asan.log" build-asan -Db_sanitize=address,undefined -Dstatic=false; then
-		echo "not ok 0 - the build, see $logs/build-asan.log" >"$logs/asan.log"
+	local suite=$1 dir=build-$1 options=(-Dstatic=false) targets=() tests=(--suite unit)
+	if [ "$suite" = asan ]; then
+		options+=('-Db_sanitize=address,undefined')
 	else
-		: >"$record"
-		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson test -C build-asan --no-rebuild --logbase asan \
-			--num-processes "$(nproc)" --suite unit >"$logs/meson-asan.log" 2>&1 || bad=1
-		suite_tap unit "$record" >"$logs/asan.log"
+		options+=(-Db_sanitize=thread -Db_lundef=false)
+		targets=("${threaded[@]/#/tests/unit/test_microvm_}")
+		tests=("${threaded[@]/#/microvm/}")
 	fi
-	count_suite asan
+	if ! BUILD_TARGETS=${targets[*]} build_project "$logs/build-$suite.log" "$dir" "${options[@]}"; then
+		echo "not ok 0 - the build, see $logs/build-$suite.log" >"$logs/$suite.log"
+	else
+		: >"$dir/meson-logs/$suite.json"
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson test -C "$dir" --no-rebuild --logbase "$suite" \
+			--num-processes "$(nproc)" "${tests[@]}" >"$logs/meson-$suite.log" 2>&1 || bad=1
+		suite_tap unit "$dir/meson-logs/$suite.json" >"$logs/$suite.log"
+	fi
+	count_suite "$suite"
 }
 
 # suite_tap SUITE RECORD: meson's record of one suite as TAP, a program's own lines, or one line for a program that
@@ -98,11 +114,11 @@ only() {
 main() {
 	local suite
 	case ${1-} in
-	--list) printf '%s\n' "${quick[@]}" "${sanitized[@]}" "${slow[@]}" "${named[@]}" && exit 0 ;;
+	--list) printf '%s\n' "${quick[@]}" "${sanitized[@]}" "${slow[@]}" && exit 0 ;;
 	-h | --help) usage && exit 0 ;;
 	esac
 	for suite; do
-		[[ " ${quick[*]} ${sanitized[*]} ${slow[*]} ${named[*]} " = *" $suite "* ]] || { echo "test.sh: there is no suite $suite" >&2 && exit 2; }
+		[[ " ${quick[*]} ${sanitized[*]} ${slow[*]} " = *" $suite "* ]] || { echo "test.sh: there is no suite $suite" >&2 && exit 2; }
 	done
 	passed=0 failed=0 skipped=0 bad=''
 	if ! packages_ensure build test || ! build_project "$logs/build.log"; then
@@ -111,9 +127,9 @@ main() {
 		finish
 	fi
 	mapfile -t first < <(only "${quick[*]}" "$*")
-	mapfile -t second < <(only "${slow[*]}${*:+ ${named[*]}}" "$*")
+	mapfile -t second < <(only "${slow[*]}" "$*")
 	[ ${#first[@]} = 0 ] || run_suites "$(nproc)" "${first[@]}"
-	[ -z "$(only "${sanitized[*]}" "$*")" ] || run_sanitized
+	for suite in $(only "${sanitized[*]}" "$*"); do run_sanitized "$suite"; done
 	[ ${#second[@]} = 0 ] || run_suites 2 "${second[@]}"
 	finish
 }

@@ -279,6 +279,9 @@ int sys_bind_unix(int sock, int dirfd, const char *name)
 	struct sockaddr_un address;
 	int r = unix_address(dirfd, name, &address);
 
+	/* A socket's mode before is its file's mode: nobody else can connect, at no moment. */
+	if (r == 0)
+		r = RESULT(fchmod(sock, 0600));
 	return r < 0 ? r : RESULT(bind(sock, (struct sockaddr *)&address, sizeof(address)));
 }
 

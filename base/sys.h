@@ -76,7 +76,8 @@ int sys_poll(struct pollfd *fds, unsigned int count, int timeout_ms);
 
 int sys_socketpair(int type, int ret_fds[2]); /* AF_UNIX */
 int sys_socket_unix(int type);
-/* bind(2) and connect(2) to NAME in the directory DIRFD, however long the directory's path is. */
+/* bind(2) and connect(2) to NAME in the directory DIRFD, however long the directory's path is. What
+ * is bound is its owner's alone, mode 0600. */
 int sys_bind_unix(int sock, int dirfd, const char *name);
 int sys_connect_unix(int sock, int dirfd, const char *name);
 int sys_listen(int sock, int backlog);

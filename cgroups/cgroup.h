@@ -73,6 +73,8 @@ struct cgroup_host {
  * −ENOENT with a sentence when there is none: only CGROUP_DISABLED works then. Any process.
  */
 int cgroup_host_probe(struct cgroup_host *ret, struct err *err);
+/* Whether the program of the systemd driver is installed. Any process. */
+bool cgroup_has_systemd(void);
 /* Does nothing for a host that is all zero. */
 void cgroup_host_close(struct cgroup_host *host);
 CLEANUP_DEFINE(cgroup_host, struct cgroup_host, cgroup_host_close)

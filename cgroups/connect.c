@@ -6,6 +6,7 @@
 #include "cgroups/connect_private.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -341,4 +342,36 @@ int connect_compile(const struct connect_rules *rules, int family, int map, stru
 	*ret = take_ptr(insns);
 	*ret_count = a.count;
 	return 0;
+}
+
+/*
+ * Streams of TCP and MPTCP, datagrams of UDP. UDP-Lite, when it is connected, SCTP, ICMP and raw
+ * sockets pass the hooks for connections.
+ */
+size_t connect_compile_sockets(struct bpf_insn *ret)
+{
+	static const struct {
+		uint32_t type, protocol;
+	} allowed[] = {
+		{SOCK_STREAM, IPPROTO_TCP},
+		{SOCK_STREAM, IPPROTO_MPTCP},
+		{SOCK_DGRAM, IPPROTO_UDP},
+	};
+	uint8_t targets[CONNECT_SOCKETS_INSNS] = {};
+	struct assembly a = {.insns = ret, .targets = targets};
+
+	emit(&a, BPF_ALU64 | BPF_X | BPF_MOV, REG_CONTEXT, BPF_REG_1, 0, 0, TARGET_NONE);
+	load(&a, BPF_REG_2, offsetof(struct bpf_sock, type));
+	load(&a, BPF_REG_3, offsetof(struct bpf_sock, protocol));
+	for (size_t i = 0; i < ARRAY_LEN(allowed); i++) {
+		size_t from = a.count;
+
+		jump(&a, BPF_JNE, BPF_REG_2, allowed[i].type, TARGET_NEXT);
+		jump(&a, BPF_JEQ, BPF_REG_3, allowed[i].protocol, TARGET_ALLOW);
+		land(&a, from, TARGET_NEXT);
+	}
+	emit_return(&a, 0);
+	land(&a, 0, TARGET_ALLOW);
+	emit_return(&a, 1);
+	return a.count;
 }

@@ -11,8 +11,9 @@
  * bpf(2)) in every network namespace and for every kind of image; a process cannot take them off,
  * nor leave them by a cgroup of its own. The policy is that of a firewall: the first rule that fits
  * decides; what none fits is denied if there is an allowing rule, else allowed. Loopback addresses
- * are always allowed. Raw sockets are not seen: a container with CAP_NET_RAW goes round it, so the
- * caller drops that capability. An address of IPv4 within IPv6 (::ffff:0:0/96) counts as IPv4.
+ * are always allowed. Sockets of IP that these hooks do not see (UDP-Lite, SCTP, ICMP, raw) cannot
+ *be made (BPF_CGROUP_INET_SOCK_CREATE). Packet sockets can: with CAP_NET_RAW, which the caller
+ *drops. An address of IPv4 within IPv6 (::ffff:0:0/96) counts as IPv4.
  */
 #pragma once
 

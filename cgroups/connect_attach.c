@@ -70,6 +70,24 @@ static int install(int dirfd, size_t hook, const struct connect_rules *rules, in
 	return r < 0 ? r : detach(dirfd, hooks[hook].type, &old);
 }
 
+/* Processes that are there have their sockets: so before the container's. */
+static int install_sockets(int dirfd, bool wanted)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, load, .expected_attach_type = BPF_CGROUP_INET_SOCK_CREATE);
+	LIBBPF_OPTS(bpf_prog_attach_opts, attach, .flags = BPF_F_ALLOW_MULTI);
+	struct bpf_insn insns[CONNECT_SOCKETS_INSNS];
+	autoclose int fd = -1;
+	struct attached old;
+	int r = query(dirfd, BPF_CGROUP_INET_SOCK_CREATE, &old);
+
+	if (r == 0 && wanted)
+		r = fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK, NULL, "Apache-2.0", insns,
+			connect_compile_sockets(insns), &load);
+	if (r >= 0 && wanted)
+		r = bpf_prog_attach_opts(fd, dirfd, BPF_CGROUP_INET_SOCK_CREATE, &attach);
+	return r < 0 ? r : detach(dirfd, BPF_CGROUP_INET_SOCK_CREATE, &old);
+}
+
 int connect_policy_attach(
 	int dirfd, const struct connect_rules *rules, int *ret_denied, struct err *err)
 {
@@ -83,6 +101,8 @@ int connect_policy_attach(
 	}
 	for (size_t i = 0; i < ARRAY_LEN(hooks) && r >= 0; i++)
 		r = install(dirfd, i, rules, map);
+	if (r >= 0)
+		r = install_sockets(dirfd, rules->count > 0);
 	if (r == -E2BIG)
 		return err_set(
 			err, r, "the egress policy has more than %d rules", CONNECT_RULES_MAX);

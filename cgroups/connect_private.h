@@ -17,3 +17,8 @@ struct connect_report {
  */
 int connect_compile(const struct connect_rules *rules, int family, int map, struct bpf_insn **ret,
 	size_t *ret_count);
+
+/* The program for new sockets: what the hooks above do not see cannot be had. RET holds
+ * CONNECT_SOCKETS_INSNS; returns their number. */
+enum { CONNECT_SOCKETS_INSNS = 16 };
+size_t connect_compile_sockets(struct bpf_insn *ret);

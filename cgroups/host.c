@@ -162,3 +162,8 @@ void cgroup_host_close(struct cgroup_host *host)
 		cleanup_close(&host->rootfd);
 	host->mount = NULL;
 }
+
+bool cgroup_has_systemd(void)
+{
+	return sys_faccessat(AT_FDCWD, CGROUP_HELPER, X_OK, 0) == 0;
+}

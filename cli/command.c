@@ -2,8 +2,12 @@
 #include "cli/command.h"
 
 #include "base/parse.h"
+#include "base/sys.h"
+#include "cli/complete.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { GROUP_COLUMN = 14 };
 
@@ -202,6 +206,30 @@ static int show_version(struct call *call)
 	return finish(call, 0);
 }
 
+/* Names are listed by the verb that lists them, in place of this process. */
+static int run_complete(struct call *call)
+{
+	const char *const *names;
+	const char **argv;
+	size_t count = 0;
+
+	if (complete_words(call->inv.program, call->argv + 1, (size_t)call->argc - 1, &call->arena,
+		    stdout, &names) < 0)
+		return 1;
+	fflush(stdout);
+	if (!names)
+		return 0;
+	while (names[count])
+		count++;
+	argv = arena_array(&call->arena, count + 2, const char *);
+	if (!argv)
+		return 1;
+	argv[0] = call->inv.program->name;
+	memcpy(argv + 1, names, count * sizeof(*names));
+	sys_execveat(AT_FDCWD, "/proc/self/exe", (char *const *)argv, environ, 0);
+	return 1;
+}
+
 static int run_program(struct call *call)
 {
 	const struct program *program = call->inv.program;
@@ -212,6 +240,8 @@ static int run_program(struct call *call)
 	void *global;
 	int r;
 
+	if (program->complete && call->argc && strcmp(call->argv[0], "--complete") == 0)
+		return run_complete(call);
 	if (program->dump && call->argc == 1 &&
 		parse_has_prefix(call->argv[0], "--dump-tables=", &format))
 		return run_dump(call, format);

@@ -22,6 +22,7 @@
 
 struct program;
 struct command;
+struct complete_names;
 
 /* What a command gets. All of it lives until .run returns. */
 struct invocation {
@@ -77,6 +78,8 @@ struct program {
 	/* Writes the tables for manual and shells in FORMAT (cli/dump.h), on --dump-tables=FORMAT;
 	 * NULL: there is no such option. */
 	int (*dump)(const struct program *program, const char *format, FILE *out, struct err *err);
+	/* For --complete (cli/complete.h), ends with a NULL kind; NULL: there is no such option. */
+	const struct complete_names *complete;
 };
 
 int command_main(const struct program *program, int argc, char **argv);

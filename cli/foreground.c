@@ -16,9 +16,10 @@
 /* One direction of a terminal: what was read and is not yet written. */
 struct flow {
 	int from, to;
-	char data[4096];
+	struct detach_keys *keys; /* are looked for in it; NULL: none */
+	char data[4096 + DETACH_KEYS_MAX];
 	size_t used;
-	bool ended;
+	bool ended, left;
 };
 
 static void all_signals(sigset_t *set)
@@ -61,11 +62,15 @@ static bool make_raw(struct termios *ret_before)
 
 static void flow_read(struct flow *flow)
 {
-	ssize_t n = sys_read(flow->from, flow->data, sizeof(flow->data));
+	char typed[sizeof(flow->data) - DETACH_KEYS_MAX];
+	char *to = flow->keys ? typed : flow->data;
+	ssize_t n = sys_read(flow->from, to, sizeof(typed));
 
 	/* EIO: the last process closed its terminal. */
 	if (n <= 0 && n != -EAGAIN)
 		flow->ended = true;
+	else if (n > 0 && flow->keys)
+		flow->left = detach_filter(flow->keys, typed, (size_t)n, flow->data, &flow->used);
 	else if (n > 0)
 		flow->used = (size_t)n;
 }
@@ -133,9 +138,9 @@ static void drain(struct flow *out)
 	}
 }
 
-static int wait_loop(const struct foreground *fg, int sigfd, int *ret_status, struct err *err)
+static int wait_loop(struct foreground *fg, int sigfd, int *ret_status, struct err *err)
 {
-	struct flow in = {.from = 0, .to = fg->master, .ended = fg->master < 0};
+	struct flow in = {.from = 0, .to = fg->master, .keys = fg->keys, .ended = fg->master < 0};
 	struct flow out = {.from = fg->master, .to = 1, .ended = fg->master < 0};
 
 	for (;;) {
@@ -149,6 +154,10 @@ static int wait_loop(const struct foreground *fg, int sigfd, int *ret_status, st
 			return err_sys(err, r, "wait for the container");
 		flow_go(&in, &fds[1]);
 		flow_go(&out, &fds[2]);
+		if (in.left) {
+			fg->detached = true;
+			return 0;
+		}
 		if (fds[0].revents && handle_signal(fg, sigfd, ret_status)) {
 			drain(&out);
 			return 0;
@@ -156,7 +165,7 @@ static int wait_loop(const struct foreground *fg, int sigfd, int *ret_status, st
 	}
 }
 
-int foreground_wait(const struct foreground *fg, struct err *err)
+int foreground_wait(struct foreground *fg, struct err *err)
 {
 	autoclose int sigfd = -1;
 	struct termios before;

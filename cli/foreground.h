@@ -6,13 +6,16 @@
 #pragma once
 
 #include "base/err.h"
+#include "cli/detach.h"
 
 #include <sys/types.h>
 
 struct foreground {
 	pid_t pid; /* our child */
 	int pidfd;
-	int master; /* of its terminal, or −1: it has our streams */
+	int master;               /* of its terminal, or −1: it has our streams */
+	struct detach_keys *keys; /* end the wait when they are typed to the terminal; NULL: none */
+	bool detached;            /* and this says that they did */
 };
 
 /*
@@ -23,6 +26,7 @@ int foreground_begin(struct err *err);
 
 /*
  * Passes on signals (all but STOP, KILL, CHLD), window size and terminal data until the process has
- * ended and its terminal is drained. Returns its exit status, 128+n for a signal.
+ * ended and its terminal is drained. Returns its exit status, 128+n for a signal; 0 when it was
+ * left.
  */
-int foreground_wait(const struct foreground *fg, struct err *err);
+int foreground_wait(struct foreground *fg, struct err *err);

@@ -55,7 +55,7 @@ static int filter(char *text, const struct cgroup_pids *pids, struct err *err)
 	return 0;
 }
 
-int processes_print(const struct cgroup_pids *pids, const char *const *words, struct err *err)
+static int print_by_ps(const struct cgroup_pids *pids, const char *const *words, struct err *err)
 {
 	static const char *const envp[] = {"PATH=/usr/bin:/bin", "COLUMNS=512", NULL};
 	size_t count = 0;
@@ -90,4 +90,35 @@ int processes_print(const struct cgroup_pids *pids, const char *const *words, st
 	if (lseek(out, 0, SEEK_SET) < 0 || fd_read_all(out, 64 << 20, &text) < 0)
 		return err_sys(err, -EIO, "ps: read its output");
 	return filter(text.data ? text.data : (char[]){""}, pids, err);
+}
+
+static void print_list(const struct container_processes *all)
+{
+	printf("%10s %10s %10s CMD\n", "UID", "PID", "PPID");
+	for (size_t i = 0; i < all->count; i++)
+		printf("%10u %10d %10d %s\n", all->items[i].uid, all->items[i].pid,
+			all->items[i].ppid, all->items[i].command);
+}
+
+int processes_print(
+	const struct runtime *rt, const char *id, const char *const *words, struct err *err)
+{
+	struct container_processes all = {};
+	struct cgroup_pids pids = {};
+	int r = container_processes(rt, id, &all, err);
+
+	if (r == 0 && *words)
+		r = err_set(err, -EINVAL,
+			"ps: a virtual machine's processes are listed without options of ps(1)");
+	else if (r == 0)
+		print_list(&all);
+	free(all.items);
+	if (r != -EOPNOTSUPP)
+		return r;
+	err_clear(err);
+	r = container_pids(rt, id, &pids, err);
+	if (r == 0)
+		r = print_by_ps(&pids, words, err);
+	free(pids.items);
+	return r;
 }

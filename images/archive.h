@@ -44,6 +44,7 @@ int archive_import(struct store *store, int input, const struct reference *name,
 /* Writes the tree of the directory ROOTFD to OUT as tar. */
 int archive_export(struct store *store, int rootfd, int out, struct err *err);
 
-/* Makes an image of what the container ID wrote, on top of its image. */
-int archive_commit(struct store *store, const char *id, const struct reference *name,
+/* Makes an image of what the container ID wrote, on top of its image. USERNS: whose map leads from
+ * the ids on the disk to the container's, or −1. */
+int archive_commit(struct store *store, const char *id, int userns, const struct reference *name,
 	const json_t *patch, const char *comment, struct digest *ret_manifest, struct err *err);

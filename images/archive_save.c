@@ -12,6 +12,7 @@
 #include "images/unpack/tar_write.h"
 
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <search.h>
 #include <stdio.h>
 #include <string.h>
@@ -268,7 +269,24 @@ int archive_export(struct store *store, int rootfd, int out, struct err *err)
 	return r < 0 ? r : helper_wait(&helper, &reply, err);
 }
 
-int archive_commit(struct store *store, const char *id, const struct reference *name,
+/* What the container wrote, with the ids that it knows. */
+static int open_written(struct store *store, const char *id, int userns, struct err *err)
+{
+	autoclose int upper = snapshot_open_upper(store, id), tree = -1;
+	int r = upper;
+
+	if (r >= 0 && userns >= 0) {
+		r = tree = sys_open_tree(upper, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+		if (r >= 0)
+			r = sys_mount_setattr(
+				tree, "", AT_EMPTY_PATH, MOUNT_ATTR_IDMAP, 0, 0, userns);
+	}
+	if (r < 0)
+		return err_sys(err, r, "container %s", id);
+	return userns >= 0 ? take_fd(&tree) : take_fd(&upper);
+}
+
+int archive_commit(struct store *store, const char *id, int userns, const struct reference *name,
 	const json_t *patch, const char *comment, struct digest *ret, struct err *err)
 {
 	autoclose int hold = store_hold(store, err), upper = -1;
@@ -284,9 +302,9 @@ int archive_commit(struct store *store, const char *id, const struct reference *
 		r = image_open_digest(store, snapshot.image, &base, err);
 	if (r < 0)
 		return r;
-	upper = snapshot_open_upper(store, id);
+	upper = open_written(store, id, userns, err);
 	if (upper < 0)
-		return err_sys(err, upper, "container %s", id);
+		return upper;
 	r = ingest_pack(store, upper, &blob, &diff_id, &layer.size, err);
 	if (r < 0)
 		return r;

@@ -374,8 +374,12 @@ static void set_options(struct http_client *c, struct transfer *t, const char *u
 	curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, o->insecure ? 0L : 1L);
 	curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, o->insecure ? 0L : 2L);
-	if (o->ca_file && !o->insecure)
-		curl_easy_setopt(c->curl, CURLOPT_CAINFO, o->ca_file);
+	if (o->files.ca && !o->insecure)
+		curl_easy_setopt(c->curl, CURLOPT_CAINFO, o->files.ca);
+	if (o->files.cert && o->origin && http_same_origin(url, o->origin)) {
+		curl_easy_setopt(c->curl, CURLOPT_SSLCERT, o->files.cert);
+		curl_easy_setopt(c->curl, CURLOPT_SSLKEY, o->files.key);
+	}
 	curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -418,6 +422,8 @@ static int explain(struct http_client *c, CURLcode code, const char *url, struct
 			error = codes[i].error;
 	if (code == CURLE_OPERATION_TIMEDOUT && t->header_bytes)
 		text = "the transfer has stalled";
+	if (code == CURLE_SSL_CERTPROBLEM)
+		text = "the client certificate or its key cannot be used";
 	if (error == -EKEYREJECTED)
 		text = "its certificate is not one that this machine trusts";
 	return err_set(t->err, error, "%.200s: %s", url, text);

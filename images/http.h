@@ -16,9 +16,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* PEM files of a server's directory in certs.d; each may be NULL. */
+struct http_files {
+	const char *ca;         /* more authorities than the system's */
+	const char *cert, *key; /* who we are: shown to nobody but http_options.origin */
+};
+
 struct http_options {
-	bool insecure;       /* take any certificate, and plain http */
-	const char *ca_file; /* more authorities, PEM; NULL: the system's alone */
+	bool insecure; /* take any certificate, and plain http */
+	struct http_files files;
+	const char *origin;  /* URL of the server that .files.cert is for; NULL: of nobody */
 	int connect_seconds; /* 0: 30 */
 	int stall_seconds;   /* a transfer below 1 KiB/s for so long ends; 0: 60 */
 	/* Gets what a registry says in a Warning header (distribution-spec, "Warnings"), harmless

@@ -70,7 +70,7 @@ int store_name_set(struct store *s, const struct store_name *name, struct err *e
 	if (r == 0)
 		r = fd_replace_file(dir, file, text.data, text.len, 0600);
 	if (r == 0)
-		r = sys_fsync(dir);
+		r = store_sync_folder(s, "names");
 	return r < 0 ? err_sys(err, r, "store: name %s", buf_str(&reference)) : 0;
 }
 

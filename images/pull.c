@@ -67,8 +67,8 @@ static int open_endpoint(struct pull *p, size_t i, struct http_client **ret, str
 	};
 	int r = 0;
 
-	if (e->ca_file)
-		o.http.ca_file = e->ca_file;
+	if (e->files.ca || e->files.cert)
+		o.http.files = e->files;
 	if (e->credentials)
 		credentials = *e->credentials;
 	else
@@ -346,6 +346,25 @@ static int commit_blobs(struct pull *p, struct err *err)
 	return r;
 }
 
+/* Waiting for the disk would take longer than all the rest. */
+static int defer_sync(struct pull *p, struct err *err)
+{
+	size_t count = p->count - p->first;
+	autofree const char **digests = calloc(2 * count, sizeof(*digests));
+	struct store_deferral what = {.layers = digests,
+		.layer_count = count,
+		.blobs = digests + count,
+		.blob_count = count};
+
+	if (!digests)
+		return err_sys(err, -ENOMEM, "pull");
+	for (size_t i = 0; i < count; i++) {
+		digests[i] = p->layers[p->first + i].chain.text;
+		digests[count + i] = p->layers[p->first + i].blob->digest;
+	}
+	return store_defer(p->store, &what, err);
+}
+
 static int get_layers(struct pull *p, struct err *err)
 {
 	int r = plan_layers(p, err);
@@ -353,6 +372,8 @@ static int get_layers(struct pull *p, struct err *err)
 	if (r < 0 || p->first == p->count)
 		return r;
 	r = open_parts(p, err);
+	if (r == 0)
+		r = defer_sync(p, err);
 	if (r == 0)
 		r = start_threads(p, err);
 	if (r == 0) {

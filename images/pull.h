@@ -3,8 +3,10 @@
  * Pulling an image: name → manifest → blobs → layers → name in the store.
  *
  * Blobs come in chunks over a few connections, lowest layer first; each layer is hashed, inflated
- * and unpacked while it comes. The name is set last, after everything it stands for is on the disk,
+ * and unpacked while it comes. The name is set last, after everything it stands for is in place,
  * so an interrupted pull leaves the old image as it was and the next one goes on from what came.
+ * It does not wait for the disk (store_defer()): who called it calls store_flush_later() or
+ * store_flush().
  *
  * Call with one thread; threads are started and ended inside.
  */
@@ -26,7 +28,7 @@ struct pull_endpoint {
 	bool insecure;
 	bool by_digest_only; /* a mirror that may not say what a tag stands for */
 	const struct auth_credentials *credentials; /* NULL: looked up with .auth */
-	const char *ca_file;                        /* NULL: that of .http */
+	struct http_files files;                    /* none: those of .http */
 };
 
 struct pull_progress {

@@ -117,8 +117,8 @@ static int connect_target(struct push *p, struct err *err)
 	};
 	int r = 0;
 
-	if (o->target.ca_file)
-		options.http.ca_file = o->target.ca_file;
+	if (o->target.files.ca || o->target.files.cert)
+		options.http.files = o->target.files;
 	if (o->target.credentials)
 		credentials = *o->target.credentials;
 	else

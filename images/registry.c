@@ -30,7 +30,8 @@ int registry_client(struct registry *g, struct http_client **ret, struct err *er
 	struct http_options o = g->http;
 
 	o.insecure = g->insecure;
-	o.ca_file = g->ca_file;
+	o.files = g->files;
+	o.origin = g->base;
 	return http_open(&o, ret, err);
 }
 
@@ -67,6 +68,16 @@ static char *print(const char *fmt, ...)
 	return text;
 }
 
+static int copy_files(const struct http_files *from, struct http_files *ret)
+{
+	ret->ca = from->ca ? strdup(from->ca) : NULL;
+	ret->cert = from->cert ? strdup(from->cert) : NULL;
+	ret->key = from->key ? strdup(from->key) : NULL;
+	return (from->ca && !ret->ca) || (from->cert && !ret->cert) || (from->key && !ret->key)
+		       ? -ENOMEM
+		       : 0;
+}
+
 int registry_open(const struct registry_options *o, struct registry **ret, struct err *err)
 {
 	const char *host = strcmp(o->host, "docker.io") == 0 ? "registry-1.docker.io" : o->host;
@@ -82,15 +93,16 @@ int registry_open(const struct registry_options *o, struct registry **ret, struc
 	g->insecure = o->insecure || is_loopback(host);
 	g->push = o->push;
 	g->http = o->http;
-	if (o->http.ca_file)
-		g->ca_file = strdup(o->http.ca_file);
 	if (o->credentials)
 		g->credentials = *o->credentials;
-	if (g->host && g->name && g->insecure)
-		r = choose_scheme(g, host, err);
-	g->base = print("%s://%s", g->plain ? "http" : "https", host);
-	if (!g->host || !g->repository || !g->name || !g->base)
+	g->base = print("https://%s", host);
+	if (!g->host || !g->repository || !g->name || !g->base ||
+		copy_files(&o->http.files, &g->files) < 0)
 		return err_sys(err, -ENOMEM, "registry %s", o->host);
+	if (g->insecure)
+		r = choose_scheme(g, host, err);
+	if (g->plain)
+		memmove(g->base + 4, g->base + 5, strlen(g->base + 5) + 1);
 	if (r == 0)
 		*ret = take_ptr(g);
 	return r;
@@ -107,7 +119,9 @@ void registry_close(struct registry *g)
 	free(g->repository);
 	free(g->name);
 	free(g->base);
-	free(g->ca_file);
+	free((char *)g->files.ca);
+	free((char *)g->files.cert);
+	free((char *)g->files.key);
 	free(g);
 }
 

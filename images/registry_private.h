@@ -8,9 +8,9 @@
 
 struct registry {
 	char *host, *repository, *name;
-	char *base; /* "https://host:port" */
-	char *ca_file;
-	bool plain; /* http */
+	char *base;              /* "https://host:port" */
+	struct http_files files; /* copies */
+	bool plain;              /* http */
 	bool insecure, push;
 	struct auth_credentials credentials;
 	struct http_options http;

@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "images/image.h"
 #include "images/layer.h"
+#include "images/overlay.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -242,160 +243,68 @@ int snapshot_open_upper(struct store *s, const char *id)
 
 /* ---- mounting ---- */
 
-/* A layer as a detached mount of its own, its ids shifted. */
-static int clone_layer(int layer, int userns, struct err *err)
-{
-	autoclose int tree = sys_open_tree(layer, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
-	int r;
-
-	if (tree < 0)
-		return err_sys(err, tree, "clone a layer's mount");
-	r = sys_mount_setattr(tree, "", AT_EMPTY_PATH, MOUNT_ATTR_IDMAP, 0, 0, userns);
-	if (r < 0)
-		return err_sys(err, r, "shift the ids of a layer: its file system must know how");
-	return take_fd(&tree);
-}
-
-/* By descriptor where the kernel takes one (6.13), else by the descriptor's name in procfs. */
-static int add_lower(int context, int fd, bool shifted, struct err *err)
-{
-	char path[64];
-	int r = sys_fsconfig(context, FSCONFIG_SET_FD, "lowerdir+", NULL, fd);
-
-	if (r != -EINVAL && r != -EOPNOTSUPP)
-		return r < 0 ? err_sys(err, r, "overlay: add a layer") : 0;
-	if (shifted)
-		return err_set(err, -EOPNOTSUPP,
-			"this kernel cannot shift the ids of overlay's layers (6.13 can): use the "
-			"host's ids, or a newer kernel");
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	r = sys_fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", path, 0);
-	return r < 0 ? err_sys(err, r, "overlay: add a layer") : 0;
-}
-
-/* Shifted clones are mounted nowhere: they live as long as these descriptors, so until overlay has
- * taken them. */
-struct shifted {
+/* The layers, topmost first, and what lies on them: all as descriptors. */
+struct parts {
+	struct overlay overlay;
 	int *fds;
 	size_t count;
 };
 
-static void shifted_free(struct shifted *s)
+static void parts_free(struct parts *p)
 {
-	while (s->count)
-		close(s->fds[--s->count]);
-	free(s->fds);
+	while (p->count)
+		close(p->fds[--p->count]);
+	free(p->fds);
+	cleanup_close(&p->overlay.top);
 }
-CLEANUP_DEFINE(shifted, struct shifted, shifted_free)
-#define autoshifted __attribute__((cleanup(cleanup_shifted)))
+CLEANUP_DEFINE(parts, struct parts, parts_free)
+#define autoparts __attribute__((cleanup(cleanup_parts)))
 
-static int add_lowers(int context, struct store *s, const struct snapshot *snapshot, int userns,
-	struct shifted *shifted, struct err *err)
+static int open_parts(struct store *s, const struct snapshot *snapshot, bool read_only,
+	struct parts *p, struct err *err)
 {
-	shifted->fds = calloc(snapshot->count, sizeof(*shifted->fds));
-	if (!shifted->fds)
+	p->fds = calloc(snapshot->count + 1, sizeof(*p->fds));
+	if (!p->fds)
 		return err_sys(err, -ENOMEM, "overlay");
 	for (size_t i = 0; i < snapshot->count; i++) {
-		autoclose int layer = store_layer_open(s, snapshot->chains[i].text);
-		int r, use = layer;
+		int fd = store_layer_open(s, snapshot->chains[i].text);
 
-		if (layer < 0)
-			return err_sys(err, layer, "layer %.19s…", snapshot->chains[i].text);
-		if (userns >= 0) {
-			use = clone_layer(layer, userns, err);
-			if (use < 0)
-				return use;
-			shifted->fds[shifted->count++] = use;
-		}
-		r = add_lower(context, use, userns >= 0, err);
-		if (r < 0)
-			return r;
+		if (fd < 0)
+			return err_sys(err, fd, "layer %.19s…", snapshot->chains[i].text);
+		p->fds[p->count++] = fd;
+	}
+	if (!read_only) {
+		p->overlay.top = open_directory(s, snapshot->id);
+		return p->overlay.top < 0
+			       ? err_sys(err, p->overlay.top, "container %s", snapshot->id)
+			       : 0;
+	}
+	/* One layer alone is no overlay: it needs an empty one to lie on. */
+	if (p->count == 1) {
+		int empty = sys_openat(store_root(s), "trash", O_PATH | O_DIRECTORY, 0);
+
+		if (empty < 0)
+			return err_sys(err, empty, "store");
+		p->fds[p->count++] = empty;
 	}
 	return 0;
-}
-
-static int set_path(int context, const char *key, int fd, struct err *err)
-{
-	char path[64];
-	int r = sys_fsconfig(context, FSCONFIG_SET_FD, key, NULL, fd);
-
-	if (r == -EINVAL || r == -EOPNOTSUPP) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		r = sys_fsconfig(context, FSCONFIG_SET_STRING, key, path, 0);
-	}
-	return r < 0 ? err_sys(err, r, "overlay: %s", key) : 0;
-}
-
-static int add_upper(int context, struct store *s, const struct snapshot *snapshot, struct err *err)
-{
-	autoclose int dir = open_directory(s, snapshot->id), upper = -1, work = -1;
-	int r;
-
-	if (dir < 0)
-		return err_sys(err, dir, "container %s", snapshot->id);
-	upper = sys_openat(dir, "upper", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-	work = sys_openat(dir, "work", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (upper < 0 || work < 0)
-		return err_sys(err, upper < 0 ? upper : work, "container %s", snapshot->id);
-	r = set_path(context, "upperdir", upper, err);
-	return r < 0 ? r : set_path(context, "workdir", work, err);
-}
-
-static int set_flag(int context, const char *key, struct err *err)
-{
-	int r = sys_fsconfig(context, FSCONFIG_SET_FLAG, key, NULL, 0);
-
-	return r < 0 ? err_sys(err, r, "overlay: %s", key) : 0;
-}
-
-/* The kernel writes what it dislikes into the context; the last line is worth showing. */
-static void add_reason(int context, struct err *err)
-{
-	char line[256];
-	ssize_t n = sys_read(context, line, sizeof(line) - 1);
-
-	if (n <= 2)
-		return;
-	line[n] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	err_add(err, "%s", line + 2);
 }
 
 int snapshot_mount(struct store *s, const struct snapshot *snapshot,
 	const struct snapshot_mount_options *o, struct err *err)
 {
-	autoclose int context = sys_fsopen("overlay");
-	autoshifted struct shifted shifted = {};
-	int r, fs;
+	autoparts struct parts parts = {
+		.overlay = {.userns = o->userns, .top = -1, .volatile_ = o->volatile_}};
+	int r;
 
-	if (context < 0)
-		return err_sys(err, context, "overlay");
 	if (!snapshot->count)
 		return err_set(err, -EINVAL, "an image without layers has no root file system");
-	r = set_flag(context, "userxattr", err);
-	if (r == 0 && o->volatile_ && !o->read_only)
-		r = set_flag(context, "volatile", err);
-	if (r == 0)
-		r = add_lowers(context, s, snapshot, o->userns, &shifted, err);
-	if (r == 0 && !o->read_only)
-		r = add_upper(context, s, snapshot, err);
-	/* One layer alone is no overlay: it needs an empty one to lie on. */
-	if (r == 0 && o->read_only && snapshot->count == 1) {
-		autoclose int empty = sys_openat(store_root(s), "trash", O_PATH | O_DIRECTORY, 0);
-
-		r = empty < 0 ? err_sys(err, empty, "store")
-			      : add_lower(context, empty, false, err);
-	}
+	r = open_parts(s, snapshot, o->read_only, &parts, err);
 	if (r < 0)
 		return r;
-	r = sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
-	if (r < 0) {
-		err_sys(err, r, "overlay: mount");
-		add_reason(context, err);
-		return r;
-	}
-	fs = sys_fsmount(context, o->read_only ? MOUNT_ATTR_RDONLY : 0);
-	return fs < 0 ? err_sys(err, fs, "overlay: mount") : fs;
+	parts.overlay.lowers = parts.fds;
+	parts.overlay.count = parts.count;
+	return overlay_mount(&parts.overlay, err);
 }
 
 int snapshot_fuse_options(

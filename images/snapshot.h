@@ -53,8 +53,8 @@ int snapshot_remove(struct store *store, const char *id, struct err *err);
 
 /*
  * A detached overlay mount (fsmount(2)) of the snapshot, for move_mount(2). The caller has
- * CAP_SYS_ADMIN over its mount namespace. −EOPNOTSUPP when the kernel cannot shift the ids of lower
- * layers (6.13 can).
+ * CAP_SYS_ADMIN over its mount namespace. −EINVAL when the file system of the layers or the kernel
+ * cannot shift ids.
  */
 int snapshot_mount(struct store *store, const struct snapshot *snapshot,
 	const struct snapshot_mount_options *options, struct err *err);

@@ -25,6 +25,7 @@ static const char *const folders[] = {
 	"names",
 	"containers",
 	"trash",
+	"deferred",
 };
 
 static int make_folders(struct store *s, const char *root, struct err *err)
@@ -56,15 +57,17 @@ static int check_format(struct store *s, const char *root, struct err *err)
 static void note_boot(struct store *s)
 {
 	autoclose int proc = sys_openat(AT_FDCWD, "/proc/sys/kernel/random", O_PATH, 0);
-	char now[64] = "", before[64] = "";
+	char before[80] = "";
 
-	if (proc < 0 || fd_read_line(proc, "boot_id", now, sizeof(now)) <= 0)
+	if (proc < 0 || fd_read_line(proc, "boot_id", s->boot, sizeof(s->boot)) <= 0)
 		return;
 	fd_read_line(s->root, "boot", before, sizeof(before));
-	if (strcmp(now, before) == 0)
+	if (strcmp(s->boot, before) == 0)
 		return;
 	s->rebooted = *before != '\0';
-	fd_replace_file(s->root, "boot", now, strlen(now), 0600);
+	if (s->rebooted)
+		store_recover(s);
+	fd_replace_file(s->root, "boot", s->boot, strlen(s->boot), 0600);
 }
 
 /* The helper is beside this program unless the caller knows better. */
@@ -129,7 +132,7 @@ int store_open(const struct store_options *o, struct store **ret, struct err *er
 
 	if (!s)
 		return err_sys(err, -ENOMEM, "store");
-	s->root = s->helper = s->userns = s->starter = -1;
+	s->root = s->helper = s->userns = s->starter = s->note = -1;
 	r = copy_ranges(s, &o->ids);
 	if (r < 0)
 		return err_sys(err, r, "store");
@@ -156,6 +159,7 @@ void store_close(struct store *s)
 	cleanup_close(&s->root);
 	cleanup_close(&s->helper);
 	cleanup_close(&s->userns);
+	cleanup_close(&s->note);
 	free(s->ranges);
 	free(s);
 }
@@ -284,8 +288,11 @@ int store_blob_read(
 
 int store_sync_folder(struct store *s, const char *name)
 {
-	autoclose int dir = sys_openat(s->root, name, O_RDONLY | O_DIRECTORY, 0);
+	autoclose int dir = -1;
 
+	if (s->note >= 0)
+		return 0;
+	dir = sys_openat(s->root, name, O_RDONLY | O_DIRECTORY, 0);
 	return dir < 0 ? dir : sys_fsync(dir);
 }
 
@@ -328,7 +335,7 @@ int store_blob_put(
 	if (fd < 0)
 		return err_sys(err, fd, "store: blob %s", digest);
 	r = fd_write_all(fd, data, len);
-	if (r == 0)
+	if (r == 0 && s->note < 0)
 		r = sys_fsync(fd);
 	if (r < 0)
 		err_sys(err, r, "store: write blob %s", digest);

@@ -8,10 +8,18 @@
  *   staging/<chain id>/        a layer on its way
  *   names/<sha256 of a name>   JSON: the name, and the descriptor that it stands for
  *   containers/<id>/           upper, work and snapshot.json of a container (images/snapshot.h)
+ *   deferred/                  notes of what may not be on the disk yet
  *   trash/                     what is being removed
  *
- * Invariants: what is in blobs, layers and names is whole, since it got there by rename(2) after
- * its bytes were on the disk, a layer after those below it. So readers need no lock.
+ * Invariants: what is in blobs, layers and names is whole, since it got there by rename(2), a layer
+ * after those below it. So readers need no lock.
+ *
+ * After a power cut, too, what is there is whole. A writer waits until its bytes are on the disk
+ * before it renames; or it says before what it is going to write (store_defer()), renames at once,
+ * and has the bytes brought to the disk after its user was told (store_flush_later()). Who first
+ * opens the store after a reboot removes whatever a note that is left speaks of: a pull that ended
+ * some seconds before a power cut may have to be done again.
+ *
  * Writers hold the store shared (store_hold()), which keeps store_collect() out; two writers of the
  * same blob or layer meet at an flock(2) of the part or the staging directory, and the second finds
  * the work done. Nothing is owned by a daemon; after kill -9 the next writer goes on.
@@ -131,8 +139,25 @@ int store_layer_stage(struct store *store, const char *chain, struct err *err);
 int store_layer_commit(struct store *store, const char *chain, struct err *err);
 /* Removes a staged layer that is not to be. */
 void store_layer_abandon(struct store *store, const char *chain);
-/* Writes everything that was staged to the disk, syncfs(2). */
+/* Writes everything that was staged to the disk, syncfs(2); not while that is deferred. */
 int store_sync(struct store *store, struct err *err);
+
+/* ---- writing without waiting for the disk ---- */
+
+struct store_deferral {
+	const char *const *layers; /* chain ids */
+	size_t layer_count;
+	const char *const *blobs;
+	size_t blob_count;
+};
+
+/* Notes what is going to be written and brings the note to the disk. From then on nothing that is
+ * done by way of this STORE waits for the disk, until it is flushed or closed. */
+int store_defer(struct store *store, const struct store_deferral *what, struct err *err);
+/* Brings everything to the disk, also what others left who were killed, and removes the notes. */
+int store_flush(struct store *store, struct err *err);
+/* The same in a process of its own, which outlives the caller. Call with one thread. */
+void store_flush_later(struct store *store);
 
 /* ---- collection ---- */
 

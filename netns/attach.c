@@ -12,6 +12,7 @@
 #include "netns/dns/names.h"
 #include "netns/dns/server.h"
 #include "netns/firewall.h"
+#include "netns/home.h"
 #include "netns/ipam.h"
 #include "netns/netlink.h"
 #include "netns/network_private.h"
@@ -25,6 +26,17 @@
 enum { SHORT_ID_LEN = 12 };
 
 /* ---- who is on a network ---- */
+
+/* A user's container that is on a network which leads outside: its bridge does not. */
+bool attach_has_pasta(struct network_store *store, const struct attachment *a)
+{
+	if (a->mode == NETWORK_MODE_PASTA)
+		return true;
+	for (size_t i = 0; i < a->links.count && store->places.rootless; i++)
+		if (!a->links.items[i].internal)
+			return true;
+	return false;
+}
 
 int attach_add_user(
 	struct network_store *store, const char *network, const char *id, struct err *err)
@@ -149,7 +161,7 @@ static int release_link(struct network_store *store, const struct attachment *a,
 		keep_first(
 			cni_delete(store, a, link, place ? place->inside : -1, &now), &first, &now);
 	else
-		keep_first(attach_link_remove(place, link, &now), &first, &now);
+		keep_first(attach_link_remove(store, place, link, &now), &first, &now);
 	keep_first(forget(store, a, link, &now), &first, &now);
 	if (link->ip.family)
 		keep_first(ipam_give(store, link->network, &link->ip, a->id, &now), &first, &now);
@@ -245,15 +257,15 @@ static bool is_pending(struct network_store *store, const char *id)
 static int release(
 	struct network_store *store, const struct attachment *a, int netns, struct err *err)
 {
-	autoplace struct attach_place place = {-1, -1, -1, -1};
+	autoplace struct attach_place place = ATTACH_PLACE_NONE;
 	struct err first = {}, now = {};
 	bool inside = false;
 
 	if (netns >= 0) {
-		inside = attach_place_open(netns, &place, &now) == 0;
+		inside = attach_place_open(store, netns, &place, &now) == 0;
 		err_clear(&now); /* it is going away: what is in it goes with it */
 	}
-	if (a->mode == NETWORK_MODE_PASTA)
+	if (a->mode == NETWORK_MODE_PASTA || store->places.rootless)
 		keep_first(pasta_stop(store, a->id, &now), &first, &now);
 	/* In reverse, as they were made. */
 	for (size_t i = a->links.count; i-- > 0;)
@@ -288,6 +300,8 @@ int attach_remove_locked(struct network_store *store, const char *id, int netns,
 	}
 	if (r == 0 && pending)
 		r = scrub(store, id, err);
+	if (r == 0)
+		r = home_forget(store, id, err);
 	return r < 0 ? r : unlink_record(store, id, err);
 }
 
@@ -315,7 +329,7 @@ static int make_link(struct network_store *store, struct attachment *a, size_t i
 		return r;
 	if (link->driver == NETWORK_CNI)
 		return cni_add(store, &n, a, link, place->inside, arena, err);
-	r = attach_link_make(place, &n, link, i, a->ports.count > 0, err);
+	r = attach_link_make(store, place, &n, link, i, a->ports.count > 0, err);
 	return r < 0 ? r : announce(store, a, link, &n, err);
 }
 
@@ -333,21 +347,23 @@ static int inode(int netns, uint64_t *ret, struct err *err)
 static int make_links(struct network_store *store, struct attachment *a, int netns,
 	struct arena *arena, struct err *err)
 {
-	autoplace struct attach_place place = {-1, -1, -1, -1};
-	int r = attach_place_open(netns, &place, err);
+	autoplace struct attach_place place = ATTACH_PLACE_NONE;
+	int r = attach_place_open(store, netns, &place, err);
 	size_t made = 0;
 
 	for (; made < a->links.count && r == 0; made++)
 		r = make_link(store, a, made, &place, arena, err);
 	if (r == 0)
 		r = firewall_apply(store, false, err);
+	if (r == 0 && attach_has_pasta(store, a))
+		r = pasta_start(store, a, netns, place.userns, err);
 	for (size_t i = made; r < 0 && i-- > 0;) {
 		struct err ignored = {};
 
 		if (a->links.items[i].driver == NETWORK_CNI)
 			cni_delete(store, a, &a->links.items[i], place.inside, &ignored);
 		else
-			attach_link_remove(&place, &a->links.items[i], &ignored);
+			attach_link_remove(store, &place, &a->links.items[i], &ignored);
 		forget(store, a, &a->links.items[i], &ignored);
 	}
 	return r;
@@ -400,7 +416,7 @@ static int apply(struct network_store *store, struct attachment *a, int netns, i
 		r = attach_write(store, a, err);
 	if (r == 0)
 		r = attach_unmark_pending(store, a->id);
-	if (r == 0 && a->mode == NETWORK_MODE_NETWORKS)
+	if (r == 0 && a->mode == NETWORK_MODE_NETWORKS && !store->places.rootless)
 		r = add_warnings(a, arena);
 	return r < 0 && !err->code ? err_sys(err, r, "network") : r;
 }
@@ -447,10 +463,11 @@ static int publish_anew(
 static int connect_locked(struct network_store *store, struct attachment *a, int netns,
 	const struct network_want *want, struct arena *arena, struct err *err)
 {
-	autoplace struct attach_place place = {-1, -1, -1, -1};
+	autoplace struct attach_place place = ATTACH_PLACE_NONE;
 	const struct attachment nothing = {};
 	struct attach_link *links = arena_array(arena, a->links.count + 1, struct attach_link);
 	size_t i = a->links.count;
+	bool had_pasta = attach_has_pasta(store, a);
 	struct network n;
 	int r = links ? network_load(store, want->network, arena, &n, err)
 		      : err_sys(err, -ENOMEM, "network");
@@ -458,7 +475,7 @@ static int connect_locked(struct network_store *store, struct attachment *a, int
 	if (r == 0 && find_link(a, n.name) >= 0)
 		return err_set(err, -EEXIST, "the container is on network %s already", n.name);
 	if (r == 0 && netns >= 0)
-		r = attach_place_open(netns, &place, err);
+		r = attach_place_open(store, netns, &place, err);
 	if (r < 0)
 		return r;
 	if (i)
@@ -473,6 +490,8 @@ static int connect_locked(struct network_store *store, struct attachment *a, int
 		r = make_link(store, a, i, &place, arena, err);
 	if (r == 0 && netns >= 0)
 		r = firewall_apply(store, false, err);
+	if (r == 0 && netns >= 0 && !had_pasta && attach_has_pasta(store, a))
+		r = pasta_start(store, a, netns, place.userns, err);
 	if (r < 0 && a->links.count > i) {
 		struct err ignored = {};
 
@@ -487,13 +506,13 @@ static int connect_locked(struct network_store *store, struct attachment *a, int
 static int disconnect_locked(struct network_store *store, struct attachment *a, int netns,
 	const char *network, struct arena *arena, struct err *err)
 {
-	autoplace struct attach_place place = {-1, -1, -1, -1};
+	autoplace struct attach_place place = ATTACH_PLACE_NONE;
 	int i = find_link(a, network), r;
 	struct attach_link gone;
 
 	if (i < 0)
 		return err_set(err, i, "the container is not on network %s", network);
-	r = netns >= 0 ? attach_place_open(netns, &place, err) : 0;
+	r = netns >= 0 ? attach_place_open(store, netns, &place, err) : 0;
 	if (r == 0)
 		r = release_link(store, a, &a->links.items[i], netns >= 0 ? &place : NULL, err);
 	if (r < 0)
@@ -502,7 +521,10 @@ static int disconnect_locked(struct network_store *store, struct attachment *a, 
 	memmove(&a->links.items[i], &a->links.items[i + 1],
 		(a->links.count - (size_t)i - 1) * sizeof(gone));
 	a->links.count--;
-	r = publish_anew(store, a, arena, err);
+	if (!attach_has_pasta(store, a))
+		r = pasta_stop(store, a->id, err);
+	if (r == 0)
+		r = publish_anew(store, a, arena, err);
 	return r < 0 ? r : firewall_refresh(store, err);
 }
 
@@ -573,9 +595,15 @@ static int remove_dead(struct network_store *store, bool (*alive)(const char *id
 static int restore(struct network_store *store, struct err *err)
 {
 	autoarena struct arena arena = {};
-	autoclose int sock = netlink_open(err);
+	autoclose int sock = -1;
 	struct networks networks;
-	int r = sock < 0 ? sock : network_records(store, &arena, &networks, err);
+	int r = home_find(store, err);
+
+	if (r <= 0) /* no container is on any */
+		return r;
+	r = sock = home_netlink(store, err);
+	if (r >= 0)
+		r = network_records(store, &arena, &networks, err);
 
 	for (size_t i = 0; r == 0 && i < networks.count; i++) {
 		const struct network *n = &networks.items[i];
@@ -585,7 +613,7 @@ static int restore(struct network_store *store, struct err *err)
 		if (n->driver != NETWORK_BRIDGE ||
 			network_count_users(store, n->name, &users) < 0 || !users)
 			continue;
-		r = bridge_ensure(sock, n, &index, err);
+		r = bridge_ensure(store, sock, n, &index, err);
 		if (r == 0 && n->dns)
 			r = dns_server_ensure(store, n, err);
 	}

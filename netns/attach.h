@@ -24,7 +24,8 @@
  * takes the lock. attach_reserve() and attach_apply() are therefore calls of one process.
  *
  * The process of a command, single-threaded, since it visits the container's namespace by setns(2);
- * CAP_NET_ADMIN and CAP_SYS_ADMIN over both, or without privilege only NETWORK_MODE_PASTA.
+ * CAP_NET_ADMIN and CAP_SYS_ADMIN over both. A user without privilege is the maker of both, and has
+ * bridges only: netns/home.h.
  */
 #pragma once
 
@@ -40,6 +41,7 @@ struct attach_request {
 	const struct network_wants *wants;
 	struct ports ports;
 	struct strings servers; /* --dns: asked in place of the networks' */
+	pid_t holder;           /* of a user: who will have what is held, or 0 */
 };
 
 /* One link of a container. */
@@ -75,10 +77,10 @@ struct attachment {
 	struct strings warn; /* what the user should be told; not in the record */
 };
 
-/* A port is taken on the host as long as one of these is open: for the process that stays with the
- * container. They survive exec(3) when the caller says so. */
+/* A port is taken on the host as long as one of these is open, and a user's networks are there: for
+ * the process that stays with the container. They survive exec(3) when the caller says so. */
 struct attach_held {
-	int fds[PORT_HELD_MAX];
+	int fds[PORT_HELD_MAX + 1];
 	size_t count;
 };
 

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "netns/bridge.h"
+#include "netns/home.h"
 #include "netns/link.h"
 #include "netns/loopback.h"
 #include "netns/netlink.h"
@@ -20,15 +21,23 @@ enum { METRIC = 100 };
 
 /* ---- the namespace ---- */
 
-int attach_inside(const struct attach_place *place, int (*function)(void *arg, struct err *err),
-	void *arg, struct err *err)
+int attach_inside(const struct attach_place *place, visit_work work, void *arg,
+	struct visit_fds *ret, struct err *err)
 {
+	struct visit_fds fds = {};
 	struct err back = {};
-	int r = sys_setns(place->inside, CLONE_NEWNET), s;
+	int r, s;
 
+	if (place->userns >= 0)
+		return visit(place->userns, place->inside, work, arg, ret, err);
+	r = sys_setns(place->inside, CLONE_NEWNET);
 	if (r < 0)
 		return err_sys(err, r, "enter the container's network namespace");
-	r = function(arg, err);
+	r = work(arg, &fds, err);
+	if (r >= 0 && ret)
+		*ret = fds;
+	else
+		visit_close(&fds);
 	s = sys_setns(place->host, CLONE_NEWNET);
 	if (s < 0) { /* whatever came next would hit the container */
 		err_sys(&back, s, "leave the container's network namespace");
@@ -38,13 +47,14 @@ int attach_inside(const struct attach_place *place, int (*function)(void *arg, s
 	return r;
 }
 
-static int open_socket(void *arg, struct err *err)
+static int open_socket(void *arg, struct visit_fds *ret, struct err *err)
 {
 	int sock = netlink_open(err);
 
+	(void)arg;
 	if (sock < 0)
 		return sock;
-	*(int *)arg = sock;
+	ret->items[ret->count++] = sock;
 	return netns_raise_loopback(err);
 }
 
@@ -67,25 +77,31 @@ static int check_namespace(const struct attach_place *place, struct err *err)
 	return 0;
 }
 
-int attach_place_open(int netns, struct attach_place *ret, struct err *err)
+int attach_place_open(
+	struct network_store *store, int netns, struct attach_place *ret, struct err *err)
 {
-	autoplace struct attach_place p = {-1, -1, -1, -1};
+	autoplace struct attach_place p = ATTACH_PLACE_NONE;
+	struct visit_fds fds;
 	int r;
 
-	r = p.host = sys_openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0);
-	if (r >= 0)
-		r = p.inside = sys_dup(netns);
-	if (r < 0)
-		return err_sys(err, r, "open the network namespace");
-	r = check_namespace(&p, err);
-	if (r == 0)
-		r = p.host_sock = netlink_open(err);
-	if (r >= 0)
-		r = attach_inside(&p, open_socket, &p.inside_sock, err);
+	r = p.host = home_open(store, err);
 	if (r < 0)
 		return r;
+	r = p.inside = sys_dup(netns);
+	if (r >= 0 && store->places.rootless)
+		r = p.userns = sys_ioctl(netns, NS_GET_USERNS, NULL);
+	if (r < 0)
+		return err_sys(err, r, "open the container's network namespace");
+	r = check_namespace(&p, err);
+	if (r == 0)
+		r = p.host_sock = home_netlink(store, err);
+	if (r >= 0)
+		r = attach_inside(&p, open_socket, NULL, &fds, err);
+	if (r < 0)
+		return r;
+	p.inside_sock = fds.items[0];
 	*ret = p;
-	p = (struct attach_place){-1, -1, -1, -1};
+	p = (struct attach_place)ATTACH_PLACE_NONE;
 	return 0;
 }
 
@@ -95,6 +111,7 @@ void attach_place_close(struct attach_place *place)
 	cleanup_close(&place->inside);
 	cleanup_close(&place->host_sock);
 	cleanup_close(&place->inside_sock);
+	cleanup_close(&place->userns);
 }
 
 /* ---- making ---- */
@@ -112,8 +129,9 @@ static bool allows_neighbours(const struct network *n)
 	return true;
 }
 
-static int make_veth(const struct attach_place *place, const struct network *n,
-	const struct attach_link *link, const uint8_t *mac, bool hairpin, struct err *err)
+static int make_veth(struct network_store *store, const struct attach_place *place,
+	const struct network *n, const struct attach_link *link, const uint8_t *mac, bool hairpin,
+	struct err *err)
 {
 	struct link_new new = {
 		.name = link->host_link,
@@ -124,7 +142,7 @@ static int make_veth(const struct attach_place *place, const struct network *n,
 		.netns = place->inside,
 	};
 	struct link made;
-	int r = bridge_ensure(place->host_sock, n, &new.master, err);
+	int r = bridge_ensure(store, place->host_sock, n, &new.master, err);
 
 	if (r == 0)
 		r = link_create(place->host_sock, &new, err);
@@ -209,7 +227,7 @@ static int make_neighbour(const struct attach_place *place, const struct network
 
 /* Settings are those of the namespace that the process is in. Containers believe no advertisement
  * of another container's; neighbours hear of an address that had another owner before. */
-static int tune(void *arg, struct err *err)
+static int tune(void *arg, struct visit_fds *ret, struct err *err)
 {
 	static const struct {
 		const char *family, *key, *value;
@@ -221,6 +239,7 @@ static int tune(void *arg, struct err *err)
 	const char *interface = arg;
 	int r = 0;
 
+	(void)ret;
 	for (size_t i = 0; i < ARRAY_LEN(settings) && r == 0; i++)
 		r = tune_link(
 			settings[i].family, interface, settings[i].key, settings[i].value, err);
@@ -241,6 +260,7 @@ static int add_route(const struct attach_place *place, const struct network *n, 
 	return link_add_default_route(place->inside_sock, index, &by, (uint32_t)(METRIC + i), err);
 }
 
+/* A user's bridge leads nowhere: the way out is pasta's. */
 static int configure(const struct attach_place *place, const struct network *n,
 	const struct attach_link *link, size_t i, struct err *err)
 {
@@ -250,28 +270,29 @@ static int configure(const struct attach_place *place, const struct network *n,
 
 	/* On somebody else's network their router may be believed. */
 	if (r == 0 && n->driver == NETWORK_BRIDGE)
-		r = attach_inside(place, tune, (void *)link->interface, err);
+		r = attach_inside(place, tune, (void *)link->interface, NULL, err);
 	for (size_t k = 0; k < 2 && r == 0; k++)
 		if (ips[k]->family)
 			r = link_add_address(place->inside_sock, inside.index, ips[k], err);
 	if (r == 0)
 		r = link_set_up(place->inside_sock, inside.index, err);
-	if (r == 0)
+	if (r == 0 && place->userns < 0)
 		r = add_route(place, n, inside.index, &link->gateway, i, err);
-	if (r == 0)
+	if (r == 0 && place->userns < 0)
 		r = add_route(place, n, inside.index, &link->gateway6, i, err);
 	return r;
 }
 
-int attach_link_make(const struct attach_place *place, const struct network *n,
-	struct attach_link *link, size_t i, bool publishes, struct err *err)
+int attach_link_make(struct network_store *store, const struct attach_place *place,
+	const struct network *n, struct attach_link *link, size_t i, bool publishes,
+	struct err *err)
 {
 	uint8_t mac[MAC_LEN];
 	bool has_mac = link->mac && mac_parse(link->mac, mac) == 0;
 	int r;
 
 	if (n->driver == NETWORK_BRIDGE)
-		r = make_veth(place, n, link, has_mac ? mac : NULL, publishes, err);
+		r = make_veth(store, place, n, link, has_mac ? mac : NULL, publishes, err);
 	else
 		r = make_neighbour(place, n, link, has_mac ? mac : NULL, err);
 	if (r == 0)
@@ -280,7 +301,7 @@ int attach_link_make(const struct attach_place *place, const struct network *n,
 		struct err ignored = {};
 
 		if (r != -EEXIST) /* then what is there is not ours */
-			attach_link_remove(place, link, &ignored);
+			attach_link_remove(store, place, link, &ignored);
 		return err_add(err, "network %s: %s", n->name, link->interface);
 	}
 	return 0;
@@ -301,13 +322,17 @@ static int remove_by_name(int sock, const char *name, const char *kind, struct e
 	return r;
 }
 
-int attach_link_remove(
-	const struct attach_place *place, const struct attach_link *link, struct err *err)
+int attach_link_remove(struct network_store *store, const struct attach_place *place,
+	const struct attach_link *link, struct err *err)
 {
 	autoclose int sock = -1;
 
 	if (link->driver == NETWORK_BRIDGE) {
-		sock = netlink_open(err);
+		int r = home_find(store, err);
+
+		if (r <= 0) /* it went with the bridges */
+			return r;
+		sock = home_netlink(store, err);
 		return sock < 0 ? sock : remove_by_name(sock, link->host_link, "veth", err);
 	}
 	if (!place) /* it went with its namespace */

@@ -166,6 +166,9 @@ int attach_reserve_link(struct network_store *store, const struct network *n,
 	char mac[MAC_TEXT_MAX], host_link[IFNAMSIZ];
 	int r;
 
+	if (store->places.rootless && n->driver != NETWORK_BRIDGE)
+		return err_set(err, -EPERM, "network %s: without privilege there are bridges only",
+			n->name);
 	*link = (struct attach_link){
 		.network = n->name,
 		.network_id = n->id,
@@ -225,7 +228,7 @@ static const struct attach_link *published_link(const struct attachment *a)
 	return NULL;
 }
 
-static int check_target(const struct attachment *a, struct err *err)
+static int check_target(struct network_store *store, const struct attachment *a, struct err *err)
 {
 	const struct attach_link *link = published_link(a);
 	char text[ADDRESS_TEXT_MAX];
@@ -240,7 +243,8 @@ static int check_target(const struct attachment *a, struct err *err)
 		return err_set(err, -EINVAL,
 			"ports cannot be published: none of the container's networks is a bridge "
 			"that leads outside");
-	for (size_t i = 0; i < a->ports.count; i++) {
+	/* pasta listens itself, and knows every address of the host. */
+	for (size_t i = 0; i < a->ports.count && !attach_has_pasta(store, a); i++) {
 		const struct address *ip = &a->ports.items[i].host_ip;
 
 		if ((ip->family == AF_INET && !link->ip.family) ||
@@ -266,7 +270,7 @@ int attach_publish(struct network_store *store, const struct attachment *a, stru
 
 	if (!a->ports.count || (!link && a->mode != NETWORK_MODE_PASTA))
 		return firewall_unpublish(store, a->id, err);
-	if (link) {
+	if (link && !attach_has_pasta(store, a)) {
 		published.ip = link->ip;
 		published.ip6 = link->ip6;
 	}
@@ -352,7 +356,7 @@ static int copy_ports(
 static int reserve_ports(struct network_store *store, struct attachment *a,
 	struct attach_held *held, struct err *err)
 {
-	int r = check_target(a, err);
+	int r = check_target(store, a, err);
 
 	if (r == 0)
 		r = check_published(store, a, err);
@@ -360,9 +364,18 @@ static int reserve_ports(struct network_store *store, struct attachment *a,
 	 * it for a moment. */
 	if (r == 0)
 		r = port_hold(&a->ports, held->fds, &held->count, err);
-	if (r == 0 && a->mode == NETWORK_MODE_PASTA)
+	if (r == 0 && attach_has_pasta(store, a))
 		attach_release(held);
 	return r < 0 ? r : attach_publish(store, a, err);
+}
+
+/* A user's bridges: they are there as long as somebody holds them. */
+static int enter_home(struct network_store *store, const struct attach_request *request,
+	struct attach_held *held, struct err *err)
+{
+	int r = home_ensure(store, err);
+
+	return r < 0 ? r : home_hold(store, request->id, request->holder, held, err);
 }
 
 static int reserve(struct network_store *store, const struct attach_request *request,
@@ -383,6 +396,8 @@ static int reserve(struct network_store *store, const struct attach_request *req
 		r = reserve_links(store, request->wants, &old, arena, a, err);
 	if (r == 0)
 		r = reserve_ports(store, a, held, err);
+	if (r == 0 && store->places.rootless && a->mode == NETWORK_MODE_NETWORKS)
+		r = enter_home(store, request, held, err);
 	return r < 0 ? r : attach_write(store, a, err);
 }
 
@@ -412,10 +427,6 @@ int attach_reserve(struct network_store *store, const struct attach_request *req
 		a.pasta = request->wants->name;
 	if (!is_id(request->id))
 		return err_set(err, -EINVAL, "\"%s\" is no container's id", request->id);
-	if (a.mode == NETWORK_MODE_NETWORKS && store->places.rootless)
-		return err_set(err, -EPERM,
-			"networks of one's own need privilege: without it there are pasta, host "
-			"and none");
 	r = network_lock(store, err);
 	if (r < 0)
 		return r;

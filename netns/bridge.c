@@ -2,6 +2,7 @@
 #include "netns/bridge.h"
 
 #include "base/cleanup.h"
+#include "netns/home.h"
 #include "netns/link.h"
 #include "netns/netlink.h"
 #include "netns/tune.h"
@@ -37,7 +38,7 @@ static void make_mac(const struct network *network, uint8_t ret[MAC_LEN])
  * containers with such an address (netns/rules.c). Routers' advertisements of containers are not
  * for the host.
  */
-static int tune(const struct network *network, struct err *err)
+static int tune(void *arg, struct visit_fds *ret, struct err *err)
 {
 	static const struct {
 		const char *family, *key, *value;
@@ -47,14 +48,13 @@ static int tune(const struct network *network, struct err *err)
 		{"ipv6", "accept_ra", "0"},
 		{"ipv6", "accept_redirects", "0"},
 	};
+	const struct network *network = arg;
 	int r = 0;
 
+	(void)ret;
 	for (size_t i = 0; i < ARRAY_LEN(settings) && r == 0; i++)
 		r = tune_link(settings[i].family, network->interface, settings[i].key,
 			settings[i].value, err);
-	if (r == 0 && !network->internal)
-		r = tune_forwarding(
-			has_family(network, AF_INET), has_family(network, AF_INET6), err);
 	return r;
 }
 
@@ -73,9 +73,14 @@ static int make(int sock, const struct network *network, struct err *err)
 	return link_create(sock, &new, err);
 }
 
-static int configure(int sock, const struct network *network, uint32_t index, struct err *err)
+static int configure(struct network_store *store, int sock, const struct network *network,
+	uint32_t index, struct err *err)
 {
-	int r = tune(network, err);
+	int r = home_visit(store, tune, (void *)network, NULL, err);
+
+	if (r == 0 && !network->internal && !store->places.rootless)
+		r = tune_forwarding(
+			has_family(network, AF_INET), has_family(network, AF_INET6), err);
 
 	if (r == 0 && !has_family(network, AF_INET6))
 		r = link_keep_unaddressed(sock, network->interface, err);
@@ -90,7 +95,8 @@ static int configure(int sock, const struct network *network, uint32_t index, st
 	return r < 0 ? r : link_set_up(sock, index, err);
 }
 
-int bridge_ensure(int sock, const struct network *network, uint32_t *ret_index, struct err *err)
+int bridge_ensure(struct network_store *store, int sock, const struct network *network,
+	uint32_t *ret_index, struct err *err)
 {
 	struct link link;
 	int r = link_find(sock, network->interface, &link, err);
@@ -106,19 +112,24 @@ int bridge_ensure(int sock, const struct network *network, uint32_t *ret_index, 
 			network->interface);
 	/* Up comes last, so a bridge that is up has everything. */
 	if (r == 0 && !(link.flags & IFF_UP))
-		r = configure(sock, network, link.index, err);
+		r = configure(store, sock, network, link.index, err);
 	if (r < 0)
 		return err_add(err, "bridge of network %s", network->name);
 	*ret_index = link.index;
 	return 0;
 }
 
-int bridge_remove(const struct network *network, struct err *err)
+int bridge_remove(struct network_store *store, const struct network *network, struct err *err)
 {
-	autoclose int sock = netlink_open(err);
+	autoclose int sock = -1;
 	struct link link;
-	int r = sock < 0 ? sock : link_find(sock, network->interface, &link, err);
+	int r = home_find(store, err);
 
+	if (r <= 0)
+		return r;
+	r = sock = home_netlink(store, err);
+	if (r >= 0)
+		r = link_find(sock, network->interface, &link, err);
 	if (r == -ENODEV) {
 		err_clear(err);
 		return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bridge of a network, in the caller's network namespace, which is the host. The process of a
+ * The bridge of a network, in the namespace of netns/home.h. The process of a
  * command, with the networks' lock.
  */
 #pragma once
@@ -10,9 +10,10 @@
 /*
  * Makes the bridge of NETWORK if it is not there, and gives it what the record says: its hardware
  * address (the same for ever, so that no port changes it), the gateways' addresses, its settings;
- * lets the host forward, unless the network is internal. SOCK is a socket of netlink_open().
+ * lets the host forward, unless the network is internal. SOCK is a socket of home_netlink().
  * −EEXIST when a link of that name is no bridge.
  */
-int bridge_ensure(int sock, const struct network *network, uint32_t *ret_index, struct err *err);
+int bridge_ensure(struct network_store *store, int sock, const struct network *network,
+	uint32_t *ret_index, struct err *err);
 /* 0 when there is none. */
-int bridge_remove(const struct network *network, struct err *err);
+int bridge_remove(struct network_store *store, const struct network *network, struct err *err);

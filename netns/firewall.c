@@ -229,8 +229,11 @@ int firewall_apply(struct network_store *store, bool force, struct err *err)
 {
 	autobuf struct buf text = {};
 	uint64_t handle;
-	int r = write_text(store, &text, err);
+	int r;
 
+	if (store->places.rootless) /* nothing is forwarded there: netns/home.h */
+		return 0;
+	r = write_text(store, &text, err);
 	if (r == 0)
 		r = find_table(&handle, err);
 	if (r < 0)
@@ -246,8 +249,11 @@ int firewall_apply(struct network_store *store, bool force, struct err *err)
 int firewall_refresh(struct network_store *store, struct err *err)
 {
 	uint64_t handle;
-	int r = find_table(&handle, err);
+	int r;
 
+	if (store->places.rootless)
+		return 0;
+	r = find_table(&handle, err);
 	return r < 0 || !handle ? r : firewall_apply(store, false, err);
 }
 

@@ -91,7 +91,7 @@ static bool take_mode(const char *text, bool rootless, struct network_wants *ret
 	else if (parse_has_prefix(text, "pasta", &rest) && (!*rest || *rest == ':')) {
 		ret->mode = NETWORK_MODE_PASTA;
 		ret->name = *rest ? rest + 1 : NULL;
-	} else if (rootless && (strcmp(text, "default") == 0 || strcmp(text, "bridge") == 0))
+	} else if (rootless && strcmp(text, "default") == 0)
 		ret->mode = NETWORK_MODE_PASTA;
 	else
 		return false;

@@ -34,8 +34,8 @@ struct network_wants {
 };
 
 /*
- * Each of TEXTS is "none", "host", "private", "bridge" or "default" (the default network; pasta's
- * when ROOTLESS), "container:NAME", "ns:PATH", "pasta[:OPTION,…]", or
+ * Each of TEXTS is "none", "host", "private", "bridge" (the default network) or "default" (the
+ * same, and pasta when ROOTLESS), "container:NAME", "ns:PATH", "pasta[:OPTION,…]", or
  * NETWORK[:ip=…,ip6=…,mac=…,alias=…,interface_name=…]. No text at all is "default". −EINVAL for
  * what cannot go together.
  */

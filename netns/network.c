@@ -9,6 +9,7 @@
 #include "netns/cni.h"
 #include "netns/dns/server.h"
 #include "netns/firewall.h"
+#include "netns/home.h"
 #include "netns/network_private.h"
 
 #include <ctype.h>
@@ -121,6 +122,7 @@ int network_store_open(
 
 void network_store_close(struct network_store *store)
 {
+	home_close(store);
 	cleanup_close(&store->lock);
 	cleanup_close(&store->records);
 	cleanup_close(&store->state);
@@ -341,7 +343,7 @@ int network_list(
 		all.items[all.count++] = own.items[i];
 		has_default |= strcmp(own.items[i].name, NETWORK_DEFAULT) == 0;
 	}
-	if (!has_default && !store->places.rootless) {
+	if (!has_default) {
 		r = make_default(store, arena, &all.items[all.count++], err);
 		if (r < 0)
 			return r;
@@ -398,7 +400,7 @@ static int remove_locked(struct network_store *store, const char *name, struct e
 	if (r == 0)
 		r = dns_server_stop(store, name, err);
 	if (r == 0 && n.driver == NETWORK_BRIDGE)
-		r = bridge_remove(&n, err);
+		r = bridge_remove(store, &n, err);
 	/* The record last: until then the next try finds what is left. */
 	if (r == 0) {
 		autoclose int nets = sys_openat(store->state, "nets", O_RDONLY | O_DIRECTORY, 0);

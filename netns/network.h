@@ -95,10 +95,14 @@ struct network_places {
 	bool rootless;
 };
 
+struct network_home;
+
 struct network_store {
 	struct network_places places;
 	int records, state; /* directories; readable */
 	int lock;           /* −1: not held */
+	/* Of a user without privilege, once it is known: netns/home.h. */
+	struct network_home *home;
 };
 
 /* Makes the directories. PLACES' texts and descriptors must outlive RET. */

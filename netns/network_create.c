@@ -25,6 +25,7 @@ struct making {
 	struct address *routes;
 	size_t nroutes, room;
 	int sock;
+	bool rootless;
 };
 
 /* ---- what is there ---- */
@@ -464,6 +465,20 @@ static int check_name(struct network_store *store, const struct networks *others
 	return 0;
 }
 
+/* A user's bridges lead to no link of the host's and not to each other. */
+static int check_unprivileged(const struct network *n, struct err *err)
+{
+	if (n->driver != NETWORK_BRIDGE)
+		return err_set(err, -EPERM,
+			"%s needs privilege over this host's links: without it there are bridges "
+			"only",
+			n->driver == NETWORK_MACVLAN ? "macvlan" : "ipvlan");
+	if (!n->isolate)
+		return err_set(
+			err, -EPERM, "isolate=false: without privilege networks are always apart");
+	return 0;
+}
+
 static int fill(
 	struct making *m, const struct network_request *request, struct network *n, struct err *err)
 {
@@ -477,6 +492,8 @@ static int fill(
 		r = link_routes(m->sock, take_route, m, err);
 	if (r == 0)
 		r = choose_subnets(m, request, n, err);
+	if (r == 0 && m->rootless)
+		r = check_unprivileged(n, err);
 	return r < 0 ? r : make_id(m, n, err);
 }
 
@@ -485,7 +502,10 @@ int network_make(struct network_store *store, const struct network_request *requ
 {
 	autoclose int sock = netlink_open(err);
 	struct networks others;
-	struct making m = {.arena = arena, .others = &others, .sock = sock};
+	struct making m = {.arena = arena,
+		.others = &others,
+		.sock = sock,
+		.rootless = store->places.rootless};
 	struct network n = {
 		.name = request->name,
 		.driver = request->driver,

@@ -63,12 +63,17 @@ static int fill(struct arguments *list, const struct attachment *a, int userns,
 {
 	static const char *const fixed[] = {"pasta", "--config-net", "-T", "none", "-U", "none",
 		"--no-map-gw", "--quiet", "--stderr"};
+	static const char *const beside[] = {"-I", "pasta0"};
 	char *options = a->pasta ? arena_strdup(arena, a->pasta) : NULL;
 	bool bad = false;
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(fixed) && r == 0; i++)
 		r = add(list, fixed[i]);
+	/* Beside links of networks, whose names are eth0 and so on, it may not be called as the
+	 * host's. */
+	for (size_t i = 0; a->mode == NETWORK_MODE_NETWORKS && i < ARRAY_LEN(beside) && r == 0; i++)
+		r = add(list, beside[i]);
 	if (r == 0)
 		r = add(list, "-t");
 	if (r == 0)

@@ -93,3 +93,12 @@ int tune_forwarding(bool ipv4, bool ipv6, struct err *err)
 		r = set("ipv6/conf/all/forwarding", "1", err);
 	return r == -ENOENT ? err_set(err, r, "this kernel has no IPv6") : r;
 }
+
+int tune_no_forwarding(struct err *err)
+{
+	int r = set("ipv4/ip_forward", "0", err);
+
+	if (r == 0 || r == -ENOENT)
+		r = set("ipv6/conf/all/forwarding", "0", err);
+	return r == -ENOENT ? 0 : r;
+}

@@ -20,3 +20,5 @@ int tune_link(
  * (accept_ra 2).
  */
 int tune_forwarding(bool ipv4, bool ipv6, struct err *err);
+/* Lets it forward none. */
+int tune_no_forwarding(struct err *err);

@@ -6,8 +6,8 @@
  * The lifecycle stays the same: state, locks, cgroup, hooks of the host, the record. In the place
  * of init there is a process of the backend's, the attendant: a process of the host that waits for
  * `start`, has the container's streams, passes on the signals that it gets and ends exactly as the
- * container's first process does. So `start`, `kill`, `pause`, `delete` and `state` need no word of
- * the backend. Where they do, the record says which backend made the container.
+ * container's first process does. So `start`, `kill`, `delete` and `state` need no word of the
+ * backend. Where they do, the record says which backend made the container.
  *
  * Who composes the program (cli/) passes the backend to runtime_open(); runtime/ knows none.
  */
@@ -59,6 +59,18 @@ struct backend {
 	/* Parent. RET is ended with free(ret->items). */
 	int (*processes)(
 		const struct container *c, struct container_processes *ret, struct err *err);
+	/*
+	 * Parent. freeze() returns when nothing of the container runs any more, thaw() when it goes
+	 * on; between them signals wait, but for SIGKILL, and update(), stats() and processes()
+	 * work. frozen() is what the status is derived from: the state that is there, of a
+	 * container whose attendant is alive; takes no lock.
+	 */
+	int (*freeze)(const struct container *c, struct err *err);
+	int (*thaw)(const struct container *c, struct err *err);
+	bool (*frozen)(const struct container *c);
+	/* Parent. The container's root file system as the host has it, to walk beneath, without
+	 * what is mounted in it. */
+	int (*open_root)(const struct container *c, struct err *err);
 };
 
 /* The backend that made C, or NULL for one that shares the host's kernel. */

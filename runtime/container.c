@@ -290,6 +290,25 @@ const struct backend *container_backend(const struct container *c)
 	return c->vm ? c->rt->vm : NULL;
 }
 
+int container_open_root(const struct container *c, bool *ret_bare, struct err *err)
+{
+	const struct backend *backend = container_backend(c);
+	char path[32];
+	int fd;
+
+	if (backend) {
+		fd = backend->open_root(c, err);
+	} else {
+		snprintf(path, sizeof(path), "%d/root", c->pid);
+		fd = sys_openat(c->rt->procfd, path, O_PATH | O_DIRECTORY, 0);
+		if (fd < 0)
+			err_sys(err, fd, "container \"%s\": open its root", c->id);
+	}
+	if (fd >= 0)
+		*ret_bare = backend != NULL;
+	return fd;
+}
+
 int container_refuse_backend(const struct container *c, const char *verb, struct err *err)
 {
 	const struct backend *backend = container_backend(c);
@@ -417,6 +436,8 @@ static bool is_frozen(const struct container *c)
 	struct err ignored = {};
 	bool frozen = false;
 
+	if (container_backend(c))
+		return container_backend(c)->frozen(c);
 	if (c->cgroup.driver == CGROUP_DISABLED || container_cgroup(c, &cgroup, &ignored) < 0)
 		return false;
 	return cgroup_is_frozen(cgroup, &frozen, &ignored) == 0 && frozen;

@@ -128,6 +128,12 @@ int container_reason(const struct container *c, char *ret, size_t size);
 
 /* Sends SIG to the init, 0 to probe. −ESRCH when it has ended. */
 int container_signal(const struct container *c, int sig, struct err *err);
+/*
+ * The root of a running container, to walk beneath: as its processes see it, with what is mounted
+ * there. Of a virtual machine that is what the host shares with it, where nothing is mounted:
+ * RET_BARE. Returns a descriptor.
+ */
+int container_open_root(const struct container *c, bool *ret_bare, struct err *err);
 
 /* Calls FN for every id below the root, in no order; stops at its first non-zero result. */
 int container_each(

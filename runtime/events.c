@@ -48,15 +48,39 @@ static int read_rdt(const struct watch *w, json_t **ret, struct err *err)
 		       : rdt_stats(top, w->container.id, w->config->linux_.intel_rdt, ret, err);
 }
 
-static int emit_stats(const struct watch *w, struct err *err)
+int container_stats(const struct container *c, const struct cgroup *cgroup, struct arena *arena,
+	struct cgroup_stats *ret, struct err *err)
+{
+	const struct backend *backend = container_backend(c);
+	int r = cgroup_stats_read(cgroup, arena, ret, err);
+
+	return r < 0 || !backend ? r : backend->stats(c, arena, ret, err);
+}
+
+static int tell_oom(
+	struct watch *w, uint64_t events, uint64_t kills, uint64_t group_kills, struct err *err)
+{
+	json_t *data;
+
+	if (kills <= w->oom_kills)
+		return 0;
+	w->oom_kills = kills;
+	data = json_pack("{s:I, s:I, s:I}", "events", (json_int_t)events, "kills",
+		(json_int_t)kills, "groupKills", (json_int_t)group_kills);
+	return data ? emit(w, "oom", data, err) : err_sys(err, -ENOMEM, "events");
+}
+
+static int emit_stats(struct watch *w, struct err *err)
 {
 	autoarena struct arena arena = {};
 	struct cgroup_stats stats;
 	json_t *links = NULL, *rdt = NULL, *data;
-	int r = cgroup_stats_read(w->cgroup, &arena, &stats, err);
+	int r = container_stats(&w->container, w->cgroup, &arena, &stats, err);
 
+	/* What a guest's kernel kills, no file here tells. */
 	if (r == 0 && container_backend(&w->container))
-		r = container_backend(&w->container)->stats(&w->container, &arena, &stats, err);
+		r = tell_oom(w, stats.memory.oom, stats.memory.oom_kill,
+			stats.memory.oom_group_kill, err);
 	if (r == 0)
 		r = stats_read_links(w->container.rt->procfd, w->container.pid, &links, err);
 	if (r < 0)
@@ -75,16 +99,10 @@ static int emit_stats(const struct watch *w, struct err *err)
 static int emit_oom(struct watch *w, struct err *err)
 {
 	struct cgroup_event_counts counts;
-	json_t *data;
 
 	if (w->files.memory < 0 || cgroup_events_read(&w->files, &counts) < 0)
 		return 0;
-	if (counts.oom_kill <= w->oom_kills)
-		return 0;
-	w->oom_kills = counts.oom_kill;
-	data = json_pack("{s:I, s:I, s:I}", "events", (json_int_t)counts.oom, "kills",
-		(json_int_t)counts.oom_kill, "groupKills", (json_int_t)counts.oom_group_kill);
-	return data ? emit(w, "oom", data, err) : err_sys(err, -ENOMEM, "events");
+	return tell_oom(w, counts.oom, counts.oom_kill, counts.oom_group_kill, err);
 }
 
 /* A process that exits loses its namespaces first and has ended a moment later, on a busy machine a

@@ -33,8 +33,11 @@ struct joining {
 	struct user_process user;
 	struct join_report *report; /* shared with entrant and joiner */
 	int console, stages_console;
+	pid_t child; /* the entrant, or the backend's process */
+	int child_pidfd;
+	int sync, child_sync; /* ours, and a backend's end of the socketpair */
+	pid_t pid;            /* the user's process, or the one that stands for it */
 	int pidfd;
-	pid_t pid;
 };
 
 static int check_status(const struct joining *j, struct err *err)
@@ -135,6 +138,16 @@ static int prepare_backend(struct joining *j, struct err *err)
 	return j->json ? 0 : err_set(err, -EINVAL, "exec: arguments and environment must be UTF-8");
 }
 
+static int open_sync(struct joining *j, struct err *err)
+{
+	int fds[2], r = sys_socketpair(SOCK_SEQPACKET, fds);
+
+	if (r < 0)
+		return err_sys(err, r, "make a socketpair");
+	j->sync = fds[0], j->child_sync = fds[1];
+	return 0;
+}
+
 static int open_container(struct joining *j, struct err *err)
 {
 	const struct exec_options *o = j->options;
@@ -184,7 +197,9 @@ static int prepare(struct joining *j, struct err *err)
 	}
 	r = parent_open_console(
 		o->console_socket, o->process->terminal, &j->console, &j->stages_console, err);
-	if (r == 0 && !j->backend)
+	if (r == 0 && j->backend)
+		r = open_sync(j, err);
+	else if (r == 0)
 		r = parent_seccomp_socket(j->config, &j->seccomp, &j->user.seccomp_socket, err);
 	return r;
 }
@@ -257,10 +272,7 @@ static int enter(const struct joining *j, struct err *err)
 static _Noreturn void entrant_main(const struct joining *j)
 {
 	struct err err = {};
-	sigset_t none;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid(); /* keys that are typed are not for us */
 	forget_environment();
 	if (enter(j, &err) < 0)
@@ -268,7 +280,7 @@ static _Noreturn void entrant_main(const struct joining *j)
 	_exit(0);
 }
 
-static _Noreturn void backend_main(const struct joining *j, int sync)
+static _Noreturn void backend_main(const struct joining *j)
 {
 	const struct backend_exec exec = {
 		.container = j->container,
@@ -276,62 +288,28 @@ static _Noreturn void backend_main(const struct joining *j, int sync)
 		.process = j->options->process,
 		.json = j->json,
 		.cgroup = j->options->cgroup,
-		.sync = sync,
+		.sync = j->child_sync,
 		.console_socket = j->stages_console,
 	};
-	sigset_t none;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	close(j->sync); /* so that our parent's death is an end of file */
+	/* C3: a process of ours in the container's cgroup, and with a capability for a while. */
+	if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		_exit(1);
 	j->backend->exec_main(&exec);
 }
 
 /* ---- parent ---- */
 
-/* Returns when the backend's process stands for one that was executed. */
-static int start_backend(struct joining *j, struct err *err)
-{
-	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-		.pidfd = (uint64_t)(uintptr_t)&j->pidfd,
-		.exit_signal = SIGCHLD,
-	};
-	autoclose int ours = -1, theirs = -1;
-	int fds[2], r = sys_socketpair(SOCK_SEQPACKET, fds);
-
-	if (r < 0)
-		return err_sys(err, r, "make a socketpair");
-	ours = fds[0], theirs = fds[1];
-	if (j->cgroup_fd >= 0) {
-		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = (uint64_t)j->cgroup_fd;
-	}
-	/* C3: a process of ours in the container's cgroup, and with a capability for a while. */
-	r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (r < 0)
-		return err_sys(err, r, "prctl(PR_SET_DUMPABLE)");
-	r = sys_clone3(&args);
-	if (r == 0) {
-		close(ours); /* so that our death is an end of file */
-		backend_main(j, theirs);
-	}
-	cleanup_close(&theirs);
-	cleanup_close(&j->stages_console);
-	if (r < 0)
-		return err_sys(err, r, "clone the process");
-	j->pid = r;
-	r = cancel_wait(j->rt->cancel, ours, err);
-	return r < 0 ? r : sync_expect_end(ours, err);
-}
-
-static int clone_entrant(struct joining *j, pid_t *ret_pid, int *ret_pidfd, struct err *err)
+static int clone_child(struct joining *j, struct err *err)
 {
 	const struct spec_cpu_affinity *affinity = j->options->process->exec_cpu_affinity;
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.pidfd = (uint64_t)(uintptr_t)&j->child_pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	sigset_t none;
 	int r = 0;
 
 	if (j->cgroup_fd >= 0) {
@@ -339,14 +317,24 @@ static int clone_entrant(struct joining *j, pid_t *ret_pid, int *ret_pidfd, stru
 		args.cgroup = (uint64_t)j->cgroup_fd;
 	}
 	/* Inherited: the child must not run elsewhere before it is in the container's cpuset. */
-	if (affinity)
+	if (affinity && !j->backend)
 		r = sched_apply_affinity("process.execCPUAffinity.initial", affinity->initial, err);
 	if (r < 0)
 		return r;
-	*ret_pid = sys_clone3(&args);
-	if (*ret_pid == 0)
+	r = sys_clone3(&args);
+	if (r == 0) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		if (j->backend)
+			backend_main(j);
 		entrant_main(j);
-	return *ret_pid < 0 ? err_sys(err, *ret_pid, "clone the process") : 0;
+	}
+	cleanup_close(&j->stages_console);
+	cleanup_close(&j->child_sync);
+	if (r < 0)
+		return err_sys(err, r, "clone the process");
+	j->child = r;
+	return 0;
 }
 
 /* Opens the joiner, after the entrant's end: a number that the container may have put into the
@@ -383,27 +371,41 @@ static int read_report(const struct joining *j, int status, struct err *err)
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-/* Returns when the user's process was executed, which ends the entrant's vfork. */
-static int start(struct joining *j, struct err *err)
+/* The entrant has ended, or must: what is left is the joiner. */
+static int settle_joiner(struct joining *j, int r, struct err *err)
 {
-	autoclose int pidfd = -1;
 	struct err ignored = {};
-	pid_t entrant;
-	int status = 0, r = clone_entrant(j, &entrant, &pidfd, err);
+	int status = 0;
 
-	cleanup_close(&j->stages_console);
 	if (r < 0)
-		return r;
-	r = cancel_wait(j->rt->cancel, pidfd, err);
-	if (r < 0)
-		sys_pidfd_send_signal(pidfd, SIGKILL);
-	sys_waitpid(entrant, &status, 0);
+		sys_pidfd_send_signal(j->child_pidfd, SIGKILL);
+	sys_waitpid(j->child, &status, 0);
 	if (r < 0) {
 		open_joiner(j, &ignored);
 		return r;
 	}
 	r = open_joiner(j, err);
 	return r < 0 ? r : read_report(j, status, err);
+}
+
+/* The backend's process stands for the user's. */
+static int settle_backend(struct joining *j, int r, struct err *err)
+{
+	j->pid = j->child;
+	j->pidfd = take_fd(&j->child_pidfd);
+	return r < 0 ? r : sync_expect_end(j->sync, err);
+}
+
+/* Returns when the user's process was executed: that ends the entrant's vfork, and a backend's
+ * process closes its socket then. */
+static int start(struct joining *j, struct err *err)
+{
+	int r = clone_child(j, err);
+
+	if (r < 0)
+		return r;
+	r = cancel_wait(j->rt->cancel, j->backend ? j->sync : j->child_pidfd, err);
+	return j->backend ? settle_backend(j, r, err) : settle_joiner(j, r, err);
 }
 
 static int run(struct joining *j, int *ret_master, struct err *err)
@@ -415,13 +417,9 @@ static int run(struct joining *j, int *ret_master, struct err *err)
 	j->user.config = j->config;
 	j->user.container = j->container;
 	j->user.report = j->report;
-	if (j->backend) {
-		r = start_backend(j, err);
-	} else {
-		j->user.setgroups_denied = stage_setgroups_denied(j->rt->procfd, j->container->pid);
-		j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
-		r = start(j, err);
-	}
+	j->user.setgroups_denied = stage_setgroups_denied(j->rt->procfd, j->container->pid);
+	j->user.seccomp = j->config->linux_.seccomp ? &j->seccomp : NULL;
+	r = start(j, err);
 	if (r == 0)
 		r = parent_take_master(&j->console, ret_master, err);
 	if (r == 0)
@@ -444,6 +442,9 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 		.cgroup_fd = -1,
 		.console = -1,
 		.stages_console = -1,
+		.child_pidfd = -1,
+		.sync = -1,
+		.child_sync = -1,
 		.pidfd = -1,
 		.user =
 			{
@@ -456,11 +457,16 @@ int container_exec(const struct runtime *rt, const struct exec_options *options,
 	int r = run(&j, ret_master, err);
 
 	if (r == 0) {
+		if (!j.backend)
+			parent_warn_ungranted(rt, j.config, options->process);
 		*ret_pid = j.pid;
 		*ret_pidfd = take_fd(&j.pidfd);
 	}
 	cleanup_close(&j.console);
 	cleanup_close(&j.stages_console);
+	cleanup_close(&j.child_pidfd);
+	cleanup_close(&j.sync);
+	cleanup_close(&j.child_sync);
 	cleanup_close(&j.pidfd);
 	cleanup_close(&j.cgroup_fd);
 	cleanup_close(&j.user.seccomp_socket);

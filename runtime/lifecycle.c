@@ -189,10 +189,6 @@ static int freeze(const struct runtime *rt, const char *id, bool on, struct err 
 	enum container_status status;
 	int r = container_open(rt, id, true, &c, err);
 
-	/* A thread of KVM's own is in the machine's cgroup and never freezes, so the cgroup would
-	 * never be told to be frozen. */
-	if (r == 0)
-		r = container_refuse_backend(&c, on ? "pause" : "resume", err);
 	if (r < 0)
 		return r;
 	status = container_status(&c);
@@ -200,6 +196,8 @@ static int freeze(const struct runtime *rt, const char *id, bool on, struct err 
 		return wrong_status(&c, "pause", "running", err);
 	if (!on && status != CONTAINER_PAUSED)
 		return wrong_status(&c, "resume", "paused", err);
+	if (container_backend(&c))
+		return (on ? container_backend(&c)->freeze : container_backend(&c)->thaw)(&c, err);
 	if (c.cgroup.driver == CGROUP_DISABLED)
 		return err_set(err, -ENOTSUP,
 			"container \"%s\": pause needs a cgroup, and it runs without "

@@ -29,11 +29,22 @@
 #include <stdint.h>
 
 struct create_options {
-	const char *id, *bundle;    /* bundle: any path, "." by default */
-	const char *config;         /* in place of BUNDLE/config.json */
-	const char *config_text;    /* the configuration itself, in place of a file; or NULL */
-	bool open_namespaces;       /* struct created's .netns and .userns are wanted */
-	struct plan_rootfs rootfs;  /* in place of what root.path has; .open NULL: none */
+	const char *id, *bundle; /* bundle: any path, "." by default */
+	const char *config;      /* in place of BUNDLE/config.json */
+	const char *config_text; /* the configuration itself, in place of a file; or NULL */
+	/* Called by the parent once the container's namespaces are there and before anything of it
+	 * uses its network: what its creator has to do with that. Both are borrowed. .call NULL:
+	 * nothing. */
+	struct create_connect {
+		int (*call)(void *context, int netns, int userns, struct err *err);
+		void *context;
+	} connect;
+	struct plan_rootfs rootfs; /* in place of what root.path has; .open NULL: none */
+	/* An image whose layers are disks, for isolation "vm": descriptors of EROFS images
+	 * (read-only, the caller's), topmost first. The root has the folders "upper" and "work"
+	 * then, to which overlay writes. 0: the root is the root. */
+	const int *layers;
+	size_t layer_count;
 	const char *console_socket; /* NULL: none */
 	const char *pid_file;       /* NULL: none */
 	const char *pidfd_socket;   /* gets the init's pidfd; NULL: none */
@@ -51,9 +62,6 @@ struct created {
 	int sync;   /* to the init; −1 after create, where start.sock takes over */
 	int master; /* the terminal, when RUN asked for one and no socket takes it */
 	int pidfd;  /* of the init, our child */
-	/* The init's namespaces, opened while that could be done without privilege; −1: not asked
-	 * for. */
-	int netns, userns;
 };
 
 /* `create`: returns in state created. `run`: container_create_for_run(), then container_go(). */
@@ -141,6 +149,11 @@ struct container_processes {
  * of this kernel. RET is ended with free(ret->items). */
 int container_processes(
 	const struct runtime *rt, const char *id, struct container_processes *ret, struct err *err);
+
+/* What C uses, as CGROUP counts it and, when it is a virtual machine, as its guest does. Memory
+ * from ARENA. */
+int container_stats(const struct container *c, const struct cgroup *cgroup, struct arena *arena,
+	struct cgroup_stats *ret, struct err *err);
 
 /* Run the poststart and poststop hooks of CONFIG; their failures are warnings. */
 void container_run_poststart(const struct container *c, const struct spec_config *config);

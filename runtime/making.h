@@ -50,7 +50,7 @@ struct making {
 	int sync, stages_sync;       /* ours, and the stages' until they have it */
 	int console, stages_console; /* a socketpair for `run` with a terminal of ours */
 	pid_t pid;
-	int pidfd, netns, userns;
+	int pidfd;
 };
 
 void making_begin(struct making *m, const struct runtime *rt, const struct create_options *options);

@@ -72,6 +72,18 @@ int copyup(int from, int to, struct err *err);
 /* idmap.c: a user namespace with the given maps, for MOUNT_ATTR_IDMAP: its descriptor. Parent. */
 int idmap_open(int procfd, const char *uid_map, const char *gid_map, struct err *err);
 
+/* Only with these a source is not followed, and may be a symbolic link. */
+enum { MOUNTS_SOURCE_MAY_BE_LINK = SPEC_MOUNT_SRC_NOFOLLOW | SPEC_MOUNT_COPY_SYMLINK };
+
+/* mounts_fs.c: a new file system as MOUNT says, detached: *RET, untouched on failure. DEST is what
+ * it will cover. Init. */
+int mounts_new(const struct mounts_context *ctx, const struct plan_mount *mount, int dest, int *ret,
+	struct err *err);
+/* The same of a type that knows no special treatment, for the parent too. */
+int mounts_new_fs(const struct plan_mount *mount, int *ret, struct err *err);
+/* Sets the SELinux label of the file-system context FS; does nothing with none. */
+int mounts_set_context(int fs, const char *key, const char *label, struct err *err);
+
 /* The attributes of spec options put on the detached mount FD; TREE: it may have submounts. */
 int mounts_set_attributes(int fd, const struct spec_mount_options *options, bool tree,
 	uint64_t default_propagation, struct err *err);

@@ -63,10 +63,12 @@ struct launch {
 	int sync;           /* the stages' end of the socketpair */
 	int start_listener; /* start.sock, listening; −1: SYNC_START comes instead */
 	int console_socket; /* connected; gets the terminal's master. −1: none */
-	bool run;           /* start follows at once: what it would find out, it finds out */
-	bool wait_mapped;   /* SYNC_MAPPED will come: there is something to wait for */
-	bool tell_created;  /* the parent waits for SYNC_CREATED: there is something between it and
-			     * SYNC_START */
+	const int *layers;  /* of struct create_options */
+	size_t layer_count;
+	bool run;          /* start follows at once: what it would find out, it finds out */
+	bool wait_mapped;  /* SYNC_MAPPED will come: there is something to wait for */
+	bool tell_created; /* the parent waits for SYNC_CREATED: there is something between it and
+			    * SYNC_START */
 };
 
 struct clone_args;
@@ -96,6 +98,11 @@ int parent_seccomp(const struct runtime *rt, const struct spec_config *config,
 /* Where a listener's descriptor goes: connected, or −1 when the filter needs none. */
 int parent_seccomp_socket(const struct spec_config *config, const struct seccomp_program *program,
 	int *ret, struct err *err);
+
+/* Warns of the capabilities of PROCESS that cannot be granted; it runs without them, as the
+ * specification wants it. Last of all: engines want nothing but the error of a failure. */
+void parent_warn_ungranted(const struct runtime *rt, const struct spec_config *config,
+	const struct spec_process *process);
 
 /* ---- pieces that several stages use ---- */
 

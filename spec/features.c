@@ -79,46 +79,34 @@ static json_t *mount_words(void)
 	return array;
 }
 
-static json_t *capabilities(int last_cap)
+static json_t *cgroup(const struct spec_features_given *given)
 {
-	json_t *array = json_array();
-	const char *name;
+	json_t *object = set(json_object(), "v1", json_false());
 
-	for (int cap = 0; cap <= last_cap && (name = spec_capability_name(cap)); cap++)
-		array = append(array, name);
-	return array;
+	object = set(object, "v2", json_true());
+	object = set(object, "systemd", json_boolean(given->systemd));
+	object = set(object, "systemdUser", json_boolean(given->systemd));
+	return set(object, "rdma", json_true());
 }
 
-static json_t *cgroup(const struct spec_features_host *host)
+static json_t *seccomp(const struct spec_features_given *given)
 {
-	json_t *object = set(json_object(), "v1", json_boolean(host->cgroup.v1));
+	const struct strings *archs = given->seccomp_archs.count ? &given->seccomp_archs : NULL;
+	json_t *object = enabled(true);
 
-	object = set(object, "v2", json_boolean(host->cgroup.v2));
-	object = set(object, "systemd", json_boolean(host->cgroup.systemd));
-	object = set(object, "systemdUser", json_boolean(host->cgroup.systemd_user));
-	return set(object, "rdma", json_boolean(host->cgroup.rdma));
-}
-
-static json_t *seccomp(const struct spec_features_host *host)
-{
-	const struct strings *archs = host->seccomp_archs.count ? &host->seccomp_archs : NULL;
-	json_t *object = enabled(host->seccomp);
-
-	if (!host->seccomp)
-		return object;
 	object = set(object, "actions", names(spec_seccomp_action_names, NULL));
 	object = set(object, "operators", names(spec_seccomp_op_names, NULL));
 	object = set(object, "archs", names(spec_seccomp_arch_names, archs));
 	object = set(object, "knownFlags", names(spec_seccomp_flag_names, NULL));
-	return set(object, "supportedFlags", names(spec_seccomp_flag_names, &host->seccomp_flags));
+	return set(object, "supportedFlags", names(spec_seccomp_flag_names, &given->seccomp_flags));
 }
 
-static json_t *intel_rdt(const struct spec_features_host *host)
+static json_t *intel_rdt(void)
 {
-	json_t *object = enabled(host->intel_rdt.enabled);
+	json_t *object = enabled(true);
 
-	object = set(object, "schemata", json_boolean(host->intel_rdt.schemata));
-	return set(object, "monitoring", json_boolean(host->intel_rdt.monitoring));
+	object = set(object, "schemata", json_true());
+	return set(object, "monitoring", json_true());
 }
 
 static json_t *memory_policy(void)
@@ -128,20 +116,19 @@ static json_t *memory_policy(void)
 	return set(object, "flags", names(spec_mpol_flag_names, NULL));
 }
 
-static json_t *linux_features(const struct spec_features_host *host)
+static json_t *linux_features(const struct spec_features_given *given)
 {
 	json_t *object = set(json_object(), "namespaces", names(spec_namespace_names, NULL));
 
-	object = set(object, "capabilities", capabilities(host->last_cap));
-	object = set(object, "cgroup", cgroup(host));
-	object = set(object, "seccomp", seccomp(host));
-	object = set(object, "apparmor", enabled(host->apparmor));
-	object = set(object, "selinux", enabled(host->selinux));
-	object = set(object, "intelRdt", intel_rdt(host));
-	if (host->memory_policy)
-		object = set(object, "memoryPolicy", memory_policy());
-	object = set(object, "mountExtensions", set(json_object(), "idmap", enabled(host->idmap)));
-	return set(object, "netDevices", enabled(host->net_devices));
+	object = set(object, "capabilities", names(spec_capability_names, NULL));
+	object = set(object, "cgroup", cgroup(given));
+	object = set(object, "seccomp", seccomp(given));
+	object = set(object, "apparmor", enabled(true));
+	object = set(object, "selinux", enabled(true));
+	object = set(object, "intelRdt", intel_rdt());
+	object = set(object, "memoryPolicy", memory_policy());
+	object = set(object, "mountExtensions", set(json_object(), "idmap", enabled(true)));
+	return set(object, "netDevices", enabled(true));
 }
 
 /* The words of a table, as one text. */
@@ -175,17 +162,17 @@ static json_t *annotations(const struct pairs *pairs)
 	return object;
 }
 
-int spec_features_build(const struct spec_features_host *host, json_t **ret, struct err *err)
+int spec_features_build(const struct spec_features_given *given, json_t **ret, struct err *err)
 {
 	json_t *object = set(json_object(), "ociVersionMin", json_string(SPEC_VERSION_MIN));
 
 	object = set(object, "ociVersionMax", json_string(SPEC_VERSION_MAX));
 	object = set(object, "hooks", hook_names());
 	object = set(object, "mountOptions", mount_words());
-	object = set(object, "linux", linux_features(host));
-	object = set(object, "annotations", annotations(&host->annotations));
-	object =
-		set(object, "potentiallyUnsafeConfigAnnotations", texts(&host->unsafe_annotations));
+	object = set(object, "linux", linux_features(given));
+	object = set(object, "annotations", annotations(&given->annotations));
+	object = set(
+		object, "potentiallyUnsafeConfigAnnotations", texts(&given->unsafe_annotations));
 	if (!object)
 		return err_sys(err, -ENOMEM, "features");
 	*ret = object;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
+#include "cli/containers/userns.h"
 
 #include "cli/brig/images.h"
+#ifdef BRIG_MICROVM
+#include "runtime/microvm/host/backend.h"
+#endif
 
 #include "base/path.h"
 #include "base/sys.h"
@@ -138,6 +142,7 @@ int brig_open(const struct invocation *inv, struct brig *ret, struct err *err)
 void brig_close(struct brig *b)
 {
 	store_release(&b->store);
+	store_release(&b->shifted);
 	if (b->has_boxes)
 		boxes_close(&b->boxes);
 	b->has_boxes = false;
@@ -148,23 +153,45 @@ void brig_close(struct brig *b)
 	cleanup_close(&b->runfd);
 }
 
-int brig_store(struct brig *b, struct store **ret, struct err *err)
+static int open_store(
+	struct brig *b, const struct store_ids *ids, struct store **ret, struct err *err)
 {
 	char root[PATH_MAX], helper[PATH_MAX];
-	struct store_options options = {.root = root, .helper = helper};
+	struct store_options options = {.root = root, .helper = helper, .ids = *ids};
+	int r = put(root, err, "%s/images", b->dirs.data);
+
+	if (r == 0)
+		r = put(helper, err, "%s/brig-unpack", b->dirs.libexec);
+	return r < 0 ? r : store_open(&options, ret, err);
+}
+
+int brig_store(struct brig *b, struct store **ret, struct err *err)
+{
+	struct store_ids ids = {};
 	int r = 0;
 
 	if (!b->store) {
-		r = put(root, err, "%s/images", b->dirs.data);
+		if (b->rootless)
+			r = ids_of_user(b->arena, &ids, err);
 		if (r == 0)
-			r = put(helper, err, "%s/brig-unpack", b->dirs.libexec);
-		if (r == 0 && b->rootless)
-			r = ids_of_user(b->arena, &options.ids, err);
-		if (r == 0)
-			r = store_open(&options, &b->store, err);
+			r = open_store(b, &ids, &b->store, err);
 	}
 	if (r == 0)
 		*ret = b->store;
+	return r;
+}
+
+int brig_store_for(struct brig *b, const struct record *record, struct store **ret, struct err *err)
+{
+	struct store_ids ids = {};
+	int r = b->rootless ? 0 : box_read_ids(record, b->arena, &ids, err);
+
+	if (r < 0 || !ids.uid_count)
+		return r < 0 ? r : brig_store(b, ret, err);
+	if (!b->shifted)
+		r = open_store(b, &ids, &b->shifted, err);
+	if (r == 0)
+		*ret = b->shifted;
 	return r;
 }
 
@@ -173,6 +200,9 @@ int brig_runtime(struct brig *b, struct runtime **ret, struct err *err)
 	char root[PATH_MAX];
 	const struct runtime_options options = {
 		.root = root,
+#ifdef BRIG_MICROVM
+		.vm = &microvm_backend,
+#endif
 		.cgroup_driver = (enum cgroup_driver)b->global->cgroup_manager,
 	};
 	int r = 0;

@@ -42,7 +42,7 @@ struct brig {
 	int datafd, runfd; /* of dirs.data and dirs.run, which are there */
 
 	/* Use the functions below. */
-	struct store *store;
+	struct store *store, *shifted; /* the second for the ids of one container */
 	struct runtime runtime;
 	bool has_runtime;
 	struct boxes boxes;
@@ -60,6 +60,9 @@ void brig_close(struct brig *brig);
 
 /* The store of images, borrowed. */
 int brig_store(struct brig *brig, struct store **ret, struct err *err);
+/* The same, borrowed, whose helpers see the files of the container of RECORD with its own ids. */
+int brig_store_for(
+	struct brig *brig, const struct record *record, struct store **ret, struct err *err);
 /* The runtime with brig's containers, borrowed. */
 int brig_runtime(struct brig *brig, struct runtime **ret, struct err *err);
 
@@ -106,7 +109,7 @@ int brig_remove_box(struct brig *b, const char *text, bool force, bool volumes, 
 
 /* start and attach, run.c */
 struct brig_start_values {
-	bool attach, interactive;
+	bool attach, interactive, all, at_boot;
 	const char *detach_keys;
 	struct opt_bool sig_proxy;
 };

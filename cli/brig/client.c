@@ -2,6 +2,7 @@
 /* The terminal's side of an attached container. */
 #include "cli/brig/brig.h"
 #include "cli/containers/attach.h"
+#include "cli/detach.h"
 
 #include "base/fd.h"
 #include "base/sys.h"
@@ -14,14 +15,11 @@
 #include <sys/signalfd.h>
 #include <termios.h>
 
-enum { KEYS_MAX = 16 };
-
 struct client {
 	const struct client_options *o;
 	int sigfd;
 	bool stdin_open;
-	unsigned char keys[KEYS_MAX]; /* that detach */
-	size_t key_count, matched;
+	struct detach_keys keys;
 	bool detached;
 	/* A message that the monitor has no room for yet. Never waited for alone: the container may
 	 * have to be rid of its output before it takes more input. */
@@ -53,33 +51,6 @@ int client_begin(struct err *err)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? err_sys(err, -errno, "block signals") : 0;
 }
 
-/* "ctrl-p,ctrl-q", "a,ctrl-]" */
-static int parse_keys(const char *text, struct client *c, struct err *err)
-{
-	const char *at = text ? text : "ctrl-p,ctrl-q";
-
-	while (*at) {
-		size_t n = strcspn(at, ",");
-		unsigned char key = (unsigned char)*at;
-
-		if (n == 6 && strncmp(at, "ctrl-", 5) == 0) {
-			key = (unsigned char)at[5];
-			if (key >= 'a' && key <= 'z')
-				key = (unsigned char)(key - 'a' + 1);
-			else if (key >= '@' && key <= '_')
-				key = (unsigned char)(key - '@');
-			else
-				n = 0;
-		}
-		if ((n != 1 && n != 6) || c->key_count == KEYS_MAX)
-			return err_set(err, -EINVAL,
-				"--detach-keys: \"%s\" is not like ctrl-p,ctrl-q or a,b", text);
-		c->keys[c->key_count++] = key;
-		at += n + (at[n] == ',');
-	}
-	return 0;
-}
-
 static void send_size(const struct client *c)
 {
 	struct winsize ws;
@@ -102,32 +73,6 @@ static bool make_raw(struct termios *ret_before)
 	return tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
 }
 
-/* Takes the detach keys out of what was typed; true when they were all there. Keys that turn out
- * to be no such sequence are sent after all. */
-static bool filter_keys(struct client *c, const char *data, size_t len, char *out, size_t *ret_len)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (c->key_count && (unsigned char)data[i] == c->keys[c->matched]) {
-			if (++c->matched == c->key_count) {
-				*ret_len = n;
-				return true;
-			}
-			continue;
-		}
-		for (size_t k = 0; k < c->matched; k++)
-			out[n++] = (char)c->keys[k];
-		c->matched = 0;
-		if (c->key_count && (unsigned char)data[i] == c->keys[0])
-			c->matched = 1;
-		else
-			out[n++] = data[i];
-	}
-	*ret_len = n;
-	return false;
-}
-
 static void send_pending(struct client *c)
 {
 	if (attach_send(c->o->sock, c->pending_type, c->pending, c->pending_len) != -EAGAIN)
@@ -136,7 +81,7 @@ static void send_pending(struct client *c)
 
 static void read_input(struct client *c)
 {
-	char data[ATTACH_DATA_MAX - KEYS_MAX];
+	char data[ATTACH_DATA_MAX - DETACH_KEYS_MAX];
 	ssize_t n = sys_read(STDIN_FILENO, data, sizeof(data));
 
 	if (n == -EAGAIN)
@@ -146,7 +91,7 @@ static void read_input(struct client *c)
 	if (n <= 0) {
 		c->stdin_open = false;
 	} else if (c->o->tty) {
-		c->detached = filter_keys(c, data, (size_t)n, c->pending, &c->pending_len);
+		c->detached = detach_filter(&c->keys, data, (size_t)n, c->pending, &c->pending_len);
 		if (!c->pending_len) {
 			c->pending_type = 0;
 			return;
@@ -241,7 +186,7 @@ int client_run(const struct client_options *options, bool *ret_detached, struct 
 	struct termios before;
 	bool raw = false;
 	sigset_t set;
-	int code = 0, r = parse_keys(options->detach_keys, &c, err);
+	int code = 0, r = detach_parse(options->detach_keys, &c.keys, err);
 
 	if (r < 0)
 		return r;

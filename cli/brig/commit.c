@@ -3,6 +3,7 @@
 #include "cli/brig/images.h"
 #include "cli/brig/root.h"
 #include "cli/containers/events.h"
+#include "cli/containers/userns.h"
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -38,12 +39,15 @@ static int commit(struct brig *b, const struct box *box, const struct reference 
 	const struct brig_commit_values *values, const json_t *patch, struct err *err)
 {
 	autoimage struct image image = {};
+	autoclose int userns = -1;
 	struct store *store = NULL;
 	struct digest manifest;
 	int r = brig_store(b, &store, err);
 
+	if (r == 0 && !b->rootless)
+		r = box_open_reverse_userns(&box->record, &userns, err);
 	if (r == 0)
-		r = archive_commit(store, box->id, name, patch,
+		r = archive_commit(store, box->id, userns, name, patch,
 			values->message ? values->message : "", &manifest, err);
 	if (r == 0)
 		r = image_open_digest(store, manifest.text, &image, err);
@@ -184,7 +188,7 @@ int brig_export(const struct invocation *inv, struct err *err)
 	if (r == 0)
 		r = box_open(boxes, inv->args[0], false, &box, err);
 	if (r == 0)
-		r = brig_store(&b, &store, err);
+		r = brig_store_for(&b, &box.record, &store, err);
 	if (r == 0)
 		r = open_files(&b, &box, &root, err);
 	if (r < 0)

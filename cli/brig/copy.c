@@ -3,6 +3,7 @@
 #include "cli/brig/brig.h"
 #include "cli/brig/root.h"
 #include "cli/containers/tree.h"
+#include "cli/containers/userns.h"
 
 #include "base/path.h"
 #include "base/sys.h"
@@ -155,7 +156,8 @@ static int copy_folder(struct place *from, int source, struct place *to,
 		      sub = -1;
 	autofree char *name = NULL;
 	const char *base = base_name(from->own);
-	int r;
+	struct stat st;
+	int r, made = -1;
 
 	if (target == -ENOTDIR)
 		return err_set(
@@ -163,16 +165,20 @@ static int copy_folder(struct place *from, int source, struct place *to,
 	if (target >= 0 && (from->content || !path_is_component(base)))
 		return tree_copy_content(source, target, options, err);
 	if (target >= 0) {
-		r = sys_mkdirat(target, base, 0755);
+		r = made = sys_mkdirat(target, base, 0755);
 		if (r == 0 || r == -EEXIST)
 			r = sub = sys_openat(target, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	} else {
 		r = parent = open_parent(to, to->own, &name);
 		if (r >= 0)
-			r = sys_mkdirat(parent, name, 0755);
+			r = made = sys_mkdirat(parent, name, 0755);
 		if (r == 0)
 			r = sub = sys_openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	}
+	if (r >= 0 && made == 0)
+		r = sys_fstat(source, &st);
+	if (r == 0 && made == 0)
+		r = tree_set_owner(options, sub, "", &st);
 	return r < 0 ? err_sys(err, r, "cp: %s", to->text)
 		     : tree_copy_content(source, sub, options, err);
 }
@@ -223,7 +229,8 @@ static int copy_out(struct brig *b, struct place *from, struct err *err)
 	autohelper struct helper helper = HELPER_NONE;
 	struct unpack_reply reply;
 	struct store *store;
-	int r = fd < 0 ? err_sys(err, fd, "cp: %s", from->text) : brig_store(b, &store, err);
+	int r = fd < 0 ? err_sys(err, fd, "cp: %s", from->text)
+		       : brig_store_for(b, &from->box.record, &store, err);
 
 	if (r == 0)
 		r = helper_prepare(store, err);
@@ -235,7 +242,8 @@ static int copy_out(struct brig *b, struct place *from, struct err *err)
 static int copy(struct brig *b, const struct brig_cp_values *values, struct place *from,
 	struct place *to, struct err *err)
 {
-	const struct tree_options options = {
+	struct store_ids from_ids = {}, to_ids = {};
+	struct tree_options options = {
 		.keep_owner = values->archive,
 		.uid = to->root.fd >= 0 ? 0 : geteuid(),
 		.gid = to->root.fd >= 0 ? 0 : getegid(),
@@ -246,6 +254,16 @@ static int copy(struct brig *b, const struct brig_cp_values *values, struct plac
 		return err_set(err, -EINVAL, "cp: one of the two has to be CONTAINER:PATH");
 	if (strcmp(to->text, "-") == 0)
 		return copy_out(b, from, err);
+	if (!b->rootless) {
+		int r = box_read_ids(&from->box.record, b->arena, &from_ids, err);
+
+		if (r == 0)
+			r = box_read_ids(&to->box.record, b->arena, &to_ids, err);
+		if (r < 0)
+			return r;
+		options.from = &from_ids;
+		options.to = &to_ids;
+	}
 	source = open_at(from, from->own, O_RDONLY | O_NONBLOCK | O_NOCTTY,
 		values->follow || from->wants_folder);
 	if (is_folder(source))

@@ -4,10 +4,12 @@
 #include "cli/brig/images.h"
 #include "cli/containers/assemble.h"
 #include "cli/containers/events.h"
+#include "cli/containers/isolation.h"
 #include "cli/containers/logfile.h"
 #include "cli/containers/options_rows.h"
 #include "cli/containers/settle.h"
 #include "cli/containers/start_network.h"
+#include "cli/containers/userns.h"
 #include "cli/containers/volumes.h"
 
 #include "base/clock.h"
@@ -169,19 +171,6 @@ int brig_check_restart(const struct run_options *o, struct err *err)
 		"--restart: \"%s\" is not no, on-failure[:N], always or unless-stopped", policy);
 }
 
-/* What is not there is refused, not ignored: it would protect less than was asked for. */
-static int check_userns(const struct creating *c, struct err *err)
-{
-	const char *mode = c->record.options.userns;
-
-	if (!mode || !*mode || (strcmp(mode, "host") == 0 && !c->b->rootless))
-		return 0;
-	return err_set(err, -EOPNOTSUPP, "--userns: \"%s\" is not supported%s", mode,
-		c->b->rootless ? " for users without privilege, whose containers have user "
-				 "namespaces of their own anyway"
-			       : "; only host is");
-}
-
 /* What a start would find wrong is wrong now: assembled once, without what is not known yet. */
 static int check_options(struct creating *c, struct err *err)
 {
@@ -197,7 +186,7 @@ static int check_options(struct creating *c, struct err *err)
 	int r = brig_check_restart(&c->record.options, err);
 
 	if (r == 0)
-		r = check_userns(c, err);
+		r = isolation_check(&c->record, c->b->rootless, err);
 	if (r == 0)
 		r = box_network_parse(&c->record, c->b->rootless, c->b->arena, &wants, &ports, err);
 
@@ -392,6 +381,8 @@ static int store_box(struct creating *c, struct err *err)
 	if (r < 0)
 		return r;
 	r = snapshot_create(c->store, c->id, c->record.manifest, err);
+	if (r == 0 && !c->b->rootless)
+		r = box_give_root(c->store, &c->record, err);
 	if (r == 0 && c->values->cidfile)
 		r = write_cidfile(c, err);
 	if (r < 0) {
@@ -404,6 +395,7 @@ static int store_box(struct creating *c, struct err *err)
 
 static int make(struct creating *c, struct err *err)
 {
+	autoclose int ids_lock = -1;
 	int r = brig_boxes(c->b, &c->boxes, err);
 
 	if (r == 0)
@@ -416,6 +408,9 @@ static int make(struct creating *c, struct err *err)
 		r = replace(c, err);
 	if (r == 0)
 		r = make_mounts(c, err);
+	if (r == 0)
+		r = box_settle_ids(c->boxes, c->store, c->b->dirs.config, c->b->rootless,
+			&c->record, &ids_lock, err);
 	if (r == 0)
 		r = store_box(c, err);
 	if (r == 0)

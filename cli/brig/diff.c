@@ -164,14 +164,17 @@ static int print(const struct diffing *d, const char *format, struct err *err)
 
 static int compare(struct brig *b, const struct box *box, struct diffing *d, struct err *err)
 {
-	static const struct snapshot_mount_options options = {.userns = -1, .read_only = true};
+	struct snapshot_mount_options options = {.userns = -1, .read_only = true};
 	autosnapshot struct snapshot snapshot = {};
-	autoclose int upper = -1;
+	autoclose int upper = -1, userns = -1;
 	struct store *store;
 	int r = brig_store(b, &store, err);
 
 	if (r == 0 && geteuid() != 0)
 		r = box_enter_userns(store, err);
+	else if (r == 0)
+		r = box_open_userns(&box->record, &userns, err);
+	options.userns = userns;
 	if (r == 0)
 		r = snapshot_load(store, box->id, &snapshot, err);
 	if (r == 0)

@@ -13,6 +13,10 @@
 #include "images/registries.h"
 #include "images/snapshot.h"
 #include "images/userns.h"
+#ifdef BRIG_MICROVM
+#include "runtime/microvm/host/kernel.h"
+#include "runtime/microvm/host/probe.h"
+#endif
 
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -181,22 +185,38 @@ static void check_overlay(struct doctor *d)
 		say(d, FINE, "overlay", "the kernel's");
 }
 
+#ifdef BRIG_MICROVM
+/* Whether guests have something to boot: root's, as machines are. */
+static void check_guest_kernel(struct doctor *d)
+{
+	struct kernel kernel = {.image = -1, .modules = -1};
+	struct err err = {};
+
+	if (kernel_open(NULL, &kernel, &err) < 0)
+		say(d, LACKING, "guest kernel", "%s", err.text);
+	else
+		say(d, FINE, "guest kernel", "%s", kernel.version);
+	kernel_close(&kernel);
+}
+
 static void check_kvm(struct doctor *d)
 {
-	int fd = sys_openat(AT_FDCWD, "/dev/kvm", O_RDWR, 0);
+	struct err err = {};
 
-	if (fd >= 0)
-		say(d, FINE, "KVM", "/dev/kvm can be used");
-	else if (fd == -EACCES)
-		say(d, LACKING, "KVM", "/dev/kvm is not for this user: join the group kvm");
-	else
-		say(d, LACKING, "KVM",
-			"no /dev/kvm (%s): no containers in microVMs; switch virtualisation on in "
-			"the "
-			"firmware, or nested in the host above",
-			strerror(-fd));
-	cleanup_close(&fd);
+	if (kvm_probe(&err) < 0) {
+		say(d, LACKING, "KVM", "%s", err.text);
+		return;
+	}
+	say(d, FINE, "KVM", "runs virtual machines%s",
+		d->b->rootless ? ", but only root can make containers of them" : "");
+	check_guest_kernel(d);
 }
+#else
+static void check_kvm(struct doctor *d)
+{
+	say(d, LACKING, "KVM", "this program makes no virtual machines on this processor");
+}
+#endif
 
 static void check_foreign(struct doctor *d)
 {

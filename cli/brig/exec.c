@@ -11,8 +11,10 @@
 #include "base/sys.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { LINES_MAX = 4 << 20 };
@@ -21,7 +23,8 @@ enum { LINES_MAX = 4 << 20 };
 
 const struct option brig_exec_options[] = {
 	{"detach", 'd', OPTION_FLAG, EXEC(detach), .help = "return as soon as it runs"},
-	{"detach-keys", 0, OPTION_TEXT, EXEC(detach_keys), .hidden = true},
+	{"detach-keys", 0, OPTION_TEXT, EXEC(detach_keys), .argument = "KEYS",
+		.help = "leave it running by typing these [ctrl-p,ctrl-q]"},
 	{"env", 'e', OPTION_TEXTS, EXEC(env), .argument = "NAME[=VALUE]",
 		.help = "set a variable; without a value, as it is here"},
 	{"env-file", 0, OPTION_TEXTS, EXEC(env_file), .argument = "FILE",
@@ -103,12 +106,40 @@ static int close_input(struct err *err)
 	return r < 0 ? err_sys(err, r, "/dev/null") : 0;
 }
 
+/*
+ * Process: a fork that stays when the person has left. A terminal whose other side is closed hangs
+ * up, so somebody has to hold it, and has to read what nobody is going to see.
+ */
+static _Noreturn void keep_terminal(int master)
+{
+	char data[4096];
+	ssize_t n;
+
+	setsid();
+	sys_prctl(PR_SET_NAME, (unsigned long)"brig-exec", 0, 0, 0);
+	for (int i = 0; i < 3; i++)
+		close(i);
+	do {
+		struct pollfd fd = {.fd = master, .events = POLLIN};
+
+		sys_poll(&fd, 1, -1);
+		n = sys_read(master, data, sizeof(data));
+	} while (n > 0 || n == -EAGAIN || n == -EINTR);
+	_exit(0);
+}
+
 static int go(const struct brig_exec_values *values, struct box *box,
 	const struct spec_process *process, struct err *err)
 {
 	const struct exec_options options = {.id = box->id, .process = process};
+	struct detach_keys keys = {};
 	struct foreground fg = {.pidfd = -1, .master = -1};
-	int r = 0;
+	int r = detach_parse(values->detach_keys, &keys, err);
+
+	if (r < 0)
+		return r;
+	if (values->interactive)
+		fg.keys = &keys;
 
 	if (!values->interactive || values->detach)
 		r = close_input(err);
@@ -118,6 +149,8 @@ static int go(const struct brig_exec_values *values, struct box *box,
 		r = container_exec(box->boxes->rt, &options, &fg.pid, &fg.pidfd, &fg.master, err);
 	if (r == 0 && !values->detach)
 		r = foreground_wait(&fg, err);
+	if (fg.detached && sys_fork() == 0)
+		keep_terminal(fg.master);
 	cleanup_close(&fg.pidfd);
 	cleanup_close(&fg.master);
 	return r;
@@ -147,6 +180,11 @@ int brig_exec(const struct invocation *inv, struct err *err)
 		r = brig_open(inv, &b, err);
 	if (r == 0)
 		r = open_running(&b, inv->args[0], &box, err);
+	if (r == 0 && values->privileged &&
+		(box.record.options.allow_connect.count || box.record.options.deny_connect.count))
+		r = err_set(err, -EPERM,
+			"--privileged goes round the container's --allow-connect and "
+			"--deny-connect");
 	if (r == 0)
 		r = environment(values, b.arena, &request.env, err);
 	if (r == 0)

@@ -82,7 +82,7 @@ static void add_option(struct buf *out, const char *name, const json_t *value)
 }
 
 /* "brig run" with what the container was made with. */
-static int add_run(const struct record *record, const char *brig, struct buf *out, struct err *err)
+static int add_run(const struct record *record, struct buf *out, struct err *err)
 {
 	/* These are systemd's own business now. */
 	static const char *const left_out[] = {"name", "restart", "rm"};
@@ -94,7 +94,6 @@ static int add_run(const struct record *record, const char *brig, struct buf *ou
 
 	if (r < 0)
 		return r;
-	add_word(out, brig);
 	add_word(out, "run");
 	add_word(out, "--rm");
 	add_word(out, "--replace");
@@ -127,6 +126,29 @@ static void add_units(struct buf *out, const char *key, const struct strings *un
 		buf_printf(out, "%s=%s\n", key, units->items[i]);
 }
 
+/* What starts us as we were started: systemd wants an absolute path, our options come before the
+ * verb. */
+static int add_brig(const struct brig *b, struct buf *out, struct err *err)
+{
+	char self[PATH_MAX];
+	ssize_t n = sys_readlinkat(AT_FDCWD, "/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return err_sys(err, (int)n, "/proc/self/exe");
+	self[n] = '\0';
+	add_word(out, self);
+	if (b->global->root) {
+		add_word(out, "--root");
+		add_word(out, b->dirs.data);
+	}
+	if (b->global->runroot) {
+		add_word(out, "--runroot");
+		add_word(out, b->dirs.run);
+	}
+	memmove(out->data, out->data + 1, out->len--); /* the first word has no space before it */
+	return out->failed ? err_sys(err, -ENOMEM, "unit") : 0;
+}
+
 static int add_unit(const struct brig *b, const struct generate_values *v, const struct box *box,
 	struct buf *out, struct err *err)
 {
@@ -136,13 +158,12 @@ static int add_unit(const struct brig *b, const struct generate_values *v, const
 	const char *name = v->name || v->new ? box->record.name : box->id;
 	uint32_t time = v->time.set ? v->time.value : box->record.stop_timeout;
 	autobuf struct buf brig = {};
-	char self[PATH_MAX];
-	ssize_t n = sys_readlinkat(AT_FDCWD, "/proc/self/exe", self, sizeof(self) - 1);
-	int r = 0;
+	const char *self;
+	int r = add_brig(b, &brig, err);
 
-	if (n < 0)
-		return err_sys(err, (int)n, "/proc/self/exe");
-	self[n] = '\0';
+	if (r < 0)
+		return r;
+	self = buf_str(&brig);
 	buf_printf(out,
 		"[Unit]\nDescription=Container %s\nDocumentation=man:brig-generate(1)\n"
 		"Wants=network-online.target\nAfter=network-online.target\n",
@@ -152,20 +173,15 @@ static int add_unit(const struct brig *b, const struct generate_values *v, const
 	add_units(out, "After", &v->after);
 	buf_printf(out, "\n[Service]\nType=exec\nRestart=%s\nTimeoutStopSec=%u\nExecStart=",
 		words[v->restart], time + 60);
-	/* systemd starts programs by absolute path, with options of ours before the verb. */
-	buf_puts(&brig, self);
 	if (v->new) {
-		r = add_run(&box->record, self, out, err);
+		buf_puts(out, self);
+		r = add_run(&box->record, out, err);
 	} else {
 		buf_printf(out, "%s start --attach --sig-proxy=false %s", self, name);
 	}
 	buf_printf(out, "\nExecStop=%s stop --ignore --time %u %s\n", self, time, name);
 	if (v->new)
 		buf_printf(out, "ExecStopPost=%s rm --force --ignore %s\n", self, name);
-	if (b->global->root || b->global->runroot)
-		return err_set(err, -EINVAL,
-			"generate systemd: not with --root or --runroot: the unit would not know "
-			"them");
 	buf_puts(out, "\n[Install]\nWantedBy=");
 	buf_puts(out, b->rootless ? "default.target\n" : "multi-user.target\n");
 	return r;
@@ -197,4 +213,23 @@ int generate_systemd_run(const struct invocation *inv, struct err *err)
 		return err_sys(err, r, "%s", file);
 	printf("%s\n", file);
 	return 0;
+}
+
+int generate_boot_run(const struct invocation *inv, struct err *err)
+{
+	autobrig struct brig b = BRIG_NONE;
+	autobuf struct buf out = {}, brig = {};
+	int r = brig_open(inv, &b, err);
+
+	if (r == 0)
+		r = add_brig(&b, &brig, err);
+	if (r < 0)
+		return r;
+	buf_printf(&out,
+		"[Unit]\nDescription=Containers that brig starts at boot\n"
+		"Documentation=man:brig-generate(1)\nWants=network-online.target\n"
+		"After=network-online.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+		"KillMode=process\nExecStart=%s start --at-boot\n\n[Install]\nWantedBy=%s\n",
+		buf_str(&brig), b.rootless ? "default.target" : "multi-user.target");
+	return print_buf(&out, err);
 }

@@ -74,6 +74,9 @@ const struct command system_commands[] = {
 };
 
 const struct command generate_commands[] = {
+	{"boot", "",
+		"Write a unit that starts what has a restart policy when the machine was started",
+		.run = generate_boot_run},
 	{"systemd", "[OPTIONS] CONTAINER", "Write a unit that starts a container",
 		VERB(generate_systemd), ONE},
 	{NULL},

@@ -30,7 +30,9 @@ struct remote_flags {
 			.argument = "USER[:PASSWORD]", .help = "use these credentials"},      \
 	{                                                                                     \
 		"cert-dir", 0, OPTION_TEXT, OPTION_AT(struct_, remote.cert_dir),              \
-			.argument = "DIR", .help = "trust the authorities in DIR (*.crt) too" \
+			.argument = "DIR",                                                    \
+			.help = "trust the authorities in DIR (*.crt), show its certificate " \
+				"(*.cert, *.key)"                                             \
 	}
 
 /* The request OP about REFERENCE (with a registry). ALL: its mirrors too, in order; else only the
@@ -143,6 +145,7 @@ IMAGES_VERB(system_df);
 IMAGES_VERB(system_prune);
 IMAGES_VERB(doctor);
 IMAGES_VERB(generate_systemd);
+int generate_boot_run(const struct invocation *inv, struct err *err);
 int completion_run(const struct invocation *inv, struct err *err);
 
 /* --change of import and commit: instructions of a Dockerfile as members of an image's "config". */

@@ -29,7 +29,8 @@ const struct option image_login_options[] = {
 	{"authfile", 0, OPTION_TEXT, OPTION_AT(login_values, remote.authfile), .argument = "FILE",
 		.help = "keep the credentials in FILE"},
 	{"cert-dir", 0, OPTION_TEXT, OPTION_AT(login_values, remote.cert_dir), .argument = "DIR",
-		.help = "trust the authorities in DIR (*.crt) too"},
+		.help = "trust the authorities in DIR (*.crt), show its certificate (*.cert, "
+			"*.key)"},
 	{"tls-verify", 0, OPTION_OPT_FLAG, OPTION_AT(login_values, remote.tls_verify),
 		.help = "require https and a trusted certificate; =false for neither"},
 	{NULL},

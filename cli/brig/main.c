@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/brig.h"
 #include "cli/brig/images.h"
+#ifdef BRIG_MICROVM
+#include "cli/brig/kernel.h"
+#endif
 #include "cli/brig/network.h"
+#include "cli/complete.h"
 #include "cli/dump.h"
 
 #include "base/log.h"
@@ -71,6 +75,8 @@ static const struct command network_commands[] = {
 	{"disconnect", "[OPTIONS] NETWORK CONTAINER", "Take a container off a network",
 		TAKES(network_disconnect, network_rm), .min_args = 2, .max_args = 2,
 		.run = brig_network_disconnect},
+	{"exists", "NETWORK", "Tell by the exit status whether there is a network", .min_args = 1,
+		.max_args = 1, .run = brig_network_exists},
 	{"inspect", "[OPTIONS] NETWORK...", "Show all that is known, as JSON",
 		TAKES(network_inspect, network_inspect), ONE_OR_MORE, .run = brig_network_inspect},
 	{"ls", "[OPTIONS]", "List networks", TAKES(network_ls, network_ls), .run = brig_network_ls},
@@ -97,7 +103,7 @@ static const struct command commands[] = {
 		.group = "Containers", TAKES(create, run), ONE_OR_MORE,
 		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_create},
 	{"start", "[OPTIONS] CONTAINER...", "Start containers that do not run", TAKES(start, start),
-		ONE_OR_MORE, .run = brig_start},
+		ANY, .run = brig_start},
 	{"stop", "[OPTIONS] CONTAINER...", "Stop running containers", TAKES(stop, stop), ANY,
 		.run = brig_stop},
 	{"restart", "[OPTIONS] CONTAINER...", "Stop containers and start them again",
@@ -185,6 +191,10 @@ static const struct command commands[] = {
 	{"system", NULL, "Look after the machine", .group = "System", .commands = system_commands},
 	{"doctor", "[OPTIONS]", "Show what this machine supports and what to do about the rest",
 		.group = "System", VERB(doctor)},
+#ifdef BRIG_MICROVM
+	{"kernel", NULL, "All about what virtual machines boot", .group = "System",
+		.commands = kernel_commands},
+#endif
 	{"generate", NULL, "Write units for systemd", .group = "System",
 		.commands = generate_commands},
 	{"completion", "bash|zsh|fish", "Write the completions for a shell", .group = "System",
@@ -221,6 +231,15 @@ static void version(FILE *out)
 	fprintf(out, "brig version %s\n", BRIG_VERSION);
 }
 
+static const struct complete_names names[] = {
+	{"CONTAINER", {"ps", "--all", "--format", "{{.Names}}"}},
+	{"IMAGE", {"images", "--format", "{{.Repository}}:{{.Tag}}"}},
+	{"NETWORK", {"network", "ls", "--format", "{{.Name}}"}},
+	{"VOLUME", {"volume", "ls", "--format", "{{.Name}}"}},
+	{"SECRET", {"secret", "ls", "--format", "{{.Name}}"}},
+	{},
+};
+
 static const struct program program = {
 	.name = "brig",
 	.summary = "run containers",
@@ -232,6 +251,7 @@ static const struct program program = {
 	.fail = fail,
 	.version = version,
 	.dump = dump_tables,
+	.complete = names,
 };
 
 int main(int argc, char **argv)

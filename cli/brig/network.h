@@ -46,3 +46,4 @@ int brig_network_prune(const struct invocation *inv, struct err *err);
 int brig_network_reload(const struct invocation *inv, struct err *err);
 int brig_network_ls(const struct invocation *inv, struct err *err);
 int brig_network_inspect(const struct invocation *inv, struct err *err);
+int brig_network_exists(const struct invocation *inv, struct err *err);

@@ -15,7 +15,8 @@ enum { SHORT_ID = 12 };
 
 const struct option brig_network_ls_options[] = {
 	{"filter", 'f', OPTION_TEXTS, LS(filter), .argument = "KEY=VALUE",
-		.help = "only those: id, name, driver, label"},
+		.help = "only those: id, name, driver, label, dangling (no container has an "
+			"address of it)"},
 	{"format", 0, OPTION_TEXT, LS(format), .argument = "FORMAT",
 		.help = "table, json, or a template"},
 	{"no-trunc", 0, OPTION_FLAG, LS(no_trunc), .help = "show everything whole"},
@@ -36,6 +37,8 @@ static const struct list_field fields[] = {
 	{"Subnets", "SUBNETS"},
 	{"Interface", "INTERFACE"},
 	{"Internal", "INTERNAL"},
+	{"IPv6", "IPV6"},
+	{"Scope", "SCOPE"},
 	{"CreatedAt", "CREATED AT"},
 	{"Labels", "LABELS"},
 	{"Label", NULL},
@@ -80,8 +83,23 @@ static const char *driver_name(const struct network *n)
 	return json_name_of(network_driver_names, n->driver);
 }
 
-static int add_row(const struct network *n, const struct brig_network_ls_values *v,
-	const struct filters *filters, json_t *rows)
+static bool has_ipv6(const struct network *n)
+{
+	for (size_t i = 0; i < n->subnets.count; i++)
+		if (n->subnets.items[i].subnet.family == AF_INET6)
+			return true;
+	return false;
+}
+
+static bool is_dangling(struct network_store *store, const struct network *n)
+{
+	size_t users;
+
+	return network_count_users(store, n->name, &users) == 0 && users == 0;
+}
+
+static int add_row(struct network_store *store, const struct network *n,
+	const struct brig_network_ls_values *v, const struct filters *filters, json_t *rows)
 {
 	autojson json_t *labels = pairs_json(&n->labels);
 	json_t *row;
@@ -89,19 +107,21 @@ static int add_row(const struct network *n, const struct brig_network_ls_values 
 	if (!filters_accept_prefix(filters, "id", n->id) ||
 		!filters_accept_part(filters, "name", n->name) ||
 		!filters_accept_equal(filters, "driver", driver_name(n)) ||
-		!filters_accept_labels(filters, "label", labels))
+		!filters_accept_labels(filters, "label", labels) ||
+		!filters_accept_equal(
+			filters, "dangling", is_dangling(store, n) ? "true" : "false"))
 		return 0;
-	row = json_pack("{s:o, s:s, s:s, s:o, s:s, s:b, s:s, s:o, s:O}", "ID",
+	row = json_pack("{s:o, s:s, s:s, s:o, s:s, s:b, s:b, s:s, s:s, s:o, s:O}", "ID",
 		json_stringn(n->id, strnlen(n->id, v->no_trunc ? NETWORK_ID_LEN : SHORT_ID)),
 		"Name", n->name, "Driver", driver_name(n), "Subnets", join_subnets(n), "Interface",
-		n->interface, "Internal", n->internal, "CreatedAt", n->created, "Labels",
-		join_pairs(&n->labels), "Label", labels);
+		n->interface, "Internal", n->internal, "IPv6", has_ipv6(n), "Scope", "local",
+		"CreatedAt", n->created, "Labels", join_pairs(&n->labels), "Label", labels);
 	return row && json_array_append_new(rows, row) == 0 ? 0 : -ENOMEM;
 }
 
 int brig_network_ls(const struct invocation *inv, struct err *err)
 {
-	static const char *const keys[] = {"id", "name", "driver", "label", NULL};
+	static const char *const keys[] = {"id", "name", "driver", "label", "dangling", NULL};
 	const struct brig_network_ls_values *v = inv->options;
 	const struct list_options options = {
 		.fields = fields,
@@ -125,7 +145,7 @@ int brig_network_ls(const struct invocation *inv, struct err *err)
 	if (r == 0)
 		r = network_list(&store, b.arena, &all, err);
 	for (size_t i = 0; r == 0 && i < all.count; i++) {
-		r = add_row(&all.items[i], v, &filters, rows);
+		r = add_row(&store, &all.items[i], v, &filters, rows);
 		if (r < 0)
 			err_sys(err, r, "network ls");
 	}
@@ -200,6 +220,21 @@ static json_t *containers_json(struct network_store *store, const char *network)
 	return object;
 }
 
+static json_t *ipam_json(const struct network *n)
+{
+	json_t *config = json_array();
+
+	for (size_t i = 0; i < n->subnets.count; i++) {
+		const struct network_subnet *s = &n->subnets.items[i];
+		json_t *object = json_object();
+
+		set_address(object, "Subnet", &s->subnet, true);
+		set_address(object, "Gateway", &s->gateway, false);
+		json_array_append_new(config, object);
+	}
+	return json_pack("{s:s, s:o}", "Driver", "default", "Config", config);
+}
+
 static json_t *strings_json(const struct strings *list)
 {
 	json_t *array = json_array();
@@ -216,6 +251,12 @@ static json_t *network_json(struct network_store *store, const struct network *n
 		n->interface, "Internal", n->internal, "Isolate", n->isolate, "DNSEnabled", n->dns,
 		"MTU", (int)n->mtu);
 
+	/* What templates for docker and podman ask for */
+	json_object_set_new(object, "NetworkInterface", json_string(n->interface));
+	json_object_set_new(object, "IPv6Enabled", json_boolean(has_ipv6(n)));
+	json_object_set_new(object, "EnableIPv6", json_boolean(has_ipv6(n)));
+	json_object_set_new(object, "Scope", json_string("local"));
+	json_object_set_new(object, "IPAM", ipam_json(n));
 	json_object_set_new(object, "Subnets", subnets_json(n));
 	json_object_set_new(object, "NetworkDNSServers", strings_json(&n->servers));
 	json_object_set_new(object, "Containers", containers_json(store, n->name));
@@ -247,4 +288,21 @@ int brig_network_inspect(const struct invocation *inv, struct err *err)
 	int r = brig_open(inv, &b, err);
 
 	return r < 0 ? r : several_inspect(&b, v->format, inspect_one, err);
+}
+
+int brig_network_exists(const struct invocation *inv, struct err *err)
+{
+	autobrig struct brig b = BRIG_NONE;
+	autonetworkstore struct network_store store = NETWORK_STORE_NONE;
+	struct network n;
+	int r = brig_open(inv, &b, err);
+
+	if (r == 0)
+		r = brig_networks(&b, &store, err);
+	if (r == 0)
+		r = network_load(&store, inv->args[0], b.arena, &n, err);
+	if (r != -ENOENT)
+		return r;
+	err_clear(err);
+	return 1;
 }

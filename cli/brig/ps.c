@@ -2,6 +2,7 @@
 /* ps. */
 #include "cli/brig/brig.h"
 #include "cli/brig/show.h"
+#include "cli/containers/isolation.h"
 #include "cli/output/filter.h"
 #include "cli/output/human.h"
 #include "cli/output/list.h"
@@ -21,7 +22,7 @@ const struct option brig_ps_options[] = {
 	{"all", 'a', OPTION_FLAG, PS(all), .help = "also those that do not run"},
 	{"filter", 'f', OPTION_TEXTS, PS(filter), .argument = "KEY=VALUE",
 		.help = "only those: id, name, label, status, exited, ancestor, before, since, "
-			"volume, network, health"},
+			"volume, network, health, isolation"},
 	{"format", 0, OPTION_TEXT, PS(format), .argument = "FORMAT",
 		.help = "table, json, or a template"},
 	{"last", 'n', OPTION_OPT_I64, PS(last), .argument = "N", .help = "the last N made"},
@@ -47,12 +48,13 @@ static const struct list_field fields[] = {
 	{"Mounts", "MOUNTS"},
 	{"Networks", "NETWORKS"},
 	{"LocalVolumes", "LOCAL VOLUMES"},
+	{"Isolation", "ISOLATION"},
 	{"Label", NULL},
 	{NULL},
 };
 
 static const char *const keys[] = {"id", "name", "label", "status", "exited", "ancestor", "before",
-	"since", "volume", "network", "health", NULL};
+	"since", "volume", "network", "health", "isolation", NULL};
 
 struct ps {
 	struct brig *b;
@@ -128,6 +130,7 @@ static bool fits(const struct ps *ps, const struct box *box, enum box_state stat
 	       filters_accept_labels(f, "label", json_object_get(r->json, "labels")) &&
 	       filters_accept_equal(f, "status", box_state_name(state)) &&
 	       filters_accept_equal(f, "health", health) &&
+	       filters_accept_equal(f, "isolation", isolation_name(r)) &&
 	       filters_accept(f, "exited", has_exited, box) &&
 	       filters_accept(f, "ancestor", is_ancestor, r) &&
 	       filters_accept(f, "volume", has_volume, r) &&
@@ -232,13 +235,14 @@ static int add_row(struct box *box, void *arg)
 	if (ps->values->size)
 		show_size(ps->b, box, size, sizeof(size));
 	row = json_pack("{s:o, s:s, s:o, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, "
-			"s:O}",
+			"s:s, s:O}",
 		"ID", json_stringn(r->id, whole ? RECORD_ID_SIZE - 1 : RECORD_SHORT), "Image",
 		r->image, "Command", command_json(r, whole), "CreatedAt", r->created, "RunningFor",
 		age, "Ports", show_ports(ps->b, box), "State", box_state_name(state), "Status",
 		status, "Size", size, "Names", r->name, "Labels", join_labels(r), "Mounts",
 		join_mounts(r, whole), "Networks", show_networks(r), "LocalVolumes",
-		(json_int_t)volumes, "Label", json_object_get(r->json, "labels"));
+		(json_int_t)volumes, "Isolation", isolation_name(r), "Label",
+		json_object_get(r->json, "labels"));
 	if (!row || json_array_append_new(ps->rows, row) < 0)
 		ps->failed = true;
 	return 0;

@@ -25,47 +25,78 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The first *.crt of DIR/HOST, or of DIR itself with HOST NULL. */
-static char *find_ca(const char *dir, const char *host, struct arena *arena)
+struct names {
+	const char *items[64]; /* sorted */
+	size_t count;
+};
+
+static int list_names(const char *path, struct arena *arena, struct names *ret)
 {
-	const char *path = host ? arena_printf(arena, "%s/%s", dir, host) : dir;
-	int fd = path ? sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0) : -1;
+	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const char *names[64];
-	size_t count = 0;
 
 	if (!d) {
 		if (fd >= 0)
 			close(fd);
-		return NULL;
+		return -ENOENT;
 	}
-	for (struct dirent *e; (e = readdir(d)) && count < ARRAY_LEN(names);) {
-		size_t len = strlen(e->d_name);
-
-		if (len > 4 && strcmp(e->d_name + len - 4, ".crt") == 0) {
-			names[count] = arena_strdup(arena, e->d_name);
-			count += names[count] != NULL;
-		}
+	for (struct dirent *e; (e = readdir(d)) && ret->count < ARRAY_LEN(ret->items);) {
+		ret->items[ret->count] = arena_strdup(arena, e->d_name);
+		ret->count += ret->items[ret->count] != NULL;
 	}
 	closedir(d);
-	qsort(names, count, sizeof(names[0]), by_name);
-	return count ? arena_printf(arena, "%s/%s", path, names[0]) : NULL;
+	qsort(ret->items, ret->count, sizeof(ret->items[0]), by_name);
+	return 0;
 }
 
-static char *registry_ca(struct brig *b, const struct remote_flags *flags, const char *host)
+static bool ends_in(const char *name, const char *end)
+{
+	size_t len = strlen(name), n = strlen(end);
+
+	return len > n && strcmp(name + len - n, end) == 0;
+}
+
+/* containers-certs.d(5): the first *.crt, and the first *.cert with its *.key. */
+static bool find_files(
+	const char *path, struct arena *arena, struct http_files *ret, struct err *err)
+{
+	struct names names = {};
+
+	if (!path || list_names(path, arena, &names) < 0)
+		return false;
+	for (size_t i = 0; i < names.count; i++) {
+		const char *name = names.items[i];
+
+		if (!ret->ca && ends_in(name, ".crt"))
+			ret->ca = arena_printf(arena, "%s/%s", path, name);
+		if (ret->cert || !ends_in(name, ".cert"))
+			continue;
+		ret->cert = arena_printf(arena, "%s/%s", path, name);
+		ret->key = arena_printf(
+			arena, "%s/%.*s.key", path, (int)(strlen(name) - strlen(".cert")), name);
+		if (ret->key && sys_faccessat(AT_FDCWD, ret->key, R_OK, 0) < 0)
+			err_set(err, -ENOENT, "%s: its key %s is missing", ret->cert, ret->key);
+	}
+	return ret->ca || ret->cert;
+}
+
+static int registry_files(struct brig *b, const struct remote_flags *flags, const char *host,
+	struct http_files *ret, struct err *err)
 {
 	static const char *const dirs[] = {"/etc/containers/certs.d", "/etc/docker/certs.d"};
 	const char *home = getenv("HOME");
-	char *found = NULL;
+	bool found = flags->cert_dir != NULL;
 
-	if (flags->cert_dir)
-		return find_ca(flags->cert_dir, NULL, b->arena);
-	if (home)
-		found = find_ca(arena_printf(b->arena, "%s/.config/containers/certs.d", home), host,
-			b->arena);
+	if (found)
+		find_files(flags->cert_dir, b->arena, ret, err);
+	else if (home)
+		found = find_files(
+			arena_printf(b->arena, "%s/.config/containers/certs.d/%s", home, host),
+			b->arena, ret, err);
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && !found; i++)
-		found = find_ca(dirs[i], host, b->arena);
-	return found;
+		found = find_files(
+			arena_printf(b->arena, "%s/%s", dirs[i], host), b->arena, ret, err);
+	return err->code;
 }
 
 static int find_credentials(const struct remote_flags *flags, const struct reference *reference,
@@ -94,15 +125,18 @@ static int add_endpoint(struct brig *b, const struct pull_endpoint *e,
 	struct auth_credentials credentials = {};
 	autobuf struct buf name = {};
 	bool insecure = flags->tls_verify.set ? !flags->tls_verify.value : e->insecure;
+	struct http_files files = {};
 	json_t *item;
-	int r = find_credentials(flags, &e->reference, &credentials, err);
+	int r = registry_files(b, flags, e->reference.registry, &files, err);
 
+	if (r == 0)
+		r = find_credentials(flags, &e->reference, &credentials, err);
 	if (r < 0)
 		return r;
 	reference_format(&e->reference, &name);
-	item = json_pack("{s:s, s:b, s:b, s:s*}", "reference", buf_str(&name), "insecure", insecure,
-		"byDigestOnly", e->by_digest_only, "ca",
-		registry_ca(b, flags, e->reference.registry));
+	item = json_pack("{s:s, s:b, s:b, s:s*, s:s*, s:s*}", "reference", buf_str(&name),
+		"insecure", insecure, "byDigestOnly", e->by_digest_only, "ca", files.ca, "cert",
+		files.cert, "key", files.key);
 	if (item && credentials.set &&
 		(json_object_set_new(item, "username", json_string(credentials.username)) ||
 			json_object_set_new(item, "secret", json_string(credentials.secret)) ||

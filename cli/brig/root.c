@@ -10,28 +10,27 @@
 #include <string.h>
 #include <unistd.h>
 
-static int open_running(const struct box *box, struct err *err)
+static int open_running(const struct box *box, bool *ret_bare, struct err *err)
 {
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
-	char path[32];
 	int r = container_open(box->boxes->rt, box->id, false, &c, err);
 
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "%d/root", c.pid);
-	r = sys_openat(box->boxes->rt->procfd, path, O_PATH | O_DIRECTORY, 0);
-	return r < 0 ? err_sys(err, r, "container %s: open its root", box->record.name) : r;
+	return r < 0 ? r : container_open_root(&c, ret_bare, err);
 }
 
 static int open_snapshot(struct brig *b, const struct box *box, struct err *err)
 {
-	static const struct snapshot_mount_options options = {.userns = -1};
+	struct snapshot_mount_options options = {.userns = -1};
 	autosnapshot struct snapshot snapshot = {};
+	autoclose int userns = -1;
 	struct store *store;
 	int r = brig_store(b, &store, err);
 
 	if (r == 0 && geteuid() != 0)
 		r = box_enter_userns(store, err);
+	else if (r == 0)
+		r = box_open_userns(&box->record, &userns, err);
+	options.userns = userns;
 	if (r == 0)
 		r = snapshot_load(store, box->id, &snapshot, err);
 	return r < 0 ? r : snapshot_mount(store, &snapshot, &options, err);
@@ -40,12 +39,12 @@ static int open_snapshot(struct brig *b, const struct box *box, struct err *err)
 int root_open(struct brig *b, const struct box *box, struct root *ret, struct err *err)
 {
 	enum box_state state = box_state(box);
-	bool runs = state == BOX_RUNNING || state == BOX_PAUSED;
-	int fd = runs ? open_running(box, err) : open_snapshot(b, box, err);
+	bool runs = state == BOX_RUNNING || state == BOX_PAUSED, bare = true;
+	int fd = runs ? open_running(box, &bare, err) : open_snapshot(b, box, err);
 
 	if (fd < 0)
 		return fd;
-	*ret = (struct root){.fd = fd, .mount = -1, .record = runs ? NULL : &box->record};
+	*ret = (struct root){.fd = fd, .mount = -1, .record = bare ? &box->record : NULL};
 	return 0;
 }
 

@@ -19,6 +19,9 @@
 #define ATTACH(member) OPTION_AT(brig_attach_values, member)
 
 const struct option brig_start_options[] = {
+	{"all", 0, OPTION_FLAG, START(all), .help = "all containers"},
+	{"at-boot", 0, OPTION_FLAG, START(at_boot),
+		.help = "those that their restart policy wants to run after a reboot"},
 	{"attach", 'a', OPTION_FLAG, START(attach), .help = "show its output, until it ends"},
 	{"interactive", 'i', OPTION_FLAG, START(interactive),
 		.help = "attach, and give it standard input"},
@@ -211,6 +214,64 @@ static int start_one(
 	return brig_start_box(b, &box, attached, err);
 }
 
+/*
+ * always: whatever it did before; unless-stopped: when it ran as the machine went down. Nobody has
+ * written the status of those since, so it is of another boot.
+ */
+static bool wants_boot(const struct box *box)
+{
+	const char *policy = box->record.options.restart, *state = box->status.state;
+
+	if (!policy || box_state(box) != BOX_EXITED)
+		return false;
+	if (strcmp(policy, "always") == 0)
+		return true;
+	return strcmp(policy, "unless-stopped") == 0 && state &&
+	       (strcmp(state, "running") == 0 || strcmp(state, "restarting") == 0);
+}
+
+struct chosen {
+	const struct brig_start_values *values;
+	struct arena *arena;
+	struct strings names;
+};
+
+static int choose(struct box *box, void *arg)
+{
+	struct chosen *c = arg;
+	enum box_state state = box_state(box);
+
+	if (c->values->at_boot ? !wants_boot(box) : state != BOX_CREATED && state != BOX_EXITED)
+		return 0;
+	return strings_add(&c->names, arena_strdup(c->arena, box->record.name), c->arena);
+}
+
+/* Which containers to start: those that were named, or by --all and --at-boot. */
+static int choose_all(struct brig *b, const struct invocation *inv,
+	const struct brig_start_values *values, struct strings *ret, struct err *err)
+{
+	struct chosen c = {.values = values, .arena = b->arena};
+	bool by_option = values->all || values->at_boot;
+	const struct boxes *boxes;
+	int r;
+
+	if (by_option ? inv->arg_count > 0 : !inv->arg_count)
+		return err_set(err, -EINVAL, "start: say which containers, or --all");
+	if (by_option && (values->attach || values->interactive))
+		return err_set(err, -EINVAL, "start: only one container can be attached to");
+	c.names = (struct strings){.items = (const char **)inv->args, .count = inv->arg_count};
+	if (by_option) {
+		c.names = (struct strings){};
+		r = brig_boxes(b, &boxes, err);
+		if (r == 0)
+			r = boxes_each(boxes, choose, &c, err);
+		if (r < 0)
+			return r;
+	}
+	*ret = c.names;
+	return 0;
+}
+
 int brig_start(const struct invocation *inv, struct err *err)
 {
 	const struct brig_start_values *values = inv->options;
@@ -221,6 +282,7 @@ int brig_start(const struct invocation *inv, struct err *err)
 		.no_sig_proxy = values->sig_proxy.set && !values->sig_proxy.value,
 	};
 	autobrig struct brig b = BRIG_NONE;
+	struct strings names = {};
 	int code = 0, r = 0;
 
 	if (attached.attach && inv->arg_count > 1)
@@ -228,19 +290,21 @@ int brig_start(const struct invocation *inv, struct err *err)
 	r = self_protect(inv->argv, err);
 	if (r == 0)
 		r = brig_open(inv, &b, err);
+	if (r == 0)
+		r = choose_all(&b, inv, values, &names, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < inv->arg_count; i++) {
+	for (size_t i = 0; i < names.count; i++) {
 		struct err one = {};
 
-		r = start_one(&b, inv->args[i], &attached, &one);
+		r = start_one(&b, names.items[i], &attached, &one);
 		if (r < 0) {
 			log_failure("brig", &one);
 			code = attached.attach ? start_exit_code(&one) : 1;
 		} else if (attached.attach) {
 			code = r;
 		} else {
-			printf("%s\n", inv->args[i]);
+			printf("%s\n", names.items[i]);
 		}
 	}
 	return code;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/show.h"
+#include "cli/containers/isolation.h"
 #include "cli/containers/start_network.h"
 #include "cli/output/human.h"
 
@@ -264,7 +265,7 @@ static json_t *host_json(const struct record *r)
 	json_t *network = show_networks(r);
 	json_t *json = json_pack(
 		"{s:o, s:s, s:o, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, "
-		"s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:b}",
+		"s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:b, s:s}",
 		"Binds", texts_json(&o->volumes), "LogDriver", text_or(o->log_driver, "json-file"),
 		"RestartPolicy", restart_json(o), "AutoRemove", o->remove, "Privileged",
 		o->privileged, "ReadonlyRootfs", o->read_only, "CapAdd", texts_json(&o->cap_add),
@@ -283,7 +284,7 @@ static json_t *host_json(const struct record *r)
 		text_or(o->pid, ""), "IpcMode", text_or(o->ipc, "private"), "UTSMode",
 		text_or(o->uts, ""), "OomScoreAdj",
 		(json_int_t)(o->oom_score_adj.set ? o->oom_score_adj.value : 0), "Init", o->init,
-		"PublishAllPorts", o->publish_all);
+		"PublishAllPorts", o->publish_all, "Isolation", isolation_name(r));
 
 	json_object_set_new(json, "NetworkMode", network);
 	return json;

@@ -28,7 +28,6 @@ const struct option brig_stats_options[] = {
 int brig_top(const struct invocation *inv, struct err *err)
 {
 	autobrig struct brig b = BRIG_NONE;
-	struct cgroup_pids pids = {};
 	const struct boxes *boxes;
 	char id[RECORD_ID_SIZE];
 	int r = brig_open(inv, &b, err);
@@ -38,13 +37,10 @@ int brig_top(const struct invocation *inv, struct err *err)
 	if (r == 0)
 		r = boxes_find(boxes, inv->args[0], id, err);
 	if (r == 0) {
-		r = container_pids(boxes->rt, id, &pids, err);
+		r = processes_print(boxes->rt, id, (const char *const *)(inv->args + 1), err);
 		if (r == -ENOENT)
 			return err_set(err, r, "container %s is not running", inv->args[0]);
 	}
-	if (r == 0)
-		r = processes_print(&pids, (const char *const *)(inv->args + 1), err);
-	free(pids.items);
 	return r;
 }
 
@@ -122,7 +118,7 @@ static void read_cgroup(const struct container *c, struct sample *s)
 	struct err ignored = {};
 
 	if (c->cgroup.driver == CGROUP_DISABLED || container_cgroup(c, &cgroup, &ignored) < 0 ||
-		cgroup_stats_read(cgroup, &arena, &stats, &ignored) < 0)
+		container_stats(c, cgroup, &arena, &stats, &ignored) < 0)
 		return;
 	s->cpu_ns = stats.cpu.usage;
 	s->pids = stats.pids;

@@ -2,6 +2,7 @@
 #include "cli/containers/assemble.h"
 
 #include "base/parse.h"
+#include "spec/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static json_t *env_json(const struct record *record, const struct assemble_facts
 		json_array_append_new(env, json_sprintf("HOSTNAME=%s", facts->hostname));
 	if (!has_env(&record->env, "HOME"))
 		json_array_append_new(env, json_sprintf("HOME=%s", facts->user.home));
-	if (record->options.systemd && !has_env(&record->env, "container"))
+	if (record->systemd && !has_env(&record->env, "container"))
 		json_array_append_new(env, json_string("container=oci"));
 	return env;
 }
@@ -153,7 +154,9 @@ static void add_namespaces(const struct assemble_facts *facts, json_t *linux_)
 	add_namespace(list, "uts", &facts->uts);
 	add_namespace(list, "network", &facts->net);
 	add_namespace(list, "cgroup", &facts->cgroup);
-	if (facts->uid_count) {
+	if (facts->userns) {
+		add_namespace(list, "user", &(struct assemble_namespace){.path = facts->userns});
+	} else if (facts->uid_count) {
 		add_namespace(list, "user", &own);
 		json_object_set_new(linux_, "uidMappings", map_json(facts->uids, facts->uid_count));
 		json_object_set_new(linux_, "gidMappings", map_json(facts->gids, facts->gid_count));
@@ -201,6 +204,9 @@ static int add_annotations(const struct record *record, json_t *config, struct e
 		json_object_setn_new(
 			annotations, item, (size_t)(equal - item), json_string(equal + 1));
 	}
+	if (record->options.isolation)
+		json_object_set_new(annotations, "org.brig.isolation",
+			json_string(json_name_of(spec_isolation_names, record->options.isolation)));
 	return json_object_set(config, "annotations", annotations) < 0
 		       ? err_sys(err, -ENOMEM, "annotations")
 		       : 0;

@@ -44,6 +44,7 @@ struct assemble_facts {
 	const char *hosts_file, *resolv_file, *hostname_file;
 	struct assemble_namespace net, pid, ipc, uts, cgroup;
 	const struct assemble_id_map *uids, *gids; /* a user namespace of its own, when any */
+	const char *userns; /* or, with the same maps, that of another: its path */
 	size_t uid_count, gid_count;
 	const struct assemble_device *devices; /* of --device, or all of them with --privileged */
 	size_t device_count;
@@ -51,6 +52,8 @@ struct assemble_facts {
 	size_t secret_count;
 	const char *init_program;    /* of --init: an absolute path on the host */
 	const char *seccomp_profile; /* the text of the file of --security-opt seccomp= */
+	const char *seccomp_socket;  /* of --record-seccomp: the recorder's
+					(cli/containers/recorder.h) */
 	const char *cgroups_path;    /* linux.cgroupsPath; NULL: the runtime's choice */
 	bool rootless;
 	bool mqueue; /* the host has a /dev/mqueue, for --ipc host */

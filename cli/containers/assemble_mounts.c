@@ -57,7 +57,7 @@ static void add_kernel(struct mount_list *list)
 	const struct run_options *o = &list->record->options;
 	const struct assemble_facts *facts = list->facts;
 	char shm[64], devpts[96];
-	bool cgroup_rw = o->privileged || o->systemd;
+	bool cgroup_rw = o->privileged || list->record->systemd;
 
 	snprintf(shm, sizeof(shm), "nosuid,noexec,nodev,mode=1777,size=%llu",
 		o->shm_size.set ? (unsigned long long)o->shm_size.value : 64ULL << 20);
@@ -147,11 +147,18 @@ static void add_all_own(struct mount_list *list)
 /* What systemd expects of a container: systemd's "Container Interface". */
 static void add_systemd(struct mount_list *list)
 {
-	static const char *const places[] = {"/run", "/run/lock", "/tmp", "/var/log/journal"};
+	static const struct {
+		const char *path, *mode;
+	} places[] = {{"/run", "755"}, {"/run/lock", "755"}, {"/tmp", "1777"},
+		{"/var/log/journal", "755"}};
+	char options[64];
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (!taken(list, places[i]))
-			add(list, places[i], "tmpfs", "tmpfs", "nosuid,nodev,mode=755,tmpcopyup");
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		snprintf(
+			options, sizeof(options), "nosuid,nodev,mode=%s,tmpcopyup", places[i].mode);
+		if (!taken(list, places[i].path))
+			add(list, places[i].path, "tmpfs", "tmpfs", options);
+	}
 }
 
 int assemble_mounts(const struct record *record, const struct assemble_facts *facts, json_t *config,
@@ -162,7 +169,7 @@ int assemble_mounts(const struct record *record, const struct assemble_facts *fa
 	if (!list.json || json_object_set_new(config, "mounts", list.json) < 0)
 		return err_sys(err, -ENOMEM, "mounts");
 	add_kernel(&list);
-	if (record->options.systemd)
+	if (record->systemd)
 		add_systemd(&list);
 	add_files(&list);
 	add_all_own(&list);

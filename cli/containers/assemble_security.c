@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Capabilities, masked files, seccomp, labels. */
 #include "cli/containers/assemble.h"
+#include "cli/containers/recorder.h"
 
 #include "spec/config.h"
 
@@ -62,6 +63,7 @@ static int parse_caps(
 
 int assemble_capabilities(const struct run_options *o, uint64_t *ret, struct err *err)
 {
+	bool policy = o->allow_connect.count || o->deny_connect.count;
 	uint64_t caps = o->privileged ? all_caps() : default_caps, add, drop;
 	int r = parse_caps("cap-add", &o->cap_add, &add, err);
 
@@ -69,6 +71,9 @@ int assemble_capabilities(const struct run_options *o, uint64_t *ret, struct err
 		r = parse_caps("cap-drop", &o->cap_drop, &drop, err);
 	if (r < 0)
 		return r;
+	/* Packets made by hand pass the egress policy (cli/containers/egress.h). */
+	if (policy && !o->privileged)
+		caps &= ~BIT(CAP_NET_RAW);
 	/* "All but these" and "none but these" both work: what is named counts more than "all". */
 	if (drop == all_caps())
 		caps = add;
@@ -198,9 +203,14 @@ static int add_seccomp(const struct record *record, const struct assemble_facts 
 	json_t *profile = NULL;
 	int r;
 
-	if (option ? strcmp(option, "unconfined") == 0 : record->options.privileged)
+	if (record->options.record_seccomp && option)
+		return err_set(err, -EINVAL,
+			"--record-seccomp and --security-opt seccomp are not possible together");
+	if (record->options.record_seccomp && facts->seccomp_socket) {
+		profile = recorder_profile(facts->seccomp_socket);
+	} else if (option ? strcmp(option, "unconfined") == 0 : record->options.privileged) {
 		return 0;
-	if (facts->seccomp_profile) {
+	} else if (facts->seccomp_profile) {
 		r = json_parse(option ? option : "seccomp", facts->seccomp_profile,
 			strlen(facts->seccomp_profile), &profile, err);
 		if (r < 0)

@@ -5,9 +5,11 @@
 #include "base/process.h"
 #include "base/sys.h"
 #include "cgroups/connect.h"
+#include "cli/containers/assemble.h"
 #include "netns/address.h"
 
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,16 +18,16 @@ enum { ANSWER_MAX = 1 << 16, RESOLVE_MS = 30000, DNS_PORT = 53 };
 /* Whoever can make packets by hand is not asked. */
 static int check_privilege(const struct run_options *o, struct err *err)
 {
-	static const char *const raw[] = {
-		"ALL", "all", "NET_RAW", "net_raw", "CAP_NET_RAW", "cap_net_raw"};
-	bool has = o->privileged;
+	uint64_t caps;
+	int r = assemble_capabilities(o, &caps, err);
 
-	for (size_t i = 0; i < ARRAY_LEN(raw); i++)
-		has |= strings_have(&o->cap_add, raw[i]);
-	return has ? err_set(err, -EINVAL,
-			     "a container with CAP_NET_RAW goes round --allow-connect and "
-			     "--deny-connect: give it less, or leave them out")
-		   : 0;
+	if (r < 0)
+		return r;
+	return caps & 1ULL << CAP_NET_RAW
+		       ? err_set(err, -EINVAL,
+				 "a container with CAP_NET_RAW goes round --allow-connect and "
+				 "--deny-connect: give it less, or leave them out")
+		       : 0;
 }
 
 static int check_texts(const struct strings *texts, bool allow, struct err *err)

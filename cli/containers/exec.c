@@ -9,22 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The root that the container's process has, as a directory to walk beneath. */
-static int open_root(const struct container *c, struct err *err)
-{
-	char path[32];
-	int fd;
-
-	snprintf(path, sizeof(path), "%d/root", c->pid);
-	fd = sys_openat(c->rt->procfd, path, O_PATH | O_DIRECTORY, 0);
-	return fd < 0 ? err_sys(err, fd, "open the container's root") : fd;
-}
-
 static int set_user(const struct container *c, const char *text, struct arena *arena,
 	struct spec_process *process, const char **ret_home, struct err *err)
 {
 	static const struct strings no_groups = {};
-	autoclose int root = open_root(c, err);
+	bool bare;
+	autoclose int root = container_open_root(c, &bare, err);
 	struct user user;
 	int r = root < 0 ? root : user_find(root, text, &no_groups, arena, &user, err);
 

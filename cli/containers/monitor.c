@@ -63,6 +63,8 @@ static int read_settings(struct monitor *m, struct logfile_options *log, struct 
 	m->remove = box.record.options.remove;
 	snprintf(m->name, sizeof(m->name), "%s", box.record.name);
 	snprintf(m->image, sizeof(m->image), "%s", box.record.image);
+	snprintf(m->record_seccomp, sizeof(m->record_seccomp), "%s",
+		box.record.options.record_seccomp ? box.record.options.record_seccomp : "");
 	parse_policy(m, box.record.options.restart);
 	health = box.record.health;
 	m->has_health = health != NULL;
@@ -248,6 +250,8 @@ static int start_once(struct monitor *m, bool again, struct monitor_report *ret)
 	pid_t pid = -1;
 
 	r = make_pipes(m, &pipes, &err);
+	if (r == 0 && *m->record_seccomp)
+		r = recorder_start(m->rundir, m->record_seccomp, &m->recorder, &err);
 	if (r == 0)
 		r = sys_socketpair(SOCK_SEQPACKET, socks);
 	if (r == 0) {
@@ -259,7 +263,8 @@ static int start_once(struct monitor *m, bool again, struct monitor_report *ret)
 	cleanup_close(&socks[1]);
 	if (pid < 0) {
 		*ret = (struct monitor_report){.code = r < 0 ? r : (int)pid, .exit_code = 125};
-		err_sys(&err, ret->code, "start the container");
+		if (!err.code)
+			err_sys(&err, ret->code, "start the container");
 		snprintf(ret->text, sizeof(ret->text), "%s", err.text);
 	} else {
 		take_answer(m, socks[0], ret);
@@ -267,6 +272,7 @@ static int start_once(struct monitor *m, bool again, struct monitor_report *ret)
 	}
 	cleanup_close(&socks[0]);
 	if (ret->code < 0) {
+		recorder_cancel(&m->recorder, m->rundir);
 		close_streams(m);
 		return ret->code;
 	}
@@ -367,6 +373,7 @@ static bool after_exit(struct monitor *m)
 	monitor_drain(m);
 	logfile_flush(&m->log);
 	end_once(m, !again && m->remove);
+	recorder_finish(&m->recorder, m->rundir);
 	m->pid = 0;
 	note_end(m, code);
 	if (again) {

@@ -6,7 +6,9 @@
 #include "cli/containers/attach.h"
 #include "cli/containers/logfile.h"
 #include "cli/containers/monitor.h"
+#include "cli/containers/recorder.h"
 
+#include <limits.h>
 #include <poll.h>
 
 enum { CLIENTS_MAX = 16, STREAMS = 2 };
@@ -48,6 +50,9 @@ struct monitor {
 	bool input_ends; /* close it when the data are written */
 	struct client clients[CLIENTS_MAX];
 	int listener, sigfd;
+
+	char record_seccomp[PATH_MAX]; /* "": not */
+	struct recorder recorder;
 
 	pid_t pid;
 	int held[START_HELD_MAX];

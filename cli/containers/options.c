@@ -5,6 +5,13 @@
 
 #include <string.h>
 
+const struct json_name run_systemd_names[] = {
+	{"true", RUN_SYSTEMD_AUTO},
+	{"false", RUN_SYSTEMD_NEVER},
+	{"always", RUN_SYSTEMD_ALWAYS},
+	{NULL, 0},
+};
+
 const struct option run_options[] = {RUN_OPTION_ROWS, {NULL}};
 
 int strings_add(struct strings *list, const char *item, struct arena *arena)

@@ -14,6 +14,10 @@
 
 enum run_pull { RUN_PULL_MISSING, RUN_PULL_ALWAYS, RUN_PULL_NEVER, RUN_PULL_NEWER };
 
+/* AUTO: when the command is a distribution's init. */
+enum run_systemd { RUN_SYSTEMD_AUTO, RUN_SYSTEMD_NEVER, RUN_SYSTEMD_ALWAYS };
+extern const struct json_name run_systemd_names[];
+
 struct run_options {
 	/* the process */
 	struct strings env, env_file, groups, ulimits;
@@ -49,9 +53,14 @@ struct run_options {
 	const char *cgroup_parent;
 
 	/* privileges */
-	bool privileged, systemd;
+	int isolation; /* enum spec_isolation; 0: container */
+	bool privileged;
+	int systemd; /* enum run_systemd */
 	struct strings cap_add, cap_drop, security, sysctls;
 	const char *userns, *pid, *ipc, *uts, *cgroupns;
+	struct strings uidmap, gidmap;
+	const char *subuidname, *subgidname;
+	const char *record_seccomp;
 
 	/* its life */
 	const char *restart;

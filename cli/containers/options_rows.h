@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cli/containers/options.h"
+#include "spec/names.h"
 
 #define RUN(member) OPTION_AT(run_options, member)
 
@@ -60,6 +61,8 @@
 			.help = "set the variables of the lines of FILE"},                         \
 		{"expose", 0, OPTION_TEXTS, RUN(expose), .argument = "PORT[/PROTO]",               \
 			.help = "note that it listens there"},                                     \
+		{"gidmap", 0, OPTION_TEXTS, RUN(gidmap), .argument = "CONTAINER:HOST:SIZE",        \
+			.help = "what groups of it are on this machine; the same as --uidmap"},    \
 		{"gpus", 0, OPTION_TEXT, RUN(gpus), .argument = "all|N",                           \
 			.help = "give it the graphics processors of this machine"},                \
 		{"group-add", 0, OPTION_TEXTS, RUN(groups), .argument = "GROUP",                   \
@@ -87,6 +90,9 @@
 			.help = "its IPv6 address"},                                               \
 		{"ipc", 0, OPTION_TEXT, RUN(ipc), .argument = "private|host|container:NAME",       \
 			.help = "whose shared memory and queues it sees"},                         \
+		{"isolation", 0, OPTION_NAME, RUN(isolation), .names = spec_isolation_names,       \
+			.help = "share this machine's kernel, or run in a virtual machine of its " \
+				"own [container]"},                                                \
 		{"label", 'l', OPTION_TEXTS, RUN(labels), .argument = "KEY[=VALUE]",               \
 			.help = "add a label"},                                                    \
 		{"label-file", 0, OPTION_TEXTS, RUN(label_file), .argument = "FILE",               \
@@ -106,7 +112,7 @@
 			.help = "mount something: type=bind|volume|tmpfs, source=, target=, "      \
 				"readonly …"},                                                     \
 		{"name", 0, OPTION_TEXT, RUN(name), .argument = "NAME", .help = "call it NAME"},   \
-		{"network", 0, OPTION_TEXTS, RUN(network), .argument = "NAME",                     \
+		{"network", 0, OPTION_TEXTS, RUN(network), .argument = "NETWORK",                  \
 			.help = "connect it to a network, or host, none, container:NAME"},         \
 		{"net", 0, OPTION_TEXTS, RUN(network), .hidden = true},                            \
 		{"network-alias", 0, OPTION_TEXTS, RUN(aliases), .argument = "NAME",               \
@@ -130,10 +136,12 @@
 			.help = "make all ports that the image exposes reachable"},                \
 		{"read-only", 0, OPTION_FLAG, RUN(read_only),                                      \
 			.help = "its root cannot be written to"},                                  \
+		{"record-seccomp", 0, OPTION_TEXT, RUN(record_seccomp), .argument = "FILE",        \
+			.help = "write the smallest seccomp profile that the run needed to FILE"}, \
 		{"restart", 0, OPTION_TEXT, RUN(restart), .argument = "POLICY",                    \
 			.help = "no, on-failure[:N], always or unless-stopped"},                   \
 		{"rm", 0, OPTION_FLAG, RUN(remove), .help = "remove it when it has ended"},        \
-		{"secret", 0, OPTION_TEXTS, RUN(secrets), .argument = "NAME[,…]",                  \
+		{"secret", 0, OPTION_TEXTS, RUN(secrets), .argument = "SECRET[,…]",                \
 			.help = "give it a secret in /run/secrets"},                               \
 		{"security-opt", 0, OPTION_TEXTS, RUN(security), .argument = "OPTION",             \
 			.help = "seccomp=FILE|unconfined, no-new-privileges, apparmor=, label=, "  \
@@ -143,24 +151,33 @@
 			.help = "signal that stops it [TERM]"},                                    \
 		{"stop-timeout", 0, OPTION_OPT_U32, RUN(stop_timeout), .argument = "SECONDS",      \
 			.help = "time to stop before it is killed [10]"},                          \
+		{"subgidname", 0, OPTION_TEXT, RUN(subgidname), .argument = "NAME",                \
+			.help = "its groups are those of NAME in /etc/subgid"},                    \
+		{"subuidname", 0, OPTION_TEXT, RUN(subuidname), .argument = "NAME",                \
+			.help = "its users are those of NAME in /etc/subuid"},                     \
 		{"sysctl", 0, OPTION_TEXTS, RUN(sysctls), .argument = "NAME=VALUE",                \
 			.help = "set a parameter of its kernel namespaces"},                       \
-		{"systemd", 0, OPTION_FLAG, RUN(systemd),                                          \
-			.help = "run a distribution's init as its first process"},                 \
+		{"systemd", 0, OPTION_NAME, RUN(systemd), .names = run_systemd_names,              \
+			.implied = "always",                                                       \
+			.help = "run a distribution's init as its first process [true: when "      \
+				"the command is one]"},                                            \
 		{"tmpfs", 0, OPTION_TEXTS, RUN(tmpfs), .argument = "PATH[:OPTIONS]",               \
 			.help = "mount a file system in memory"},                                  \
 		{"tty", 't', OPTION_FLAG, RUN(tty), .help = "give it a terminal"},                 \
+		{"uidmap", 0, OPTION_TEXTS, RUN(uidmap), .argument = "CONTAINER:HOST:SIZE",        \
+			.help = "what users of it are on this machine"},                           \
 		{"ulimit", 0, OPTION_TEXTS, RUN(ulimits), .argument = "NAME=SOFT[:HARD]",          \
 			.help = "set a limit of setrlimit(2): nofile=1024:2048"},                  \
 		{"user", 'u', OPTION_TEXT, RUN(user), .argument = "USER[:GROUP]",                  \
 			.help = "run as this user of the image, by name or number"},               \
 		{"userns", 0, OPTION_TEXT, RUN(userns), .argument = "MODE",                        \
-			.help = "user ids of its own: auto, keep-id, or host"},                    \
+			.help = "user ids of its own: auto, keep-id, nomap, container:NAME, "      \
+				"ns:PATH, or host"},                                               \
 		{"uts", 0, OPTION_TEXT, RUN(uts), .argument = "host|private",                      \
 			.help = "whose host name it has"},                                         \
 		{"volume", 'v', OPTION_TEXTS, RUN(volumes), .argument = "[SOURCE:]PATH[:OPTIONS]", \
 			.help = "mount a folder of this machine or a volume: ro, rw, z, Z, U"},    \
-		{"volumes-from", 0, OPTION_TEXTS, RUN(volumes_from), .argument = "NAME",           \
+		{"volumes-from", 0, OPTION_TEXTS, RUN(volumes_from), .argument = "CONTAINER",      \
 			.help = "mount what is mounted in another container"},                     \
 	{                                                                                          \
 		"workdir", 'w', OPTION_TEXT, RUN(workdir), .argument = "DIR",                      \

@@ -57,9 +57,12 @@ static const struct json_rule record_rules[] = {
 	{"labels", JSON_PAIRS, false, JSON_AT(record, labels)},
 	{"exposed", JSON_TEXTS, false, JSON_AT(record, exposed)},
 	{"mounts", JSON_STRUCTS, false, JSON_AT(record, mounts), .table = &mount_table},
+	{"systemd", JSON_BOOL, false, JSON_AT(record, systemd)},
 	{"stopSignal", JSON_I32, true, JSON_AT(record, stop_signal)},
 	{"stopTimeout", JSON_U32, true, JSON_AT(record, stop_timeout)},
 	{"health", JSON_STRUCT, false, JSON_AT(record, health), .table = &health_table},
+	{"uidMap", JSON_TEXTS, false, JSON_AT(record, uid_map)},
+	{"gidMap", JSON_TEXTS, false, JSON_AT(record, gid_map)},
 	{},
 };
 static const struct json_table record_table = {sizeof(struct record), record_rules};
@@ -145,13 +148,15 @@ int box_record_write(const struct record *r, struct buf *ret, struct err *err)
 	if (code < 0)
 		return code;
 	json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:o, s:s, s:s*, s:o, s:o, "
-			 "s:o, s:i, s:I, s:o*}",
+			 "s:o, s:b, s:i, s:I, s:o*, s:o, s:o}",
 		"id", r->id, "name", r->name, "created", r->created, "image", r->image, "imageId",
 		r->image_id, "manifest", r->manifest, "options", options, "command",
 		texts_json(&r->command), "args", texts_json(&r->args), "env", texts_json(&r->env),
 		"cwd", r->cwd, "user", r->user, "labels", labels_json(&r->labels), "exposed",
-		texts_json(&r->exposed), "mounts", mounts_json(r), "stopSignal", r->stop_signal,
-		"stopTimeout", (json_int_t)r->stop_timeout, "health", health_json(r->health));
+		texts_json(&r->exposed), "mounts", mounts_json(r), "systemd", r->systemd,
+		"stopSignal", r->stop_signal, "stopTimeout", (json_int_t)r->stop_timeout, "health",
+		health_json(r->health), "uidMap", texts_json(&r->uid_map), "gidMap",
+		texts_json(&r->gid_map));
 	if (!json || json_write(json, JSON_COMPACT, ret) < 0)
 		return err_sys(err, -ENOMEM, "container %s", r->name);
 	return 0;

@@ -46,9 +46,12 @@ struct record {
 		struct record_mount *items;
 		size_t count;
 	} mounts;
+	bool systemd; /* it is a whole system: --systemd */
 	int stop_signal;
 	uint32_t stop_timeout;        /* seconds */
 	struct record_health *health; /* NULL: none */
+	/* "INSIDE:OUTSIDE:COUNT" (cli/containers/idmaps.h); none: the ids that all have. */
+	struct strings uid_map, gid_map;
 
 	/* What the strings are borrowed from when it was read. */
 	json_t *json;

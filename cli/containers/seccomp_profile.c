@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define BIT(cap) (1ULL << (cap))
 
@@ -66,7 +67,7 @@ static const char waiting[] =
 static const char messages[] =
 	"accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom "
 	"recvmmsg recvmmsg_time64 recvmsg send sendmmsg sendmsg sendto setsockopt shutdown "
-	"socketpair mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 "
+	"mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 "
 	"mq_timedsend mq_timedsend_time64 mq_unlink msgctl msgget msgrcv msgsnd semctl semget "
 	"semop semtimedop semtimedop_time64 shmat shmctl shmdt shmget ipc";
 
@@ -112,7 +113,9 @@ static const struct {
 /* CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET: not without CAP_SYS_ADMIN. */
 static const json_int_t namespace_flags = 0x7e020000;
 static const json_int_t personalities[] = {0, 8, 0x20000, 0x20008, 0xffffffff};
-enum { VSOCK = 40 }; /* AF_VSOCK leads to the hypervisor, past every network rule */
+/* Of the some 45 families of sockets that the kernel knows these are what programs are written for.
+ * Among the others are most of its holes, and AF_VSOCK, which passes every network rule. */
+static const json_int_t families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET};
 
 static void add_words(json_t *names, const char *words)
 {
@@ -141,6 +144,15 @@ static void add_argument_rule(
 	json_array_append_new(rules, json_pack("{s:[s], s:s, s:[{s:i, s:I, s:I, s:s}]}", "names",
 					     name, "action", "SCMP_ACT_ALLOW", "args", "index", 0,
 					     "value", value, "valueTwo", value_two, "op", op));
+}
+
+/* Equal in all 64 bits, though the kernel looks at 32: what differs in the others is refused. */
+static void add_families(json_t *rules)
+{
+	for (size_t i = 0; i < ARRAY_LEN(families); i++)
+		add_argument_rule(rules, "socket", families[i], 0, "SCMP_CMP_EQ");
+	add_argument_rule(rules, "socketpair", AF_UNIX, 0, "SCMP_CMP_EQ");
+	add_rule(rules, "socket socketpair", "SCMP_ACT_ERRNO", EAFNOSUPPORT);
 }
 
 /* Whether the word NAME is allowed by one of CAPS. */
@@ -192,7 +204,7 @@ json_t *seccomp_default_profile(uint64_t caps)
 	add_refused(rules, caps);
 	for (size_t i = 0; i < ARRAY_LEN(personalities); i++)
 		add_argument_rule(rules, "personality", personalities[i], 0, "SCMP_CMP_EQ");
-	add_argument_rule(rules, "socket", VSOCK, 0, "SCMP_CMP_NE");
+	add_families(rules);
 	if (caps & BIT(CAP_SYS_ADMIN)) {
 		add_rule(rules, "clone clone3", "SCMP_ACT_ALLOW", 0);
 	} else {

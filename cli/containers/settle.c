@@ -2,6 +2,7 @@
 #include "cli/containers/settle.h"
 
 #include "base/parse.h"
+#include "cli/containers/isolation.h"
 
 #include <ctype.h>
 #include <signal.h>
@@ -72,6 +73,18 @@ static int append(struct strings *to, const struct strings *from, struct arena *
 	return 0;
 }
 
+/* Where distributions have the init of a whole system. */
+static bool is_system(const char *command)
+{
+	static const char *const inits[] = {"/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init",
+		"/lib/systemd/systemd", "/usr/lib/systemd/systemd", "/bin/systemd", "systemd"};
+
+	for (size_t k = 0; k < ARRAY_LEN(inits); k++)
+		if (strcmp(command, inits[k]) == 0)
+			return true;
+	return false;
+}
+
 static int settle_args(const struct settle_input *in, struct record *ret, struct err *err)
 {
 	const struct spec_image_settings *image = &in->image->config;
@@ -88,7 +101,7 @@ static int settle_args(const struct settle_input *in, struct record *ret, struct
 		r = append(&args, in->command, &ret->arena);
 	else if (r == 0 && !entrypoint)
 		r = append(&args, &image->cmd, &ret->arena);
-	if (r == 0 && in->options->systemd && !args.count)
+	if (r == 0 && in->options->systemd == RUN_SYSTEMD_ALWAYS && !args.count)
 		r = strings_add(&args, "/sbin/init", &ret->arena);
 	if (r < 0)
 		return err_sys(err, r, "command");
@@ -96,6 +109,8 @@ static int settle_args(const struct settle_input *in, struct record *ret, struct
 		return err_set(
 			err, -EINVAL, "the image says no command: give one after the image's name");
 	ret->args = args;
+	ret->systemd = in->options->systemd == RUN_SYSTEMD_ALWAYS ||
+		       (in->options->systemd == RUN_SYSTEMD_AUTO && is_system(args.items[0]));
 	return 0;
 }
 
@@ -182,7 +197,7 @@ static int settle_process(const struct settle_input *in, struct record *ret, str
 		return err_set(err, -EINVAL, "the image's stop signal \"%.40s\" is none",
 			image->stop_signal);
 	if (!ret->stop_signal) /* systemd's is RTMIN+3: "halt" */
-		ret->stop_signal = in->options->systemd ? SIGRTMIN + 3 : SIGTERM;
+		ret->stop_signal = ret->systemd ? SIGRTMIN + 3 : SIGTERM;
 	return r;
 }
 
@@ -330,13 +345,61 @@ static int settle_health(const struct settle_input *in, struct record *ret, stru
 	return r;
 }
 
+/* Whoever starts it may be elsewhere. */
+static const char *absolute(const struct settle_input *in, struct record *ret, const char *file)
+{
+	return *file == '/' ? file : arena_printf(&ret->arena, "%s/%s", in->cwd, file);
+}
+
+/* --security-opt seccomp=FILE */
+static int settle_security(const struct settle_input *in, struct record *ret, struct err *err)
+{
+	const struct strings *given = &in->options->security;
+	int r = 0;
+
+	ret->options.security = (struct strings){};
+	for (size_t i = 0; i < given->count && r == 0; i++) {
+		const char *item = given->items[i], *file;
+
+		if ((parse_has_prefix(item, "seccomp=", &file) ||
+			    parse_has_prefix(item, "seccomp:", &file)) &&
+			strcmp(file, "unconfined") != 0 && strcmp(file, "builtin") != 0) {
+			file = absolute(in, ret, file);
+			item = file ? arena_printf(&ret->arena, "seccomp=%s", file) : NULL;
+		}
+		r = item ? strings_add(&ret->options.security, item, &ret->arena) : -ENOMEM;
+	}
+	return r < 0 ? err_sys(err, r, "--security-opt") : 0;
+}
+
+static int settle_recording(const struct settle_input *in, struct record *ret, struct err *err)
+{
+	const char *file = in->options->record_seccomp;
+
+	if (!file)
+		return 0;
+	if (!*file)
+		return err_set(err, -EINVAL, "--record-seccomp: needs the name of a file");
+	if (in->options->restart && strcmp(in->options->restart, "no") != 0)
+		return err_set(
+			err, -EINVAL, "--record-seccomp and --restart are not possible together");
+	ret->options.record_seccomp = absolute(in, ret, file);
+	return ret->options.record_seccomp ? 0 : err_sys(err, -ENOMEM, "--record-seccomp");
+}
+
 int settle(const struct settle_input *in, struct record *ret, struct err *err)
 {
 	int r;
 
 	ret->options = *in->options;
 	ret->command = *in->command;
-	r = settle_process(in, ret, err);
+	r = isolation_settle(ret, err);
+	if (r == 0)
+		r = settle_recording(in, ret, err);
+	if (r == 0)
+		r = settle_security(in, ret, err);
+	if (r == 0)
+		r = settle_process(in, ret, err);
 	if (r == 0)
 		r = settle_labels(in, ret, err);
 	if (r == 0)

@@ -2,10 +2,13 @@
 #include "cli/containers/start.h"
 
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/path.h"
 #include "base/sys.h"
 #include "cli/containers/assemble.h"
 #include "cli/containers/egress.h"
+#include "cli/containers/idmaps.h"
+#include "cli/containers/recorder.h"
 #include "cli/containers/start_network.h"
 #include "cli/containers/userns.h"
 #include "cli/containers/volumes.h"
@@ -32,6 +35,10 @@ struct starting {
 	struct snapshot snapshot;
 	struct box_network network;
 	int rootfs; /* the detached mount, −1 once the runtime has it */
+	/* What its ids are on the host; no ranges: the same. And a user namespace with them, for
+	 * mounts that root makes, or −1. */
+	struct store_ids ids;
+	int userns;
 	int denied; /* the egress policy's log, or −1 */
 	struct buf profile, config;
 };
@@ -137,13 +144,84 @@ static int find_hostname(struct starting *s, struct err *err)
 	return s->facts.hostname ? 0 : err_sys(err, -ENOMEM, "--hostname");
 }
 
+/* Those of the record, or for a user those that his files in the store have. */
+static int find_ids(struct starting *s, struct err *err)
+{
+	const struct store_ids *own = store_ids(s->ctx->store);
+	static const struct store_id_range root_only = {0, 0, 1};
+	struct store_id_range *me;
+	int r = box_read_ids(&s->box->record, &s->arena, &s->ids, err);
+
+	if (r < 0 || s->ids.uid_count || !s->ctx->rootless)
+		return r;
+	s->ids = *own;
+	if (!own->single)
+		return 0;
+	me = arena_array(&s->arena, 2, struct store_id_range);
+	if (!me)
+		return err_sys(err, -ENOMEM, "ids");
+	me[0] = me[1] = root_only;
+	me[0].outside = geteuid();
+	me[1].outside = getegid();
+	s->ids = (struct store_ids){.uids = me, .uid_count = 1, .gids = me + 1, .gid_count = 1};
+	return 0;
+}
+
+static const struct assemble_id_map *map_facts(
+	const struct store_id_range *ranges, size_t count, struct arena *arena)
+{
+	struct assemble_id_map *maps = arena_array(arena, count + 1, struct assemble_id_map);
+
+	for (size_t i = 0; maps && i < count; i++)
+		maps[i] = (struct assemble_id_map){
+			ranges[i].inside, ranges[i].outside, ranges[i].count};
+	return maps;
+}
+
+/* A user namespace of its own, or another's. */
+static int find_userns(struct starting *s, struct err *err)
+{
+	const char *mode = s->box->record.options.userns, *rest;
+	struct assemble_namespace other = {};
+	int r = find_ids(s, err);
+
+	if (r == 0 && mode && parse_has_prefix(mode, "container:", &rest) && s->ids.uid_count)
+		r = join_container(s, "userns", rest, "user", &other, err);
+	else if (r == 0 && mode && parse_has_prefix(mode, "ns:", &rest))
+		other.path = rest;
+	s->facts.userns = other.path;
+	s->facts.uids = map_facts(s->ids.uids, s->ids.uid_count, &s->arena);
+	s->facts.uid_count = s->ids.uid_count;
+	s->facts.gids = map_facts(s->ids.gids, s->ids.gid_count, &s->arena);
+	s->facts.gid_count = s->ids.gid_count;
+	if (r == 0 && (!s->facts.uids || !s->facts.gids))
+		r = err_sys(err, -ENOMEM, "ids");
+	return r < 0 || s->ctx->rootless ? r : box_open_userns(&s->box->record, &s->userns, err);
+}
+
+/* Whose a file is that belongs to ID of the container, for the process that looks at its files:
+ * that of a user has the ids of his store. */
+static uint32_t file_owner(const struct starting *s, bool users, uint32_t id)
+{
+	const struct store_ids *own = store_ids(s->ctx->store);
+	uint32_t host = users ? idmaps_outside(s->ids.uids, s->ids.uid_count, id)
+			      : idmaps_outside(s->ids.gids, s->ids.gid_count, id);
+
+	if (!s->ctx->rootless)
+		return host;
+	if (own->single)
+		return id;
+	return users ? idmaps_inside(own->uids, own->uid_count, host)
+		     : idmaps_inside(own->gids, own->gid_count, host);
+}
+
 /* ---- files ---- */
 
 /* LOOK: only to read, in a process of its own: an upper layer is mounted "volatile" just once. */
 static int mount_rootfs(struct starting *s, bool look, struct err *err)
 {
 	const struct snapshot_mount_options options = {
-		.userns = -1,
+		.userns = s->userns,
 		.read_only = look,
 		.volatile_ = s->box->record.options.remove,
 	};
@@ -182,6 +260,28 @@ static bool is_empty(int fd)
 	return empty;
 }
 
+/* Whether the files of M have the container's own ids on the disk: they are shifted on the way. */
+static bool is_shifted(const struct starting *s, const struct record_mount *m)
+{
+	return s->userns >= 0 && strings_have(&m->options, "idmap");
+}
+
+/* What the image has at TARGET, with the ids that a volume is to have. */
+static int open_image_at(struct starting *s, const struct record_mount *m, struct err *err)
+{
+	const struct snapshot_mount_options options = {.userns = -1, .read_only = true};
+	autoclose int own = -1;
+	int r;
+
+	if (is_shifted(s, m)) {
+		r = own = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
+		if (r < 0)
+			return err_add(err, "volume %s", m->volume);
+	}
+	r = path_open(own >= 0 ? own : s->rootfs, m->target, O_RDONLY | O_DIRECTORY);
+	return r < 0 && r != -ENOENT && r != -ENOTDIR ? err_sys(err, r, "%s", m->target) : r;
+}
+
 /* A volume that nothing was written to yet gets what the image has in its place. */
 static int fill_volume(struct starting *s, const struct record_mount *m, struct err *err)
 {
@@ -193,10 +293,15 @@ static int fill_volume(struct starting *s, const struct record_mount *m, struct 
 		return err_sys(err, to, "volume %s", m->volume);
 	if (!is_empty(to))
 		return 0;
-	from = path_open(s->rootfs, m->target, O_RDONLY | O_DIRECTORY);
-	if (from == -ENOENT || from == -ENOTDIR)
-		return 0;
-	r = from < 0 ? err_sys(err, from, "%s", m->target) : copyup(from, to, err);
+	r = from = open_image_at(s, m, err);
+	if (r == -ENOENT || r == -ENOTDIR) {
+		r = is_shifted(s, m) ? 0
+				     : sys_fchownat(to, "", file_owner(s, true, 0),
+					       file_owner(s, false, 0), AT_EMPTY_PATH);
+		return r < 0 ? err_sys(err, r, "volume %s", m->volume) : 0;
+	}
+	if (r >= 0)
+		r = copyup(from, to, err);
 	if (r == 0)
 		r = sys_fstat(from, &st);
 	if (r == 0)
@@ -231,6 +336,9 @@ static int give_away(int fd, uint32_t uid, uint32_t gid)
 
 static int prepare_mount(struct starting *s, const struct record_mount *m, struct err *err)
 {
+	bool shifted = is_shifted(s, m);
+	uint32_t uid = shifted ? s->facts.user.uid : file_owner(s, true, s->facts.user.uid);
+	uint32_t gid = shifted ? s->facts.user.gid : file_owner(s, false, s->facts.user.gid);
 	struct stat st;
 	int r = 0, fd;
 
@@ -244,8 +352,7 @@ static int prepare_mount(struct starting *s, const struct record_mount *m, struc
 	if (r < 0 || !m->chown)
 		return r;
 	fd = sys_openat(AT_FDCWD, m->source, O_RDONLY | O_DIRECTORY, 0);
-	r = fd >= 0 ? give_away(fd, s->facts.user.uid, s->facts.user.gid)
-		    : sys_fchownat(AT_FDCWD, m->source, s->facts.user.uid, s->facts.user.gid, 0);
+	r = fd >= 0 ? give_away(fd, uid, gid) : sys_fchownat(AT_FDCWD, m->source, uid, gid, 0);
 	return r < 0 ? err_sys(err, r, "mount %s: U", m->source) : 0;
 }
 
@@ -343,30 +450,6 @@ static int look_from_outside(struct starting *s, struct err *err)
 	return take_looked(s, looked, err);
 }
 
-/* The ids of a user's containers are those that his files in the store have. */
-static int find_ids(struct starting *s, struct err *err)
-{
-	const struct store_ids *ids = store_ids(s->ctx->store);
-	size_t uids = ids->single ? 1 : ids->uid_count, gids = ids->single ? 1 : ids->gid_count;
-	struct assemble_id_map *maps = arena_array(&s->arena, uids + gids, struct assemble_id_map);
-
-	if (!maps)
-		return err_sys(err, -ENOMEM, "ids");
-	for (size_t i = 0; i < uids; i++)
-		maps[i] = ids->single ? (struct assemble_id_map){0, geteuid(), 1}
-				      : (struct assemble_id_map){ids->uids[i].inside,
-						ids->uids[i].outside, ids->uids[i].count};
-	for (size_t i = 0; i < gids; i++)
-		maps[uids + i] = ids->single ? (struct assemble_id_map){0, getegid(), 1}
-					     : (struct assemble_id_map){ids->gids[i].inside,
-						       ids->gids[i].outside, ids->gids[i].count};
-	s->facts.uids = maps;
-	s->facts.uid_count = uids;
-	s->facts.gids = maps + uids;
-	s->facts.gid_count = gids;
-	return 0;
-}
-
 static int read_profile(struct starting *s, struct err *err)
 {
 	const char *path = assemble_security_option(&s->box->record.options.security, "seccomp");
@@ -384,12 +467,27 @@ static int read_profile(struct starting *s, struct err *err)
 
 /* ---- all of it ---- */
 
+/* To the container's root, who may want to write to them. */
+static int give_etc(struct starting *s, struct err *err)
+{
+	const char *const files[] = {
+		s->facts.hosts_file, s->facts.resolv_file, s->facts.hostname_file};
+	int r = 0;
+
+	for (size_t i = 0; s->ids.uid_count && i < ARRAY_LEN(files) && r == 0; i++)
+		if (files[i])
+			r = sys_fchownat(AT_FDCWD, files[i], file_owner(s, true, 0),
+				file_owner(s, false, 0), AT_SYMLINK_NOFOLLOW);
+	return r < 0 ? err_sys(err, r, "/etc") : 0;
+}
+
 /* hosts and resolv.conf, with what is known of the network. */
 static int write_etc(struct starting *s, struct err *err)
 {
 	const struct attachment *a = &s->network.attachment;
 	char address[ADDRESS_TEXT_MAX] = "", gateway[ADDRESS_TEXT_MAX] = "";
 	struct start_names names = {.servers = s->network.attached ? &a->servers : NULL};
+	int r;
 
 	if (s->network.attached && a->links.count) {
 		address_format(&a->links.items[0].ip, address);
@@ -400,7 +498,8 @@ static int write_etc(struct starting *s, struct err *err)
 		address_format(&a->host_gateway, gateway);
 	names.address = *address ? address : NULL;
 	names.host_gateway = *gateway ? gateway : NULL;
-	return start_write_etc(s->box, &names, &s->arena, &s->facts, err);
+	r = start_write_etc(s->box, &names, &s->arena, &s->facts, err);
+	return r < 0 || s->ctx->rootless ? r : give_etc(s, err);
 }
 
 static int gather(struct starting *s, struct err *err)
@@ -414,6 +513,9 @@ static int gather(struct starting *s, struct err *err)
 		&s->arena, "%s/containers/%s/rootfs", s->box->boxes->data_path, s->box->id);
 	if (record->options.init)
 		s->facts.init_program = arena_printf(&s->arena, "%s/brig-init", s->ctx->libexec);
+	if (record->options.record_seccomp)
+		s->facts.seccomp_socket = arena_printf(&s->arena,
+			"%s/containers/%s/" RECORDER_SOCKET, s->box->boxes->run_path, s->box->id);
 	s->facts.cgroups_path = NULL;
 	if (record->options.cgroup_parent)
 		s->facts.cgroups_path = arena_printf(
@@ -422,8 +524,8 @@ static int gather(struct starting *s, struct err *err)
 		r = find_hostname(s, err);
 	if (r == 0)
 		r = snapshot_load(s->ctx->store, s->box->id, &s->snapshot, err);
-	if (r == 0 && s->ctx->rootless)
-		r = find_ids(s, err);
+	if (r == 0)
+		r = find_userns(s, err);
 	if (r == 0)
 		r = s->ctx->rootless ? look_from_outside(s, err) : look_at_files(s, err);
 	if (r == 0)
@@ -446,15 +548,13 @@ static int configure(struct starting *s, struct err *err)
 	return r < 0 ? err_sys(err, r, "configuration") : 0;
 }
 
-/* Before its program runs. What only the network's drivers know goes into the files now. */
-static int connect_network(struct starting *s, const struct created *created, struct err *err)
+/* By the parent, before its program runs. What only the network's drivers know goes into the files
+ * now. */
+static int connect_network(void *context, int netns, int userns, struct err *err)
 {
-	int r;
+	struct starting *s = context;
+	int r = box_network_apply(s->ctx, s->box, netns, userns, &s->arena, &s->network, err);
 
-	if (!s->network.attached)
-		return 0;
-	r = box_network_apply(
-		s->ctx, s->box, created->netns, created->userns, &s->arena, &s->network, err);
 	return r < 0 ? r : write_etc(s, err);
 }
 
@@ -478,7 +578,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 		.id = s->box->id,
 		.bundle = bundle,
 		.config_text = buf_str(&s->config),
-		.open_namespaces = s->network.attached,
+		.connect = {s->network.attached ? connect_network : NULL, s},
 		.rootfs = {give_rootfs, s},
 	};
 	struct created created;
@@ -488,11 +588,8 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	r = container_create_for_run(s->ctx->rt, &options, &created, err);
 	if (r < 0)
 		return r;
-	r = connect_network(s, &created, err);
-	if (r == 0)
-		r = egress_apply(s->ctx, &s->box->record.options, &created.container,
-			s->network.attached ? &s->network.attachment.servers : NULL, &s->denied,
-			err);
+	r = egress_apply(s->ctx, &s->box->record.options, &created.container,
+		s->network.attached ? &s->network.attachment.servers : NULL, &s->denied, err);
 	if (r < 0) {
 		struct err ignored = {};
 
@@ -513,7 +610,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 int box_start(
 	const struct start_context *ctx, struct box *box, struct started *ret, struct err *err)
 {
-	struct starting s = {.ctx = ctx, .box = box, .rootfs = -1, .denied = -1};
+	struct starting s = {.ctx = ctx, .box = box, .rootfs = -1, .denied = -1, .userns = -1};
 	int r;
 
 	*ret = (struct started){.master = -1};
@@ -534,6 +631,7 @@ int box_start(
 		box_network_remove(ctx, box->id, &ignored);
 	}
 	cleanup_close(&s.rootfs);
+	cleanup_close(&s.userns);
 	cleanup_close(&s.denied);
 	snapshot_free(&s.snapshot);
 	buf_free(&s.profile);

@@ -2,6 +2,7 @@
 /* Devices of the host for a container. */
 #include "cli/containers/assemble.h"
 #include "cli/containers/start.h"
+#include "spec/config.h"
 
 #include "base/sys.h"
 
@@ -176,7 +177,7 @@ int start_find_devices(const struct run_options *o, struct arena *arena,
 		r = add_written(&list, o->devices.items[i], err);
 	if (r == 0 && o->gpus)
 		r = add_gpus(&list, o->gpus, err);
-	if (r == 0 && o->privileged && !facts->rootless) {
+	if (r == 0 && o->privileged && !facts->rootless && o->isolation != SPEC_ISOLATION_VM) {
 		r = add_path(&list, "/dev", "/dev", "rwm");
 		if (r < 0)
 			return err_sys(err, r, "--privileged: /dev");

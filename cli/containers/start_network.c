@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 
+#include <unistd.h>
+
 int box_network_store(const struct boxes *boxes, const char *libexec, bool rootless,
 	struct network_store *ret, struct err *err)
 {
@@ -86,6 +88,7 @@ int box_network_reserve(const struct start_context *ctx, const struct box *box, 
 		.host_name = record->options.hostname,
 		.wants = &ret->wants,
 		.servers = record->options.dns,
+		.holder = getppid(), /* the monitor */
 	};
 	int r = box_network_parse(record, ctx->rootless, arena, &ret->wants, &request.ports, err);
 

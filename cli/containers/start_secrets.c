@@ -96,6 +96,16 @@ static int add_variable(
 		       : 0;
 }
 
+/* What an id of the container is for root, who makes the file. */
+static uint32_t outside(const struct assemble_id_map *maps, size_t count, uint32_t id,
+	const struct assemble_facts *facts)
+{
+	for (size_t i = 0; i < count && !facts->rootless; i++)
+		if (id >= maps[i].inside && id - maps[i].inside < maps[i].count)
+			return maps[i].outside + (id - maps[i].inside);
+	return id;
+}
+
 /* Files are named by number: the target is the container's affair. */
 static int add_file(const struct box *box, int dir, size_t number, const struct wanted *w,
 	const struct buf *data, struct arena *arena, struct assemble_facts *facts, struct err *err)
@@ -106,8 +116,9 @@ static int add_file(const struct box *box, int dir, size_t number, const struct 
 
 	snprintf(name, sizeof(name), "%zu", number);
 	r = fd_create_file(dir, name, data->data, data->len, 0600);
-	if (r == 0 && (w->uid || w->gid))
-		r = sys_fchownat(dir, name, w->uid, w->gid, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && (w->uid || w->gid || (facts->uid_count && !facts->rootless)))
+		r = sys_fchownat(dir, name, outside(facts->uids, facts->uid_count, w->uid, facts),
+			outside(facts->gids, facts->gid_count, w->gid, facts), AT_SYMLINK_NOFOLLOW);
 	if (r == 0)
 		r = sys_fchmodat(dir, name, w->mode);
 	if (r < 0)

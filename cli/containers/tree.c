@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "cli/containers/idmaps.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,15 +26,29 @@ static int fail(struct copying *c, int code, const char *name)
 	return c->err->code ? c->err->code : err_sys(c->err, code, "%s", name);
 }
 
-static int set_owner(const struct copying *c, int dirfd, const char *name, const struct stat *st)
+int tree_set_owner(const struct tree_options *o, int dirfd, const char *name, const struct stat *st)
 {
-	const struct tree_options *o = c->options;
-	int r = sys_fchownat(dirfd, name, o->keep_owner ? st->st_uid : o->uid,
-		o->keep_owner ? st->st_gid : o->gid,
-		AT_SYMLINK_NOFOLLOW | (*name ? 0 : AT_EMPTY_PATH));
+	uint32_t uid = o->uid, gid = o->gid;
+	int r;
 
+	if (o->keep_owner) {
+		uid = o->from ? idmaps_inside(o->from->uids, o->from->uid_count, st->st_uid)
+			      : st->st_uid;
+		gid = o->from ? idmaps_inside(o->from->gids, o->from->gid_count, st->st_gid)
+			      : st->st_gid;
+	}
+	if (o->to) {
+		uid = idmaps_outside(o->to->uids, o->to->uid_count, uid);
+		gid = idmaps_outside(o->to->gids, o->to->gid_count, gid);
+	}
+	r = sys_fchownat(dirfd, name, uid, gid, AT_SYMLINK_NOFOLLOW | (*name ? 0 : AT_EMPTY_PATH));
 	/* Who may give nothing away keeps it. */
 	return r == -EPERM && geteuid() != 0 ? 0 : r;
+}
+
+static int set_owner(const struct copying *c, int dirfd, const char *name, const struct stat *st)
+{
+	return tree_set_owner(c->options, dirfd, name, st);
 }
 
 static int set_attributes(const struct copying *c, int fd, const struct stat *st)

@@ -109,7 +109,7 @@ int oci_start(const struct invocation *inv, struct err *err)
 
 int oci_attend(struct created *created, bool keep, struct err *err)
 {
-	const struct foreground fg = {
+	struct foreground fg = {
 		.pid = created->container.pid,
 		.pidfd = created->pidfd,
 		.master = created->master,

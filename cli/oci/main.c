@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/complete.h"
 #include "cli/dump.h"
 #include "cli/oci/oci.h"
 #include "cli/self.h"
@@ -157,6 +158,11 @@ static void version(FILE *out)
 		BRIG_COMMIT, "+SECCOMP +APPARMOR +SELINUX +CAP +EBPF +CGROUPV2 +LANDLOCK +CRIU");
 }
 
+static const struct complete_names names[] = {
+	{"ID", {"list", "-q"}},
+	{},
+};
+
 static const struct program program = {
 	.name = "brig-oci",
 	.summary = "run OCI containers, for engines and by hand",
@@ -169,6 +175,7 @@ static const struct program program = {
 	.fail = fail,
 	.version = version,
 	.dump = dump_tables,
+	.complete = names,
 };
 
 /* An engine that can give no option calls us by another name. */

@@ -160,32 +160,6 @@ int oci_list(const struct invocation *inv, struct err *err)
 
 /* ---- ps ---- */
 
-/* Of a virtual machine, whose processes ps(1) does not see. */
-static int print_processes(
-	const struct invocation *inv, const struct container_processes *all, struct err *err)
-{
-	if (inv->arg_count > 1)
-		return err_set(err, -EINVAL,
-			"ps: a virtual machine's processes are listed without options of ps(1)");
-	printf("%10s %10s %10s CMD\n", "UID", "PID", "PPID");
-	for (size_t i = 0; i < all->count; i++)
-		printf("%10u %10d %10d %s\n", all->items[i].uid, all->items[i].pid,
-			all->items[i].ppid, all->items[i].command);
-	return 0;
-}
-
-/* −EOPNOTSUPP when ps(1) can tell. */
-static int ps_of_backend(const struct invocation *inv, const struct runtime *rt, struct err *err)
-{
-	struct container_processes all = {};
-	int r = container_processes(rt, inv->args[0], &all, err);
-
-	if (r == 0)
-		r = print_processes(inv, &all, err);
-	free(all.items);
-	return r;
-}
-
 int oci_ps(const struct invocation *inv, struct err *err)
 {
 	const struct oci_list_values *values = inv->options;
@@ -194,24 +168,16 @@ int oci_ps(const struct invocation *inv, struct err *err)
 	struct cgroup_pids pids = {};
 	int r = oci_open_runtime(inv, &rt, err);
 
-	if (r == 0 && values->format != OCI_JSON) {
-		r = ps_of_backend(inv, &rt, err);
-		if (r != -EOPNOTSUPP)
-			return r;
-		r = 0;
-	}
+	if (r == 0 && values->format != OCI_JSON)
+		return processes_print(
+			&rt, inv->args[0], (const char *const *)(inv->args + 1), err);
 	if (r == 0)
 		r = container_pids(&rt, inv->args[0], &pids, err);
 	if (r < 0)
 		return r;
-	if (values->format == OCI_JSON) {
-		list = json_array();
-		for (size_t i = 0; list && i < pids.count; i++)
-			json_array_append_new(list, json_integer(pids.items[i]));
-		r = oci_print_json(list, err);
-	} else {
-		r = processes_print(&pids, (const char *const *)(inv->args + 1), err);
-	}
+	list = json_array();
+	for (size_t i = 0; list && i < pids.count; i++)
+		json_array_append_new(list, json_integer(pids.items[i]));
 	free(pids.items);
-	return r;
+	return oci_print_json(list, err);
 }

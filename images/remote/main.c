@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-enum { REQUEST_MAX = 4 << 20, CA_FILES_MAX = 64 };
+enum { REQUEST_MAX = 4 << 20, CERT_FILES_MAX = 192 };
 
 static int read_request(struct remote_request *ret, struct err *err)
 {
@@ -34,17 +34,22 @@ static int read_request(struct remote_request *ret, struct err *err)
 /* The second process. */
 static _Noreturn void talk(const struct remote_request *q, struct store *store, int sock)
 {
-	const char *ca_files[CA_FILES_MAX + 1] = {};
+	const char *cert_files[CERT_FILES_MAX + 1] = {};
 	struct err err = {};
 	size_t count = 0;
 	int r;
 
 	sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	for (size_t i = 0; i < q->endpoint_count && count < CA_FILES_MAX; i++)
-		if (q->endpoints[i].ca_file)
-			ca_files[count++] = q->endpoints[i].ca_file;
+	for (size_t i = 0; i < q->endpoint_count && count + 3 <= CERT_FILES_MAX; i++) {
+		const struct http_files *f = &q->endpoints[i].files;
+		const char *all[] = {f->ca, f->cert, f->key};
+
+		for (size_t k = 0; k < ARRAY_LEN(all); k++)
+			if (all[k])
+				cert_files[count++] = all[k];
+	}
 	r = remote_sandbox_enter(
-		store ? store_root(store) : -1, q->op == REMOTE_PULL, ca_files, &err);
+		store ? store_root(store) : -1, q->op == REMOTE_PULL, cert_files, &err);
 	if (r == 0) {
 		if (store)
 			starter_use(store, sock);
@@ -78,6 +83,8 @@ static int run(const struct remote_request *q, struct err *err)
 	if (pid > 0) {
 		r = store ? starter_run(store, pair[0], err) : 0;
 		sys_waitpid(pid, &status, 0);
+		if (store && q->op == REMOTE_PULL)
+			store_flush_later(store);
 	}
 	close(pair[0]);
 	if (pid < 0)

@@ -139,8 +139,7 @@ static int do_look(const struct remote_request *q, json_t **ret, struct err *err
 		.http = q->http};
 	int r;
 
-	if (e->ca_file)
-		o.http.ca_file = e->ca_file;
+	o.http.files = e->files;
 	r = registry_open(&o, &registry, err);
 	if (r == 0)
 		r = registry_client(registry, &client, err);

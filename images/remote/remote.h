@@ -5,11 +5,11 @@
  *   op           "pull", "push", "login", "tags", "catalog"
  *   reference    what is pulled ("docker.io/library/alpine:latest", the name that is set), or the
  *                repository that is looked at
- *   endpoints    [{reference, insecure, byDigestOnly, username, secret, identityToken, ca}]: where
- * to ask, in order; others than pull take the first image        of push: manifest digest of the
- * store platform     of pull store        {root, helper, single, uids: [{inside, outside, count}],
- * gids}: pull and push maxBytes     of pull: of one unpacked layer connections, connectSeconds,
- * stallSeconds
+ *   endpoints    [{reference, insecure, byDigestOnly, username, secret, identityToken, ca, cert,
+ * key}]: where to ask, in order; others than pull take the first image        of push: manifest
+ * digest of the store platform     of pull store        {root, helper, single, uids: [{inside,
+ * outside, count}], gids}: pull and push maxBytes     of pull: of one unpacked layer connections,
+ * connectSeconds, stallSeconds
  *
  * It answers on standard output, one JSON object a line:
  *
@@ -53,11 +53,11 @@ void remote_request_free(struct remote_request *request);
 /*
  * What is left to the process that reads foreign bytes: no capability and none to be had, files
  * only beneath STORE_ROOT (−1: none; WRITABLE or not) and those that TLS and name resolution read,
- * no socket but of IP, no new program, no other process's business. ca_files ends with NULL.
+ * no socket but of IP, no new program, no other process's business. cert_files ends with NULL.
  * −EOPNOTSUPP when the kernel has no seccomp; Landlock may be missing. Single-threaded, once.
  */
 int remote_sandbox_enter(
-	int store_root, bool writable, const char *const *ca_files, struct err *err);
+	int store_root, bool writable, const char *const *cert_files, struct err *err);
 
 /* Carries REQUEST out and writes the lines to standard output. Returns 0, also when the last line
  * is an error. STORE may be NULL. In the sandbox. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct endpoint {
-	const char *reference, *username, *secret, *ca;
+	const char *reference, *username, *secret, *ca, *cert, *key;
 	bool insecure, by_digest_only, identity_token;
 };
 
@@ -54,6 +54,8 @@ static const struct json_rule endpoint_rules[] = {
 	{"secret", JSON_TEXT, false, JSON_AT(endpoint, secret)},
 	{"identityToken", JSON_BOOL, false, JSON_AT(endpoint, identity_token)},
 	{"ca", JSON_TEXT, false, JSON_AT(endpoint, ca)},
+	{"cert", JSON_TEXT, false, JSON_AT(endpoint, cert)},
+	{"key", JSON_TEXT, false, JSON_AT(endpoint, key)},
 	{},
 };
 static const struct json_table endpoint_table = {sizeof(struct endpoint), endpoint_rules};
@@ -132,7 +134,9 @@ static int take_endpoints(const struct document *d, struct remote_request *ret, 
 			return r;
 		to->insecure = e->insecure;
 		to->by_digest_only = e->by_digest_only;
-		to->ca_file = e->ca;
+		if (!e->cert != !e->key)
+			return err_set(err, -EINVAL, "a certificate needs its key");
+		to->files = (struct http_files){.ca = e->ca, .cert = e->cert, .key = e->key};
 		ret->endpoint_count++;
 	}
 	return 0;

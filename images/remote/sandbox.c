@@ -2,10 +2,10 @@
 #include "images/remote/remote.h"
 
 #include "base/cleanup.h"
+#include "base/jail.h"
 #include "base/sys.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <string.h>
@@ -19,23 +19,12 @@
 
 static int drop_capabilities(struct err *err)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {};
 	int r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 
 	if (r == 0)
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	for (unsigned long cap = 0; r == 0 && cap < 64; cap++) {
-		if (sys_prctl(PR_CAPBSET_READ, cap, 0, 0, 0) < 0)
-			break;
-		/* Who has no CAP_SETPCAP has nothing to lose either. */
-		if (sys_prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -EINVAL)
-			r = -EINVAL;
-	}
 	if (r == 0)
-		r = sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (r == 0 && syscall(SYS_capset, &header, none) < 0)
-		r = -errno;
+		r = jail_capabilities(0);
 	return r < 0 ? err_sys(err, r, "sandbox: give up capabilities") : 0;
 }
 
@@ -105,7 +94,7 @@ static int allow_paths(int ruleset, const char *const *paths)
 }
 
 static int restrict_files(
-	int store_root, bool writable, const char *const *ca_files, struct err *err)
+	int store_root, bool writable, const char *const *cert_files, struct err *err)
 {
 	long version =
 		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -136,7 +125,7 @@ static int restrict_files(
 	if (r == 0)
 		r = allow_paths(ruleset, readable);
 	if (r == 0)
-		r = allow_paths(ruleset, ca_files);
+		r = allow_paths(ruleset, cert_files);
 	if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		r = -errno;
 	return r < 0 ? err_sys(err, r, "sandbox: Landlock") : 0;
@@ -232,7 +221,7 @@ static int restrict_calls(struct err *err)
 }
 
 int remote_sandbox_enter(
-	int store_root, bool writable, const char *const *ca_files, struct err *err)
+	int store_root, bool writable, const char *const *cert_files, struct err *err)
 {
 	const struct rlimit no_core = {0, 0};
 	int r;
@@ -241,7 +230,7 @@ int remote_sandbox_enter(
 		return err_sys(err, -errno, "sandbox: core limit");
 	r = drop_capabilities(err);
 	if (r == 0)
-		r = restrict_files(store_root, writable, ca_files, err);
+		r = restrict_files(store_root, writable, cert_files, err);
 	if (r == 0)
 		r = restrict_calls(err);
 	return r;

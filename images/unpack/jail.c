@@ -2,9 +2,9 @@
 #include "images/unpack/jail.h"
 
 #include "base/cleanup.h"
+#include "base/jail.h"
 #include "base/sys.h"
 
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -48,50 +48,6 @@ extern const struct jail_need __start_jail_needs[], __stop_jail_needs[];
 #else
 #error "the seccomp filter needs this architecture's audit number"
 #endif
-
-/* ---- the empty root ---- */
-
-static int pivot_into(int fs)
-{
-	int r = sys_move_mount(fs, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH);
-
-	if (r == 0)
-		r = sys_fchdir(fs);
-	if (r == 0)
-		r = sys_pivot_root(".", ".");
-	if (r == 0)
-		r = sys_umount2(".", MNT_DETACH);
-	return r;
-}
-
-static int enter_empty_root(struct err *err)
-{
-	autoclose int context = -1, fs = -1;
-	int r = sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-
-	if (r < 0)
-		return err_sys(err, r, "jail: make the mounts private");
-	context = sys_fsopen("tmpfs");
-	if (context < 0)
-		return err_sys(err, context, "jail: tmpfs");
-	r = sys_fsconfig(context, FSCONFIG_SET_STRING, "size", "4k", 0);
-	if (r == 0)
-		r = sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
-	if (r < 0)
-		return err_sys(err, r, "jail: tmpfs");
-	fs = sys_fsmount(context,
-		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (fs < 0)
-		return err_sys(err, fs, "jail: tmpfs");
-	r = pivot_into(fs);
-	/* A root that is the initial ramfs cannot be exchanged: then the empty one is a chroot,
-	 * which the filter lets nobody leave. */
-	if (r == -EINVAL)
-		r = sys_chroot(".");
-	if (r == 0)
-		r = sys_chdir("/");
-	return r < 0 ? err_sys(err, r, "jail: enter the empty root") : 0;
-}
 
 /* ---- limits ---- */
 
@@ -138,6 +94,7 @@ static uint64_t role_capabilities(const struct unpack_request *request)
 		return files | 1ULL << CAP_CHOWN | 1ULL << CAP_FSETID | 1ULL << CAP_SETFCAP |
 		       1ULL << CAP_MKNOD;
 	case UNPACK_PACK:
+	case UNPACK_EROFS:
 		return 1ULL << CAP_DAC_READ_SEARCH | 1ULL << CAP_DAC_OVERRIDE;
 	case UNPACK_REMOVE:
 		return files;
@@ -146,55 +103,12 @@ static uint64_t role_capabilities(const struct unpack_request *request)
 	}
 }
 
-static int drop_capabilities(uint64_t keep, struct err *err)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {};
-
-	for (int cap = 0; cap < 64; cap++) {
-		if (sys_prctl(PR_CAPBSET_READ, (unsigned long)cap, 0, 0, 0) < 0)
-			break;
-		if (!(keep >> cap & 1) &&
-			sys_prctl(PR_CAPBSET_DROP, (unsigned long)cap, 0, 0, 0) == -EINVAL)
-			return err_set(err, -EINVAL, "jail: drop capability %d", cap);
-	}
-	if (sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return err_set(err, -EPERM, "jail: clear the ambient capabilities");
-	if (syscall(SYS_capget, &header, data) < 0)
-		return err_sys(err, -errno, "jail: capget");
-	for (int i = 0; i < 2; i++) {
-		uint32_t half = (uint32_t)(keep >> (32 * i)) & data[i].permitted;
-
-		data[i] = (struct __user_cap_data_struct){.effective = half, .permitted = half};
-	}
-	if (syscall(SYS_capset, &header, data) < 0)
-		return err_sys(err, -errno, "jail: capset");
-	return 0;
-}
-
 /* ---- Landlock ---- */
 
 /* Headers older than the kernel: landlock(7) for what each version added. */
 #ifndef LANDLOCK_ACCESS_FS_REFER
 #define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
 #endif
-#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
-#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
-#endif
-#define ACCESS_FS_IOCTL_DEV (1ULL << 15)
-
-static uint64_t handled_accesses(long version)
-{
-	uint64_t all = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
-
-	if (version >= 2)
-		all |= LANDLOCK_ACCESS_FS_REFER;
-	if (version >= 3)
-		all |= LANDLOCK_ACCESS_FS_TRUNCATE;
-	if (version >= 5)
-		all |= ACCESS_FS_IOCTL_DEV;
-	return all;
-}
 
 static uint64_t role_accesses(uint32_t role)
 {
@@ -208,39 +122,13 @@ static uint64_t role_accesses(uint32_t role)
 		       LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
 		       LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM;
 	case UNPACK_PACK:
+	case UNPACK_EROFS:
 		return read;
 	case UNPACK_REMOVE:
 		return LANDLOCK_ACCESS_FS_READ_DIR | remove;
 	default:
 		return 0;
 	}
-}
-
-/* 1 when it is in force, 0 when the kernel has no Landlock. */
-static int restrict_files(uint32_t role, int dirfd, struct err *err)
-{
-	long version =
-		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct landlock_ruleset_attr attr = {};
-	struct landlock_path_beneath_attr beneath = {.parent_fd = dirfd};
-	autoclose int ruleset = -1;
-
-	if (version < 0)
-		return errno == ENOSYS || errno == EOPNOTSUPP
-			       ? 0
-			       : err_sys(err, -errno, "jail: Landlock");
-	attr.handled_access_fs = handled_accesses(version);
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
-	if (ruleset < 0)
-		return err_sys(err, -errno, "jail: Landlock");
-	beneath.allowed_access = role_accesses(role) & attr.handled_access_fs;
-	if (dirfd >= 0 && beneath.allowed_access &&
-		syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) <
-			0)
-		return err_sys(err, -errno, "jail: Landlock rule");
-	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-		return err_sys(err, -errno, "jail: Landlock");
-	return 1;
 }
 
 /* ---- seccomp ---- */
@@ -306,9 +194,10 @@ int unpack_jail_enter(const struct unpack_request *request, int dirfd, struct er
 	int r = 0, landlocked;
 
 	if (request->isolated)
-		r = enter_empty_root(err);
-	if (r == 0)
-		r = set_limits(request, err);
+		r = jail_empty_root();
+	if (r < 0)
+		return err_sys(err, r, "jail: an empty root");
+	r = set_limits(request, err);
 	if (r < 0)
 		return r;
 	r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -316,15 +205,13 @@ int unpack_jail_enter(const struct unpack_request *request, int dirfd, struct er
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r < 0)
 		return err_sys(err, r, "jail: prctl");
-	landlocked = restrict_files(request->role, dirfd, err);
+	landlocked = jail_files(dirfd, role_accesses(request->role));
 	if (landlocked < 0)
-		return landlocked;
+		return err_sys(err, landlocked, "jail: Landlock");
 	if (!landlocked && !request->isolated)
 		return err_set(err, -EOPNOTSUPP,
 			"jail: this kernel has no Landlock and the user may make no namespaces: "
 			"refusing to unpack foreign files unprotected");
-	r = drop_capabilities(role_capabilities(request), err);
-	if (r == 0)
-		r = install_filter(request->role, err);
-	return r;
+	r = jail_capabilities(role_capabilities(request));
+	return r < 0 ? err_sys(err, r, "jail: capabilities") : install_filter(request->role, err);
 }

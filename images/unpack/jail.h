@@ -32,7 +32,9 @@ struct jail_need {
 	static const struct jail_need JAIL_NAME(jail_need_, __COUNTER__) __attribute__(( \
 		used, retain, section("jail_needs"))) = {.roles = (roles_), .call = (call_)}
 
-#define JAIL_ALL (UNPACK_INFLATE | UNPACK_EXTRACT | UNPACK_PACK | UNPACK_REMOVE | UNPACK_DEFLATE)
+#define JAIL_ALL                                                                          \
+	(UNPACK_INFLATE | UNPACK_EXTRACT | UNPACK_PACK | UNPACK_REMOVE | UNPACK_DEFLATE | \
+		UNPACK_EROFS)
 
 /* DIRFD is the one directory of the role, or −1. brig-unpack only, single-threaded, once. */
 int unpack_jail_enter(const struct unpack_request *request, int dirfd, struct err *err);

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "images/unpack/deflate.h"
+#include "images/unpack/erofs.h"
 #include "images/unpack/extract.h"
 #include "images/unpack/inflate.h"
 #include "images/unpack/jail.h"
@@ -19,7 +20,8 @@
 #include <stdio.h>
 #include <string.h>
 
-JAIL_NEEDS(UNPACK_INFLATE | UNPACK_DEFLATE | UNPACK_PACK | UNPACK_REMOVE, SYS_sendmsg);
+JAIL_NEEDS(
+	UNPACK_INFLATE | UNPACK_DEFLATE | UNPACK_PACK | UNPACK_REMOVE | UNPACK_EROFS, SYS_sendmsg);
 JAIL_NEEDS(UNPACK_REMOVE, SYS_openat);
 JAIL_NEEDS(UNPACK_REMOVE, SYS_close);
 JAIL_NEEDS(UNPACK_REMOVE, SYS_newfstatat);
@@ -64,6 +66,8 @@ static int run(
 		return extract(request, dir, reply, err);
 	case UNPACK_PACK:
 		return pack_run(dir, UNPACK_OUTPUT, request, reply, err);
+	case UNPACK_EROFS:
+		return erofs_run(dir, UNPACK_OUTPUT, request, reply, err);
 	case UNPACK_REMOVE:
 		return empty(dir, err);
 	default:

@@ -111,24 +111,27 @@ static int read_xattrs(
 	return 0;
 }
 
-/* What extract recorded instead of giving the file away. */
-static void read_owner(struct pack *p, int fd, struct tar_entry *e)
+bool pack_owner(int fd, uid_t *ret_uid, gid_t *ret_gid, mode_t *ret_mode)
 {
 	char text[64];
-	ssize_t n;
+	ssize_t n = fgetxattr(fd, "user.containers.override_stat", text, sizeof(text) - 1);
 	unsigned int uid, gid, mode;
 
-	if (!p->request->single_uid)
-		return;
-	n = fgetxattr(fd, "user.containers.override_stat", text, sizeof(text) - 1);
 	if (n < 0)
-		return;
+		return false;
 	text[n] = '\0';
-	if (sscanf(text, "%u:%u:%o", &uid, &gid, &mode) == 3) {
-		e->uid = uid;
-		e->gid = gid;
-		e->mode = mode & 07777;
-	}
+	if (sscanf(text, "%u:%u:%o", &uid, &gid, &mode) != 3)
+		return false;
+	*ret_uid = uid;
+	*ret_gid = gid;
+	*ret_mode = mode & 07777;
+	return true;
+}
+
+static void read_owner(struct pack *p, int fd, struct tar_entry *e)
+{
+	if (p->request->single_uid)
+		pack_owner(fd, &e->uid, &e->gid, &e->mode);
 }
 
 static bool is_opaque(int fd)
@@ -286,7 +289,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int list_names(int fd, struct arena *arena, struct strings *ret, struct err *err)
+int pack_list_names(int fd, struct arena *arena, struct strings *ret, struct err *err)
 {
 	int copy = sys_dup(fd);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -329,7 +332,7 @@ static int pack_tree(struct pack *p, int fd, uint32_t depth, struct err *err)
 	autoarena struct arena arena = {};
 	struct strings names = {};
 	size_t n = strlen(p->path);
-	int r = list_names(fd, &arena, &names, err);
+	int r = pack_list_names(fd, &arena, &names, err);
 
 	if (r == 0 && depth > p->request->limits.depth)
 		r = err_set(err, -ELOOP, "is nested too deep");

@@ -4,7 +4,7 @@
  * build, so these are plain structs.
  *
  *   message         from         descriptors
- *   unpack_request  brig         the directory (extract, pack, remove), once, first
+ *   unpack_request  brig         the directory (extract, pack, erofs, remove), once, first
  *   unpack_need     brig-unpack  –; only extract, when directories were implied
  *   unpack_lowers   brig         the directory of all layers
  *   unpack_reply    brig-unpack  –; once, last
@@ -27,6 +27,7 @@ enum unpack_role {
 	UNPACK_PACK = 1 << 2,    /* directory → tar */
 	UNPACK_REMOVE = 1 << 3,  /* empties the directory */
 	UNPACK_DEFLATE = 1 << 4, /* bytes → gzip */
+	UNPACK_EROFS = 1 << 5,   /* directory → file system image */
 };
 
 struct unpack_limits {

@@ -142,23 +142,49 @@ static bool checksum_fits(const struct tar_header *h)
 /* A long name of GNU tar: the content of an entry of type L or K. */
 static int read_long_name(struct tar *tar, uint64_t size, struct buf *ret, struct err *err)
 {
+	uint64_t all = size + padding(size);
 	char *p;
 	int r;
 
 	if (size == 0 || size > TAR_PATH_MAX)
 		return tar_bad(tar, err, "a name has no or too many bytes");
 	ret->len = 0;
-	p = buf_reserve(ret, size);
+	p = buf_reserve(ret, all);
 	if (!p)
 		return err_sys(err, -ENOMEM, "tar");
-	r = tar_get(tar, p, size, err);
+	r = tar_get(tar, p, all, err);
 	if (r == 0)
 		return tar_bad(tar, err, "the archive is cut off");
 	if (r < 0)
 		return r;
+	/* Some read up to the size, some up to the first NUL, wherever that is. */
 	ret->len = strnlen(p, size);
+	for (uint64_t i = ret->len; i < all; i++)
+		if (p[i])
+			return tar_bad(tar, err, "a long name goes on after its end");
 	p[ret->len] = '\0';
-	return skip(tar, padding(size), err);
+	return 0;
+}
+
+static int read_global(struct tar *tar, uint64_t size, struct err *err)
+{
+	autobuf struct buf text = {};
+	char *p;
+	int r;
+
+	if (size > TAR_PAX_MAX)
+		return tar_bad(tar, err, "an extended header is larger than 1 MiB");
+	p = buf_reserve(&text, size + 1);
+	if (!p)
+		return err_sys(err, -ENOMEM, "tar");
+	r = size ? tar_get(tar, p, size, err) : 1;
+	if (r == 0)
+		return tar_bad(tar, err, "the archive is cut off");
+	if (r < 0)
+		return r;
+	text.len = size;
+	r = tar_pax_check_global(tar, &text, err);
+	return r < 0 ? r : skip(tar, padding(size), err);
 }
 
 static int read_pax(struct tar *tar, uint64_t size, struct err *err)
@@ -209,8 +235,8 @@ static int read_header(struct tar *tar, struct tar_header *h, uint64_t *ret_size
 		if (tar_number(h->size, sizeof(h->size), ret_size) < 0 || *ret_size > INT64_MAX)
 			return tar_bad(tar, err, "a size is not a number");
 		switch (h->type) {
-		case 'g': /* a comment of git's; nothing in it that an image may use */
-			r = skip(tar, *ret_size + padding(*ret_size), err);
+		case 'g':
+			r = read_global(tar, *ret_size, err);
 			break;
 		case 'x':
 			r = read_pax(tar, *ret_size, err);

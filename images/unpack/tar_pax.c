@@ -183,32 +183,67 @@ static int take_record(
 	return 0;
 }
 
-/* "LENGTH KEY=VALUE\n", LENGTH counting all of it. VALUE may hold any byte. */
+struct record {
+	const char *key, *value;
+	size_t len; /* of the value, which may hold any byte */
+};
+
+/* "LENGTH KEY=VALUE\n", LENGTH counting all of it. Moves *AT on. */
+static int next_record(
+	struct tar *tar, char **at, const char *end, struct record *ret, struct err *err)
+{
+	char *p = *at, *space = memchr(p, ' ', (size_t)(end - p)), *equal, *last;
+	uint64_t len;
+
+	if (!space || space - p > 7)
+		return tar_bad(tar, err, "an extended header has no length");
+	*space = '\0';
+	if (parse_u64(p, &len) < 0 || len > (uint64_t)(end - p) || len < (uint64_t)(space - p) + 4)
+		return tar_bad(tar, err, "an extended header's length is wrong");
+	last = p + len - 1;
+	equal = memchr(space + 1, '=', (size_t)(last - space - 1));
+	if (*last != '\n' || !equal || equal == space + 1)
+		return tar_bad(tar, err, "an extended header has no key=value");
+	*equal = *last = '\0';
+	*ret = (struct record){space + 1, equal + 1, (size_t)(last - equal - 1)};
+	*at = last + 1;
+	return 0;
+}
+
 int tar_pax_parse(struct tar *tar, struct err *err)
 {
 	char *p = tar->pax.text.data, *end = p + tar->pax.text.len;
+	int r = 0;
 
 	tar->pax.present = true;
-	while (p < end) {
-		char *space = memchr(p, ' ', (size_t)(end - p)), *equal, *last;
-		uint64_t len;
-		int r;
+	while (r == 0 && p < end) {
+		struct record record;
 
-		if (!space || space - p > 7)
-			return tar_bad(tar, err, "an extended header has no length");
-		*space = '\0';
-		if (parse_u64(p, &len) < 0 || len > (uint64_t)(end - p) ||
-			len < (uint64_t)(space - p) + 4)
-			return tar_bad(tar, err, "an extended header's length is wrong");
-		last = p + len - 1;
-		equal = memchr(space + 1, '=', (size_t)(last - space - 1));
-		if (*last != '\n' || !equal || equal == space + 1)
-			return tar_bad(tar, err, "an extended header has no key=value");
-		*equal = *last = '\0';
-		r = take_record(tar, space + 1, equal + 1, (size_t)(last - equal - 1), err);
+		r = next_record(tar, &p, end, &record, err);
+		if (r == 0)
+			r = take_record(tar, record.key, record.value, record.len, err);
+	}
+	return r;
+}
+
+int tar_pax_check_global(struct tar *tar, struct buf *text, struct err *err)
+{
+	static const char *const telling[] = {"path", "linkpath", "size"};
+	char *p = text->data, *end = p + text->len;
+	const char *rest;
+
+	while (p < end) {
+		struct record record;
+		int r = next_record(tar, &p, end, &record, err);
+
 		if (r < 0)
 			return r;
-		p = last + 1;
+		for (size_t i = 0; i < ARRAY_LEN(telling); i++)
+			if (strcmp(record.key, telling[i]) == 0)
+				r = -EINVAL;
+		if (r < 0 || parse_has_prefix(record.key, "GNU.sparse.", &rest))
+			return tar_bad(
+				tar, err, "a global header says what only some readers believe");
 	}
 	return 0;
 }

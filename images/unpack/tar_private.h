@@ -68,6 +68,9 @@ int tar_signed(const char *field, size_t len, int64_t *ret);
 void tar_pax_reset(struct tar_pax *pax);
 /* Reads the records in pax.text. */
 int tar_pax_parse(struct tar *tar, struct err *err);
+/* A header for all entries: comments, and attributes that layers have for each entry. Names and
+ * sizes in it are taken by some readers and not by others: an error. */
+int tar_pax_check_global(struct tar *tar, struct buf *text, struct err *err);
 
 int tar_add_piece(struct tar *tar, uint64_t offset, uint64_t len, struct err *err);
 /* Fills in where the content of a sparse file goes, reading the map when it is content. */

@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "base/process.h"
 #include "base/sys.h"
+#include "netns/home.h"
 #include "netns/network_private.h"
 
 #include <fcntl.h>
@@ -17,6 +18,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+_Static_assert(2 * 8 <= VISIT_FDS_MAX, "all sockets of a network at once");
 
 enum {
 	DNS_PORT = 53,
@@ -151,20 +154,48 @@ static void wait_ms(long ms)
 	nanosleep(&pause, NULL);
 }
 
+struct binding {
+	const struct network *network;
+	bool restart; /* a server that has just died may still have its sockets */
+};
+
 /* Somebody who has port 53 of all addresses has it on the bridge, too: then the rules lead to
- * another one. RESTART: a server that has just died may still have its sockets. */
-static int open_sockets(const struct network *n, bool restart, struct sockets *s, struct err *err)
+ * another one. */
+static int bind_anywhere(void *arg, struct visit_fds *ret, struct err *err)
 {
 	enum { FALLBACK_FIRST = 5300, FALLBACK_LAST = 5399 };
+	const struct binding *b = arg;
+	const struct network *n = b->network;
+	struct sockets sockets = {}, *s = &sockets;
 	int r = bind_all(n, DNS_PORT, s);
 
-	for (int i = 0; i < BIND_TRIES && restart && r == -EADDRINUSE; i++) {
+	for (int i = 0; i < BIND_TRIES && b->restart && r == -EADDRINUSE; i++) {
 		wait_ms(BIND_PAUSE_MS);
 		r = bind_all(n, DNS_PORT, s);
 	}
 	for (uint16_t port = FALLBACK_FIRST; port <= FALLBACK_LAST && r == -EADDRINUSE; port++)
 		r = bind_all(n, port, s);
-	return r < 0 ? err_sys(err, r, "listen for names on bridge %s", n->interface) : 0;
+	if (r < 0)
+		return err_sys(err, r, "listen for names on bridge %s", n->interface);
+	memcpy(ret->items, s->fds, s->count * sizeof(*s->fds));
+	ret->count = s->count;
+	return s->port;
+}
+
+/* Bound where the bridge is; the server itself is a process of the host. */
+static int open_sockets(struct network_store *store, const struct network *n, bool restart,
+	struct sockets *s, struct err *err)
+{
+	struct binding binding = {n, restart};
+	struct visit_fds fds;
+	int r = home_visit(store, bind_anywhere, &binding, &fds, err);
+
+	if (r < 0)
+		return r;
+	memcpy(s->fds, fds.items, fds.count * sizeof(*s->fds));
+	s->count = fds.count;
+	s->port = (uint16_t)r;
+	return 0;
 }
 
 /* ---- starting ---- */
@@ -303,7 +334,7 @@ int dns_server_ensure(struct network_store *store, const struct network *network
 
 	if (known == 0 && is_alive(&running))
 		return 0;
-	r = open_sockets(network, known == 0, &sockets, err);
+	r = open_sockets(store, network, known == 0, &sockets, err);
 	if (r == 0 && sockets.count)
 		r = start(store, network, &sockets, err);
 	close_sockets(&sockets);

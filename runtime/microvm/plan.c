@@ -89,16 +89,25 @@ static const struct json_rule vfio_rules[] = {
 };
 static const struct json_table vfio_table = {sizeof(struct plan_vfio), vfio_rules};
 
+static const struct json_rule restore_rules[] = {
+	{"state", JSON_I32, .required = true, JSON_AT(plan_restore, state)},
+	{"memory", JSON_I32, .required = true, JSON_AT(plan_restore, memory)},
+	{},
+};
+static const struct json_table restore_table = {sizeof(struct plan_restore), restore_rules};
+
 static const struct json_rule plan_rules[] = {
 	{"vcpus", JSON_U32, JSON_AT(plan, vcpus)},
 	{"memoryMiB", JSON_U32, JSON_AT(plan, memory_mib)},
 	{"hugePages", JSON_BOOL, JSON_AT(plan, huge_pages)},
 	{"commandLine", JSON_TEXT, JSON_AT(plan, command_line)},
-	{"kernel", JSON_I32, .required = true, JSON_AT(plan, kernel)},
+	{"kernel", JSON_I32, JSON_AT(plan, kernel)},
+	{"restore", JSON_STRUCT, JSON_AT(plan, restore), .table = &restore_table},
 	{"kvm", JSON_OPT_U32, JSON_AT(plan, kvm)},
 	{"initramfs", JSON_OPT_U32, JSON_AT(plan, initramfs)},
 	{"serial", JSON_OPT_U32, JSON_AT(plan, serial)},
 	{"control", JSON_OPT_U32, JSON_AT(plan, control)},
+	{"controlListener", JSON_OPT_U32, JSON_AT(plan, control_listener)},
 	{"rng", JSON_BOOL, JSON_AT(plan, rng)},
 	{"balloon", JSON_BOOL, JSON_AT(plan, balloon)},
 	{"vsock", JSON_STRUCT, JSON_AT(plan, vsock), .table = &vsock_table},
@@ -126,6 +135,8 @@ int plan_decode(const json_t *value, struct arena *arena, struct plan *ret, stru
 
 	if (r < 0)
 		return r;
+	if (!plan.kernel && !plan.restore) /* 0 is standard input, where the plan is from */
+		return err_set(err, -EINVAL, "kernel: there is nothing to boot");
 	if (!plan.vcpus)
 		plan.vcpus = 1;
 	if (!plan.memory_mib)

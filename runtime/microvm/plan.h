@@ -77,13 +77,20 @@ struct plan_jail {
 	uint32_t uid, gid;
 };
 
+/* Of a machine with the same parts as the plan's; instead of a kernel. */
+struct plan_restore {
+	int32_t state, memory; /* regular files, as CONTROL_SAVE made them */
+};
+
 struct plan {
 	uint32_t vcpus;      /* 0: 1 */
 	uint32_t memory_mib; /* 0: 256 */
 	bool huge_pages;     /* from the host's pool of 2 MiB pages */
 	const char *command_line;
-	int32_t kernel;
-	struct opt_u32 kvm, initramfs, serial, control;
+	int32_t kernel; /* only without .restore */
+	struct plan_restore *restore;
+	struct opt_u32 kvm, initramfs, serial;
+	struct opt_u32 control, control_listener; /* SEQPACKET; see vmm/control.h */
 	bool rng, balloon;
 	struct plan_vsock *vsock;
 	struct plan_console *console;

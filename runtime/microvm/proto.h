@@ -22,16 +22,21 @@
 
 #include <stdint.h>
 
-#define GUEST_FILES "/brig/fs" /* where the guest has what the host shares */
-#define GUEST_TAG   "brig"     /* of that file system */
+#define GUEST_FILES "/brig/fs"   /* where the guest has what the host shares */
+#define GUEST_TAG   "brig"       /* of that file system */
+#define GUEST_ROOT  "/brig/root" /* a container's root that is made of layers */
+
+/* The serial number of the disk with layer N, 0 being the topmost. */
+#define PROTO_LAYER_SERIAL "layer-%u"
 
 enum {
-	PROTO_VERSION = 2,
+	PROTO_VERSION = 3,
 	PROTO_READY_PORT = 1,
 	PROTO_PORT = 2,
 	PROTO_REQUEST_MAX = 1 << 20,
 	PROTO_REPLY_MAX = 32768,
 	PROTO_PROCESSES_MAX = 64, /* at a time */
+	PROTO_LAYERS_MAX = 8,
 };
 
 enum proto_type {
@@ -52,6 +57,8 @@ enum proto_type {
 	PROTO_UPDATE,    /* resources as JSON. DONE: nothing */
 	PROTO_STATS,     /* nothing. DONE: struct proto_stats */
 	PROTO_PROCESSES, /* nothing. DONE: a struct proto_process for each */
+	PROTO_FREEZE,    /* nothing: the container's processes stop. DONE: nothing */
+	PROTO_THAW,      /* nothing: they go on. DONE: nothing */
 	PROTO_POWER_OFF, /* nothing; all file systems are synced first */
 };
 
@@ -97,7 +104,7 @@ struct proto_setup {
 	int64_t clock_ns; /* the host's CLOCK_REALTIME */
 	uint32_t net_count;
 	uint32_t address_count, route_count;
-	uint32_t reserved;
+	uint32_t layer_count; /* not 0: the root is made of them */
 	struct proto_net {
 		uint8_t mac[6];
 		uint16_t mtu;
@@ -127,6 +134,7 @@ struct proto_exited {
 	/* Bytes of stdout, stderr and terminal that the process, and those before it, had written:
 	 * what the host must have passed on before the process may be known to have ended. */
 	uint64_t written[3];
+	uint64_t oom_kills; /* of the guest's kernel, until now */
 };
 
 enum { PROTO_SIGNAL_ALL = 0 };

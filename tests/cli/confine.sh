@@ -26,6 +26,7 @@ test_seccomp() {
 	assert_fails brig run --rm --network none busybox mount -t tmpfs none /mnt
 	echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}' >p.json
 	assert_fails brig run --rm --network none --security-opt seccomp=p.json busybox mkdir /x
+	assert_contains "$errors" "not permitted"
 	assert_status 125 brig run --rm --security-opt seccomp=no-such busybox true
 	assert_status 125 brig run --rm --security-opt what=ever busybox true
 }

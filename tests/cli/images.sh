@@ -147,6 +147,38 @@ test_tls() {
 	HOME=$TEST_DIR/home assert_runs brig pull -q 10.99.0.1:5001/good:1
 }
 
+# certificate NAME [ARGUMENT...]: NAME.cert and NAME.key of 10.99.0.1, signed by themselves
+certificate() {
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.cert" -days 2 -subj "/CN=$(basename "$1")" \
+		-addext subjectAltName=IP:10.99.0.1 2>/dev/null
+}
+
+test_client_certificates() {
+	need openssl
+	ip addr add 10.99.0.1/32 dev lo
+	certificate server
+	mkdir certs
+	certificate certs/client
+	start_hostile 10.99.0.1 server.cert server.key certs/client.cert
+	cp server.cert certs/ca.crt
+	mv certs/client.key kept.key
+	assert_fails brig pull -q --cert-dir certs 10.99.0.1:5001/good:1
+	assert_contains "$errors" "its key certs/client.key is missing"
+	mkdir only-ca && cp server.cert only-ca/ca.crt
+	assert_fails brig pull -q --cert-dir only-ca 10.99.0.1:5001/good:1
+	mv kept.key certs/client.key
+	assert_runs brig pull -q --cert-dir certs 10.99.0.1:5001/good:1
+	mkdir -p home/.config/containers/certs.d
+	cp -r certs home/.config/containers/certs.d/10.99.0.1:5001
+	brig rmi --all >/dev/null
+	HOME=$TEST_DIR/home assert_runs brig pull -q 10.99.0.1:5001/good:1
+	# Where a redirect leads nobody learns who we are.
+	brig rmi --all >/dev/null
+	HOME=$TEST_DIR/home assert_runs brig pull -q 10.99.0.1:5001/foreign:1
+	grep -q '^foreign GET' requests.log
+	! grep '^certified' requests.log || fail "a foreign host got the certificate"
+}
+
 test_registries_conf() {
 	setup_registry
 	cat >registries.conf <<-TOML

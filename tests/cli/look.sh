@@ -125,3 +125,29 @@ test_two_watch_one() {
 	assert_eq "$(wc -l <one)" 5000
 	brig rm box
 }
+
+test_completion_knows_what_is_there() {
+	local line
+	mkdir bin && ln -s "$BRIG" bin/brig
+	# shellcheck source=/dev/null
+	. <(brig completion bash)
+	completed() {
+		# shellcheck disable=SC2034
+		COMP_LINE=$1 COMP_POINT=${#1}
+		PATH=$PWD/bin:$PATH _brig
+		echo "${COMPREPLY[*]}"
+	}
+	brig create --name box --network none busybox true
+	brig network create ours && brig volume create vol
+	line="brig --root $TEST_DIR/data --runroot $TEST_DIR/run"
+	assert_eq "$(completed "$line start b")" box
+	assert_eq "$(completed "$line rmi localhost/busybox:l")" latest
+	assert_eq "$(completed "$line network connect o")" ours
+	assert_eq "$(completed "$line network connect ours b")" box
+	assert_eq "$(completed "$line volume inspect ")" vol
+	assert_eq "$(completed "$line run --network o")" ours
+	assert_eq "$(completed "brig network dis")" disconnect
+	assert_eq "$(completed "brig run --pull=n")" "never newer"
+	assert_eq "$(completed "brig run --record")" "--record-seccomp"
+	brig network rm ours && brig volume rm vol && brig rm box
+}

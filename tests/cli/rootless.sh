@@ -4,18 +4,8 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 
-# user_make: uid 1000 with subordinate ids, a home and an own store
-user_make() {
-	printf '1000:100000:65536\n' >subids
-	mount --bind subids /etc/subuid && mount --bind subids /etc/subgid
-	mkdir -p home/run && chown -R 1000:1000 home
-	chmod 755 "$TEST_DIR" "$BRIG_LIBEXEC"
-}
-
-user() {
-	(cd home && setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps=-all -- \
-		env HOME="$TEST_DIR/home" XDG_RUNTIME_DIR="$TEST_DIR/home/run" timeout 60 "$BRIG" "$@")
-}
+# shellcheck source=tests/lib/user.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/user.sh"
 
 test_run() {
 	user_make

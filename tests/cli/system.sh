@@ -49,7 +49,7 @@ test_doctor() {
 test_completion() {
 	local shell
 	for shell in bash zsh fish; do
-		assert_contains "$(brig completion $shell)" images
+		assert_contains "$(brig completion $shell)" "brig --complete"
 	done
 	bash -n <(brig completion bash)
 	assert_fails brig completion tcsh

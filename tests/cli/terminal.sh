@@ -4,46 +4,6 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 
-# in_terminal SCRIPT: runs the Python statements with a brig in a pty: start(ARGUMENT...), say(TEXT),
-# expect(TEXT) and end(), which returns the exit status
-in_terminal() {
-	timeout 60 python3 - <<-PYTHON
-		import fcntl, os, pty, select, struct, sys, termios, time
-		seen = b""
-		def start(*args):
-		    global pid, fd
-		    pid, fd = pty.fork()
-		    if pid == 0:
-		        os.execv("$BRIG", ["brig", "--root", "$TEST_DIR/data", "--runroot", "$TEST_DIR/run", *args])
-		    size(30, 90)
-		def size(rows, columns):
-		    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-		def say(text):
-		    os.write(fd, text.encode())
-		def read():
-		    global seen
-		    if not select.select([fd], [], [], 20)[0]:
-		        sys.exit("nothing more after: %r" % seen)
-		    try:
-		        data = os.read(fd, 4096)
-		    except OSError:
-		        data = b""
-		    seen += data
-		    return data
-		def expect(text):
-		    global seen
-		    while text.encode() not in seen:
-		        if not read():
-		            sys.exit("expected %r in %r" % (text, seen))
-		    seen = seen[seen.index(text.encode()) + len(text):]
-		def end():
-		    while read():
-		        pass
-		    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-		$1
-	PYTHON
-}
-
 test_shell() {
 	in_terminal '
 start("run", "--rm", "-it", "busybox", "sh")
@@ -114,6 +74,29 @@ say("exit 4\n")
 assert end() == 4
 '
 	brig rm -f box
+}
+
+test_exec_is_left_running() {
+	brig run -d --name box busybox sleep 100
+	in_terminal '
+start("exec", "-it", "box", "sh")
+expect("/ # ")
+say("while [ ! -e /end ]; do sleep 0.1; date; done; echo y >/done\n")
+expect(":")
+say("\x10\x11")
+assert end() == 0
+start("exec", "-it", "--detach-keys", "a,b", "box", "sh")
+expect("/ # ")
+say("ac")
+expect("ac")
+say("ab")
+assert end() == 0
+'
+	brig exec box touch /end
+	wait_for 10 brig exec box test -e /done
+	assert_status 125 brig exec -it --detach-keys what box sh
+	brig rm -f box
+	wait_for 10 bash -c '! pgrep -x brig-exec'
 }
 
 test_terminal_is_needed() {

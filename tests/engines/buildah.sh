@@ -48,13 +48,15 @@ test_a_failing_command_fails_the_build() {
 	assert_contains "$errors" "exit status 3"
 }
 
+# As docs/engines.md has it, with a runtime that tells of its calls
 test_the_default_of_the_configuration() {
 	local working
 	mkdir bin
 	printf '#!/bin/sh\necho "$@" >>%s/calls\nexec %s "$@"\n' "$PWD" "$RUNTIME" >bin/brig-oci
 	chmod 755 bin/brig-oci
+	example docs/engines.md "[engine.runtimes]" | sed "s,$RUNTIME,$PWD/bin/brig-oci," >containers.conf
 	working=$(buildah from localhost/base)
-	assert_eq "$(PATH=$PWD/bin:$PATH buildah run --isolation oci "$working" -- id -u)" 0
+	assert_eq "$(CONTAINERS_CONF=$PWD/containers.conf buildah run --isolation oci "$working" -- id -u)" 0
 	assert_contains "$(cat calls)" create
 	buildah rm "$working" >/dev/null
 }

@@ -58,7 +58,8 @@ start_container() {
 
 # of_container METHOD [FIELDS]: about $id
 of_container() {
-	cri "$1" --arg id "$id" "{container_id: \$id} + ${2:-{}}"
+	local none='{}'
+	cri "$1" --arg id "$id" "{container_id: \$id} + ${2:-$none}"
 }
 
 status_field() {
@@ -71,8 +72,8 @@ is_exited() {
 
 # in_container WORD...: prints its standard output, sets nothing; its errors and status are shown when it fails
 in_container() {
-	of_container ExecSync "{cmd: $(jq -nc '$ARGS.positional' --args "$@"), timeout: 60}" |
-		jq -r 'if .exit_code then error("\(.exit_code): \(.stderr)") else .stdout end'
+	of_container ExecSync "{cmd: $(jq -nc --args '$ARGS.positional' -- "$@"), timeout: 60}" |
+		jq -r 'if .exit_code then error("\(.exit_code): \(.stderr)") else .stdout // "" end'
 }
 
 stop_pod() {

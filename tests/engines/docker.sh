@@ -127,11 +127,12 @@ test_builds() {
 	assert_eq "$(quick --rm "made-$$" cat /made)" 0
 }
 
-# A second daemon beside the first: with the runtime from its command line, and cgroups without systemd.
+# A second daemon beside the first: with the runtime from its command line, and cgroups without systemd. In a network
+# namespace of its own, because without a bridge it removes docker0.
 second_docker() {
 	local dir=/run/second-docker
 	mkdir -p $dir && echo '{}' >$dir/daemon.json
-	systemd-run --quiet --unit second-docker --property Delegate=yes dockerd --config-file $dir/daemon.json \
+	systemd-run --quiet --unit second-docker --property Delegate=yes unshare --net dockerd --config-file $dir/daemon.json \
 		--data-root /var/lib/docker/second --exec-root $dir --pidfile $dir/pid --host unix://$dir/sock \
 		--containerd /run/containerd/containerd.sock --bridge none --iptables=false \
 		--add-runtime "tested=$RUNTIME" --exec-opt native.cgroupdriver=cgroupfs

@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "base/sys.h"
 #include "images/archive.h"
+#include "images/erofs.h"
 #include "images/helper.h"
 #include "images/pull.h"
 #include "images/push.h"
@@ -46,7 +47,7 @@ static int number(const char *name)
 
 static struct http_options http_options(void)
 {
-	return (struct http_options){.ca_file = option("CA_FILE"),
+	return (struct http_options){.files.ca = option("CA_FILE"),
 		.connect_seconds = number("CONNECT_SECONDS"),
 		.stall_seconds = number("STALL_SECONDS")};
 }
@@ -83,6 +84,8 @@ static int verb_pull(struct driver *d, struct err *err)
 	}
 	if (r == 0)
 		r = pull_image(d->store, &o, &result, err);
+	if (r == 0 && !number("NO_FLUSH"))
+		r = store_flush(d->store, err);
 	if (r == 0)
 		printf("%s %s %llu\n", result.name.digest, result.changed ? "changed" : "same",
 			(unsigned long long)result.received);
@@ -220,7 +223,7 @@ static int verb_commit(struct driver *d, struct err *err)
 	int r = parse(d->argv[1], &ref, err);
 
 	if (r == 0)
-		r = archive_commit(d->store, d->argv[0], &ref, NULL, "a test", &digest, err);
+		r = archive_commit(d->store, d->argv[0], -1, &ref, NULL, "a test", &digest, err);
 	if (r == 0)
 		puts(digest.text);
 	return r;
@@ -263,6 +266,15 @@ static int verb_collect(struct driver *d, struct err *err)
 		printf("%llu blobs %llu layers\n", (unsigned long long)c.blobs,
 			(unsigned long long)c.layers);
 	return r;
+}
+
+/* erofs CHAIN: makes the layer's image */
+static int verb_erofs(struct driver *d, struct err *err)
+{
+	autoclose int hold = store_hold(d->store, err);
+	autoclose int fd = hold < 0 ? hold : erofs_open(d->store, d->argv[0], err);
+
+	return fd < 0 ? fd : 0;
 }
 
 /* create ID IMAGE */
@@ -327,6 +339,7 @@ static const struct verb {
 	{"tag", 2, verb_tag},
 	{"remove", 1, verb_remove},
 	{"collect", 0, verb_collect},
+	{"erofs", 1, verb_erofs},
 	{"create", 2, verb_create},
 	{"delete", 1, verb_delete},
 	{"mount", 2, verb_mount},

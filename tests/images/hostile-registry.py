@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A registry that misbehaves, one way for each repository name.
 
-usage: hostile-registry.py ADDRESS PORT LOG [CERTIFICATE KEY]
+usage: hostile-registry.py ADDRESS PORT LOG [CERTIFICATE KEY [CLIENT-CA]]
 
-Prints "ready" when it listens. LOG gets a line for each request: METHOD PATH AUTHORIZATION RANGE.
+Prints "ready" when it listens. LOG gets a line for each request: METHOD PATH AUTHORIZATION RANGE. With CLIENT-CA clients need a
+certificate, and those who show the foreign host theirs have the word "certified" in front.
 A second, foreign host listens on PORT + 1: where redirects lead.
 """
-import base64, gzip, hashlib, http.server, io, json, os, ssl, sys, tarfile, threading, time
+import base64, gzip, hashlib, http.server, io, json, os, ssl, subprocess, sys, tarfile, threading, time
 
 ADDRESS, PORT, LOG = sys.argv[1], int(sys.argv[2]), open(sys.argv[3], "a", buffering=1)
 BIG = 40 << 20  # bytes: three chunks of a download
@@ -68,7 +69,15 @@ def bomb():
     return Image(gzip.compress(plain, 1), plain)
 
 
+def zstd_bomb():
+    plain = make_tar([("zeros", FILE, bytes(150 << 20))])
+    return Image(subprocess.run(["zstd", "-q", "-19"], input=plain, stdout=subprocess.PIPE).stdout, plain, media="")
+
+
 MAKERS = {
+    "zbomb": lambda: zstd_bomb(),
+    "deep": lambda: packed([("d/" * 300 + "f", FILE, b"x")]),
+    "manyfiles": lambda: packed([("f%d" % i, FILE, b"") for i in range(2000)]),
     "good": lambda: packed([("hello", FILE, b"world\n")]),
     "big": big, "flaky": big, "norange": big, "slow": big, "bomb": bomb,
     "diffid": lambda: packed([("hello", FILE, b"x")], diff_id=digest(b"another")),
@@ -92,6 +101,11 @@ def image_of(name):
 counts = {}
 
 
+def certified(handler):
+    return isinstance(handler.connection, ssl.SSLSocket) and handler.connection.getpeercert()
+
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     foreign = False
@@ -109,14 +123,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def do_GET(self):
-        LOG.write("%s%s %s %s %s\n" % ("foreign " if self.foreign else "", self.command, self.path,
+        LOG.write("%s%s%s %s %s %s\n" % ("certified " if self.foreign and certified(self) else "",
+            "foreign " if self.foreign else "", self.command, self.path,
             self.headers.get("Authorization", "-"), self.headers.get("Range", "-")))
         try:
             self.route()
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
 
     def route(self):
         parts = self.path.split("?")[0].strip("/").split("/")
@@ -124,7 +139,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, b"{}")
         if parts[0] == "token":
             return self.token()
-        if len(parts) != 4:
+        if parts[1:] == ["pushaway", "blobs", "uploads"] and self.command == "POST":
+            if self.allowed("basic"):
+                where = "http://%s:%d/v2/pushaway/blobs/uploads/1" % (ADDRESS, PORT + 1)
+                self.answer(202, b"", [("Location", where)])
+            return
+        if len(parts) != 4 or self.command not in ("GET", "HEAD"):
             return self.answer(404, b"{}")
         name, kind, what = parts[1:]
         if name in ("bearer", "basic") and not self.allowed(name):
@@ -171,6 +191,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             document = json.loads(body)
             document["layers"][0]["size"] += 10
             body = json.dumps(document).encode()
+        if name in ("inject-layer", "inject-config"):
+            document = json.loads(body)
+            where = document["layers"][0] if name == "inject-layer" else document["config"]
+            where["digest"] = "sha256:../../../../injected"
+            body = json.dumps(document).encode()
+        if name == "inject-index":
+            body = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+                "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": len(body),
+                "digest": "../../../../injected", "platform": {"os": "linux", "architecture": "amd64"}}]}).encode()
+            kind = [("Content-Type", "application/vnd.oci.image.index.v1+json")]
+        if name == "inject-header":
+            kind.append(("Docker-Content-Digest", "sha256:../../../../injected"))
+        if name == "uppercase":
+            document = json.loads(body)
+            document["config"]["digest"] = document["config"]["digest"].replace("sha256:", "SHA256:")
+            body = json.dumps(document).encode()
         if name == "bydigest" and what.startswith("sha256:"):
             body = body + b"\n"
         if name == "warning":
@@ -211,7 +247,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif name == "loop":
             return self.answer(307, b"", [("Location", self.path)])
         elif name == "foreign" and not self.foreign:
-            return self.answer(307, b"", [("Location", "http://%s:%d/v2/foreign/blobs/%s" % (ADDRESS, PORT + 1, what))])
+            return self.answer(307, b"", [("Location", "%s://%s:%d/v2/foreign/blobs/%s" % ("https" if len(sys.argv) > 4 else "http", ADDRESS, PORT + 1, what))])
         elif name == "drip":
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
@@ -251,6 +287,9 @@ def serve(handler, port):
     if len(sys.argv) > 4:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[4], sys.argv[5])
+        if len(sys.argv) > 6:
+            context.load_verify_locations(sys.argv[6])
+            context.verify_mode = ssl.CERT_OPTIONAL if handler.foreign else ssl.CERT_REQUIRED
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 

@@ -36,6 +36,18 @@ test_path_of_the_config() {
 	rmdir /sys/fs/cgroup/brig-a 2>/dev/null || :
 }
 
+test_a_cgroup_of_its_own_to_manage() {
+	create_sh 'sleep 60' '.annotations={"run.oci.delegate-cgroup":"payload"}' '.linux.cgroupsPath="/brig-delegated"' \
+		'.linux.resources.pids={"limit":50}' '.mounts |= map(if .type == "cgroup" then .options -= ["ro"] else . end)'
+	assert_eq "$(cgroup_dir)" /sys/fs/cgroup/brig-delegated/payload
+	assert_eq "$(cat /sys/fs/cgroup/brig-delegated/pids.max)" 50
+	oci start "$ID"
+	oci exec "$ID" sh -c 'mkdir /sys/fs/cgroup/inner && echo 0 >/sys/fs/cgroup/inner/cgroup.procs && test ! -e /sys/fs/cgroup/payload'
+	assert_file /sys/fs/cgroup/brig-delegated/payload/inner
+	oci delete --force "$ID"
+	assert_no_file /sys/fs/cgroup/brig-delegated
+}
+
 test_default_and_relative_path() {
 	create_sh 'sleep 60'
 	assert_contains "$(cgroup_dir)" "$ID"
@@ -106,6 +118,10 @@ test_cpuset() {
 	}
 	expect_failure oci update --cpuset-cpus 9999 "$ID"
 	assert_contains "$ERROR" cpuset.cpus
+	oci update --cpuset-mems 0 "$ID"
+	file_is cpuset.mems 0
+	expect_failure oci update --cpuset-mems 63 "$ID"
+	assert_contains "$ERROR" cpuset.mems
 }
 
 test_pids() {

@@ -191,6 +191,14 @@ test_cgroup_option() {
 	assert_contains "$ERROR" none
 }
 
+test_a_label_where_there_is_no_selinux() {
+	[ ! -e /sys/fs/selinux/enforce ] || skip "this machine has SELinux"
+	start_sh 'sleep 300'
+	expect_failure oci exec --process-label user_u:user_r:user_t:s0 "$ID" true
+	assert_contains "$ERROR" SELinux
+	oci delete --force "$ID"
+}
+
 test_missing_and_unusable_programs() {
 	start_sh 'sleep 60'
 	expect_failure oci exec "$ID" no-such-program

@@ -141,3 +141,13 @@ test_hook_that_does_not_read_its_input() {
 		'.annotations=([range(3000) | {key: "key.\(.)", value: ("v" * 64)}] | from_entries)'
 	assert_eq "$(status_of "$ID")" created
 }
+
+test_annotations_take_the_output() {
+	next_container
+	bundle_sh "$BUNDLE" true "$(hook_filter createRuntime 'echo out; echo err >&2')" "$(hook_filter poststop 'echo end')" \
+		".annotations = {\"run.oci.hooks.stdout\": \"$TEST_DIR/out\", \"run.oci.hooks.stderr\": \"$TEST_DIR/err\"}"
+	echo before >"$TEST_DIR/out"
+	assert_runs oci run --bundle "$BUNDLE" "$ID"
+	assert_eq "$output$errors" ""
+	assert_eq "$(cat "$TEST_DIR/out" "$TEST_DIR/err")" $'before\nout\nend\nerr'
+}

@@ -191,6 +191,23 @@ test_copy_symlink_and_nofollow() {
 		"$(mount_filter /etc/link bind "$TEST_DIR/link" bind src-nofollow)" 2>&1 || :)" target$'\n'
 }
 
+test_destination_that_may_not_be_a_link() {
+	next_container
+	bundle_sh "$BUNDLE" 'ls /t' "$(mount_filter /link tmpfs tmpfs dest-nofollow)"
+	mkdir "$BUNDLE/rootfs/t" && ln -s /t "$BUNDLE/rootfs/link"
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" "/link: is a symbolic link"
+	assert_nothing_left
+}
+
+test_links_are_not_followed_in_a_mount() {
+	mkdir "$TEST_DIR/data"
+	echo content >"$TEST_DIR/data/file"
+	ln -s file "$TEST_DIR/data/link"
+	assert_eq "$(run_sh 'cat /d/file; cat /d/link 2>&1' "$(mount_filter /d bind "$TEST_DIR/data" bind nosymfollow)" || :)" \
+		$'content\ncat: can\'t open \'/d/link\': Too many levels of symbolic links'
+}
+
 test_destination_through_a_link_stays_inside() {
 	next_container
 	bundle_sh "$BUNDLE" 'grep -c " /real/deep " /proc/self/mountinfo' "$(mount_filter /link/deep tmpfs tmpfs)"

@@ -122,6 +122,11 @@ test_scheduler() {
 	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_BATCH","nice":5}')" "5 0 3"
 	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_OTHER","nice":7}')" "7 0 0"
 	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_FIFO","priority":3}')" "0 3 1"
+	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_RR","priority":4}')" "0 4 2"
+	assert_eq "$(run_sh "$fields" '.process.scheduler={"policy":"SCHED_IDLE"}')" "0 0 5"
+	# Such a one has no children.
+	assert_eq "$(run_sh '' '.process.scheduler={"policy":"SCHED_DEADLINE","runtime":1000000,"deadline":10000000,"period":10000000}' \
+		'.process.args=["awk", "{ print $41 }", "/proc/self/stat"]')" 6
 }
 
 test_io_priority() {
@@ -129,6 +134,8 @@ test_io_priority() {
 		'.process.ioPriority={"class":"IOPRIO_CLASS_BE","priority":6}')" "best-effort: prio 6"
 	assert_contains "$(run_sh 'ionice -p $$' \
 		'.process.ioPriority={"class":"IOPRIO_CLASS_IDLE","priority":0}')" idle
+	assert_contains "$(run_sh 'ionice -p $$' \
+		'.process.ioPriority={"class":"IOPRIO_CLASS_RT","priority":2}')" "realtime: prio 2"
 }
 
 test_affinity_of_exec() {
@@ -217,6 +224,18 @@ test_memory_policy() {
 	[ -e /proc/self/numa_maps ] || skip "no NUMA in this kernel"
 	assert_contains "$(run_sh 'head -1 /proc/self/numa_maps' \
 		'.linux.memoryPolicy={"mode":"MPOL_BIND","nodes":"0"}')" "bind:0"
+	local mode shown
+	while IFS='|' read -r mode shown; do
+		assert_contains "$(run_sh 'head -1 /proc/self/numa_maps' ".linux.memoryPolicy={$mode}")" " $shown " "$mode"
+	done <<-EOF
+		"mode":"MPOL_DEFAULT"|default
+		"mode":"MPOL_LOCAL"|local
+		"mode":"MPOL_INTERLEAVE","nodes":"0"|interleave:0
+		"mode":"MPOL_PREFERRED","nodes":"0"|prefer:0
+		"mode":"MPOL_PREFERRED_MANY","nodes":"0"|prefer (many):0
+		"mode":"MPOL_BIND","nodes":"0","flags":["MPOL_F_STATIC_NODES"]|bind=static:0
+		"mode":"MPOL_BIND","nodes":"0","flags":["MPOL_F_RELATIVE_NODES"]|bind=relative:0
+	EOF
 }
 
 test_argument_with_odd_bytes() {
@@ -276,4 +295,28 @@ test_pidfd_goes_to_who_asks_for_it() {
 	expect_failure oci run --bundle "$BUNDLE" "$ID"
 	assert_contains "$ERROR" run.oci.pidfd_receiver
 	assert_nothing_left
+}
+
+# without_time COMMAND...: as one who has every capability but CAP_SYS_TIME
+without_time() {
+	capsh --drop=cap_sys_time -- -c '"$0" "$@"' "$@"
+}
+
+test_capabilities_that_cannot_be_granted_are_named_and_left_out() {
+	local all='(.process.capabilities | to_entries | map(.value += ["CAP_SYS_TIME"]) | from_entries)' warning
+	warning='process.capabilities: CAP_SYS_TIME is not granted'
+	next_container
+	bundle_sh "$BUNDLE" 'grep -E "CapBnd|CapEff" /proc/self/status; sleep 300' ".process.capabilities = $all"
+	assert_runs without_time "$BRIG_OCI" --root "$TEST_DIR/state" run --detach --bundle "$BUNDLE" "$ID"
+	assert_contains "$errors" "$warning"
+	assert_runs without_time "$BRIG_OCI" --root "$TEST_DIR/state" --log "$TEST_DIR/log" --log-format json exec "$ID" \
+		sh -c 'test $((0x$(awk "/CapBnd/ { print \$2 }" /proc/self/status) >> 25 & 1)) = 0'
+	assert_eq "$(jq -r '"\(.level) \(.msg)"' log | cut -c "1-$((${#warning} + 8))")" "warning $warning"
+	# A failure is one line, whatever there would be to warn of.
+	rm log
+	assert_fails without_time "$BRIG_OCI" --root "$TEST_DIR/state" --log "$TEST_DIR/log" --log-format json exec "$ID" missing-program
+	assert_eq "$(jq -r .level log)" error
+	# Who has them all is told nothing.
+	assert_runs oci exec "$ID" true
+	assert_eq "$errors" ""
 }

@@ -28,6 +28,43 @@ test_kill_process() {
 	[ ! -e "$BUNDLE/rootfs/tmp/d" ] || fail "made"
 }
 
+test_every_action() {
+	local action wanted
+	while read -r action wanted; do
+		assert_eq "$(run_sh 'mkdir /tmp/d 2>/tmp/error; echo $? $(cut -d : -f 3 /tmp/error)' \
+			"$(seccomp_filter "{\"names\":[\"mkdir\",\"mkdirat\"],\"action\":\"SCMP_ACT_$action\"}")" 2>/dev/null)" "$wanted" "$action"
+	done <<-EOF
+		KILL 159 Bad system call
+		KILL_THREAD 159 Bad system call
+		KILL_PROCESS 159 Bad system call
+		TRAP 159 Bad system call
+		ERRNO 1 Operation not permitted
+		TRACE 1 Function not implemented
+		ALLOW 0
+		LOG 0
+	EOF
+}
+
+# Of the modes 0400, 0600 and 0700, which are 256, 384 and 448
+test_every_comparison() {
+	local op values wanted
+	[ "$(uname -m)" = x86_64 ] || skip "chmod is a system call of its own only on some architectures"
+	while read -r op values wanted; do
+		assert_eq "$(run_sh 'for mode in 400 600 700; do chmod $mode /tmp/f 2>/dev/null || echo $mode; done' \
+			'.process.cwd = "/tmp" | .process.args[2] |= "touch /tmp/f;" + .' \
+			"$(seccomp_filter "{\"names\":[\"chmod\"],\"action\":\"SCMP_ACT_ERRNO\",
+				\"args\":[{\"index\":1,$values,\"op\":\"SCMP_CMP_$op\"}]}")" | tr '\n' ' ')" "$wanted " "$op"
+	done <<-EOF
+		NE "value":384 400 700
+		LT "value":384 400
+		LE "value":384 400 600
+		EQ "value":384 600
+		GE "value":384 600 700
+		GT "value":384 700
+		MASKED_EQ "value":192,"valueTwo":128 600
+	EOF
+}
+
 test_argument_condition() {
 	# kill(…, 12) is refused and kill(…, 10) is not.
 	assert_eq "$(run_sh 'trap "" USR1 USR2; kill -12 $$ 2>/dev/null || echo refused; kill -10 $$ && echo sent' \
@@ -94,6 +131,19 @@ test_listener() {
 	assert_eq "$(jq -r .metadata "$TEST_DIR/got")" "some data"
 	assert_eq "$(jq -r '.fds[0]' "$TEST_DIR/got")" seccompFd
 	assert_matches "$(jq -r .state.status "$TEST_DIR/got")" '^creat(ing|ed)$'
+}
+
+test_listener_of_an_annotation() {
+	local notify
+	notify=$(tool notify) || skip "no notify"
+	"$notify" "$TEST_DIR/socket" >"$TEST_DIR/got" &
+	local listener=$!
+	wait_until test -S "$TEST_DIR/socket"
+	run_sh 'mkdir /tmp/d' ".annotations = {\"run.oci.seccomp.receiver\": \"$TEST_DIR/socket\"}" \
+		"$(seccomp_filter '{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_NOTIFY"}' "\"listenerPath\":\"$TEST_DIR/none\"")" 2>/dev/null || :
+	kill "$listener"
+	wait "$listener" || :
+	assert_eq "$(jq -r '.fds[0]' "$TEST_DIR/got")" seccompFd
 }
 
 test_listener_that_is_not_there() {

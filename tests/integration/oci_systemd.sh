@@ -54,3 +54,14 @@ test_annotations_set_properties() {
 	in_slice 'sleep 300' '.annotations = {"org.systemd.property.TimeoutStopUSec": "uint64 123000000"}'
 	assert_eq "$(systemctl show --value --property TimeoutStopUSec "$unit")" 2min\ 3s
 }
+
+test_the_cgroup_below_the_scope() {
+	in_slice 'sleep 300' '.linux.resources.pids = {limit: 50}'
+	assert_matches "$(cat "/proc/$PID/cgroup")" "/$unit/container\$"
+	in_slice 'sleep 300' '.annotations = {"run.oci.systemd.subgroup": "named"}' '.linux.resources.pids = {limit: 50}'
+	assert_matches "$(cat "/proc/$PID/cgroup")" "/$unit/named\$"
+	assert_eq "$(cat "/sys/fs/cgroup/system.slice/$unit/named/pids.max")" 50
+	in_slice 'sleep 300' '.annotations = {"run.oci.systemd.subgroup": ""}' '.linux.resources.pids = {limit: 50}'
+	assert_matches "$(cat "/proc/$PID/cgroup")" "/$unit\$"
+	assert_eq "$(cat "/sys/fs/cgroup/system.slice/$unit/pids.max")" 50
+}

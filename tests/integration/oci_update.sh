@@ -53,6 +53,8 @@ test_values_are_checked() {
 	assert_contains "$ERROR" --memory
 	expect_failure oci update --blkio-weight 5000 "$ID"
 	assert_contains "$ERROR" "between 10 and 1000"
+	expect_failure oci update --cpu-rt-period 1000000 "$ID"
+	assert_contains "$ERROR" realtime
 	expect_failure oci update --cpu-rt-runtime 1000 "$ID"
 	assert_contains "$ERROR" realtime
 	expect_failure oci update --memory-swap 1m "$ID"

@@ -10,11 +10,12 @@ export BRIG_SHARE=$BRIG_BUILD/cli
 # The programs that brig executes, in one folder as an installation has them
 export BRIG_LIBEXEC=$TEST_DIR/libexec
 mkdir -p "$BRIG_LIBEXEC"
-cp "$BRIG_BUILD"/images/{brig-unpack,brig-registry} "$BRIG_BUILD/netns/brig-dns" "$BRIG_BUILD/cli/brig-init" "$BRIG_LIBEXEC"
+cp "$BRIG_BUILD"/images/{brig-unpack,brig-registry} "$BRIG_BUILD/netns/brig-dns" "$BRIG_BUILD/cli/brig-init" \
+	"$BRIG_BUILD"/runtime/microvm/brig-{vmm,fsd,guest} "$BRIG_LIBEXEC"
 
 # brig ARGUMENT...: with its data and state in the test's folder
 brig() {
-	timeout 60 "$BRIG" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" "$@"
+	timeout "${BRIG_TIMEOUT:-60}" "$BRIG" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" "$@"
 }
 
 # image_store: the embedded image's store, as a copy of one that is made once
@@ -50,6 +51,46 @@ nothing_left() {
 	assert_eq "$(brig ps -aq)" ""
 	assert_eq "$(find "$TEST_DIR/data"/{containers,names,images/containers} "$TEST_DIR/run"/{containers,runtime} \
 		-mindepth 1 -not -path '*/.seccomp*' 2>/dev/null)" "" "files"
-	assert_not_contains "$(cat /proc/self/mountinfo)" overlay "mounts"
+	assert_not_contains "$(cat /proc/self/mountinfo)" "$TEST_DIR/data" "mounts"
 	assert_eq "$(ip -o link | grep -c veth || :)" 0 "links"
+}
+
+# in_terminal SCRIPT: runs the Python statements with a brig in a pty: start(ARGUMENT...), say(TEXT),
+# expect(TEXT) and end(), which returns the exit status
+in_terminal() {
+	timeout "${BRIG_TIMEOUT:-60}" python3 - <<-PYTHON
+		import fcntl, os, pty, select, struct, sys, termios, time
+		seen = b""
+		def start(*args):
+		    global pid, fd
+		    pid, fd = pty.fork()
+		    if pid == 0:
+		        os.execv("$BRIG", ["brig", "--root", "$TEST_DIR/data", "--runroot", "$TEST_DIR/run", *args])
+		    size(30, 90)
+		def size(rows, columns):
+		    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+		def say(text):
+		    os.write(fd, text.encode())
+		def read():
+		    global seen
+		    if not select.select([fd], [], [], ${BRIG_TIMEOUT:-60} / 3)[0]:
+		        sys.exit("nothing more after: %r" % seen)
+		    try:
+		        data = os.read(fd, 4096)
+		    except OSError:
+		        data = b""
+		    seen += data
+		    return data
+		def expect(text):
+		    global seen
+		    while text.encode() not in seen:
+		        if not read():
+		            sys.exit("expected %r in %r" % (text, seen))
+		    seen = seen[seen.index(text.encode()) + len(text):]
+		def end():
+		    while read():
+		        pass
+		    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+		$1
+	PYTHON
 }

@@ -38,7 +38,7 @@ start_registry() {
 	wait_for 60 bash -c ': <>/dev/tcp/127.0.0.1/5000'
 }
 
-# start_hostile [ADDRESS [CERTIFICATE KEY]]: on port 5001, its requests in requests.log
+# start_hostile [ADDRESS [CERTIFICATE KEY [CLIENT-CA]]]: on port 5001, its requests in requests.log
 start_hostile() {
 	need python3
 	mkfifo hostile.in

@@ -133,8 +133,9 @@ trap oci_cleanup EXIT
 # The same tests with virtual machines: by the name that asks for them.
 if [ "${BRIG_TEST_ISOLATED-}" = vm ]; then
 	export BRIG_LIBEXEC=$BRIG_BUILD/runtime/microvm
-	mount -t tmpfs tmpfs /boot
-	ln -s "${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz" "/boot/vmlinuz-$(uname -r)"
+	# shellcheck source-path=SCRIPTDIR
+	. "$(dirname "${BASH_SOURCE[0]}")/microvm.sh"
+	offer_kernel
 	ln -s "$BRIG_OCI" "$TEST_DIR/brig-oci-vm"
 	export BRIG_OCI=$TEST_DIR/brig-oci-vm
 fi

@@ -74,12 +74,31 @@ test_life_of_a_container() {
 	expect_failure oci update --memory 4294967296 "$ID"
 	assert_contains "$ERROR" memory.limit
 
-	# Signals, the end.
+	# Paused: nothing of it runs, signals wait, and it is told of and changed as ever.
+	oci pause "$ID"
+	assert_eq "$(status_of "$ID")" paused
+	expect_failure oci exec "$ID" true
+	assert_contains "$ERROR" paused
 	expect_failure oci pause "$ID"
-	assert_contains "$ERROR" 'not with isolation "vm"'
 	oci kill "$ID" USR1
+	oci update --memory 50331648 "$ID"
+	assert_contains "$(oci ps "$ID")" 'sleep 0.1'
+	assert_eq "$(oci events --stats "$ID" | jq .data.memory.usage.limit)" 50331648
+	assert_eq "$(status_of "$ID")" paused
+	assert_eq "$(grep -c got-usr1 "$BUNDLE/out")" 0 "a paused container ran"
+	local before
+	before=$(busybox awk '{ print $14 + $15 }' "/proc/$(pgrep -P "$PID" -f brig-vmm)/stat")
+	sleep 1
+	assert_eq "$(busybox awk '{ print $14 + $15 }' "/proc/$(pgrep -P "$PID" -f brig-vmm)/stat")" "$before" \
+		"the processors ran"
+	oci resume "$ID"
+	assert_eq "$(status_of "$ID")" running
 	wait_until grep -q got-usr1 "$BUNDLE/out"
+	assert_eq "$(oci exec "$ID" cat /sys/fs/cgroup/memory.max)" 50331648
+
+	# The end, also of one that is paused.
 	assert_eq "$(ps -o uid= -p "$PID" | tr -d ' ' | grep -c '^0$')" 0 "the attendant is root"
+	oci pause "$ID"
 	oci kill "$ID" KILL
 	wait_status "$ID" stopped
 	oci delete "$ID"
@@ -97,8 +116,7 @@ test_the_machine_dies() {
 }
 
 test_network_is_taken_over() {
-	modprobe tun
-	[ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }
+	need_tun
 	ip netns add guest
 	ip link add host0 type veth peer name eth0 netns guest address 02:00:00:00:12:34
 	ip addr add 10.99.0.1/24 dev host0 && ip link set host0 up

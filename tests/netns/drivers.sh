@@ -136,9 +136,3 @@ test_without_pasta() {
 	assert_contains "$errors" "of the package passt: install it, or use --network=host"
 	assert_no_file "$TEST_DIR/net/networks/containers/c1.json"
 }
-
-test_own_networks_need_privilege() {
-	rootless_begin
-	assert_fails rootless_net up c1 "$(place_path c1)" mine
-	assert_contains "$errors" "networks of one's own need privilege"
-}

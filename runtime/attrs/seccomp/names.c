@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 #include <seccomp.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -102,4 +103,21 @@ bool seccomp_newer_number(const char *name, uint32_t arch, uint32_t *ret)
 		return false;
 	*ret = seccomp_arch_offset(arch) + n->number;
 	return true;
+}
+
+bool seccomp_name_of(uint32_t arch, uint32_t number, char ret[SECCOMP_NAME_SIZE])
+{
+	uint32_t offset = seccomp_arch_offset(arch);
+	autofree char *name = seccomp_syscall_resolve_num_arch(arch, (int)(offset + number));
+
+	if (name) {
+		snprintf(ret, SECCOMP_NAME_SIZE, "%s", name);
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(newer); i++)
+		if (newer[i].number == number && (!newer[i].arch || newer[i].arch == arch)) {
+			snprintf(ret, SECCOMP_NAME_SIZE, "%s", newer[i].name);
+			return true;
+		}
+	return false;
 }

@@ -26,3 +26,8 @@ enum seccomp_name_kind seccomp_name_resolve(const char *name, int *ret_number);
 uint32_t seccomp_arch_offset(uint32_t arch);
 /* The number of a call of the table on ARCH, offset included; false when ARCH does not have it. */
 bool seccomp_newer_number(const char *name, uint32_t arch, uint32_t *ret);
+
+enum { SECCOMP_NAME_SIZE = 64 };
+/* The name of the call that has NUMBER, offset left out, on ARCH; false when it has none there. Any
+ * process; pure. */
+bool seccomp_name_of(uint32_t arch, uint32_t number, char ret[SECCOMP_NAME_SIZE]);

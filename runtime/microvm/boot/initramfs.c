@@ -5,7 +5,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/microvm/boot/cpio.h"
-#include "runtime/microvm/boot/modules.h"
+#include "runtime/microvm/boot/drivers.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -13,86 +13,6 @@
 #include <string.h>
 
 enum { FILE_MAX = 64 << 20, FORMAT = 1 };
-
-/* Which modules, and when the agent loads them. */
-static const struct wanted {
-	const char *group, *module;
-	bool required;
-} wanted[] = {
-	{"boot", "virtio_mmio", true},
-	{"19", "vmw_vsock_virtio_transport", true},
-	{"1", "virtio_net", false},
-	{"2", "virtio_blk", false},
-	{"3", "virtio_console", false},
-	{"4", "virtio_rng", false},
-	{"5", "virtio_balloon", false},
-	{"26", "virtiofs", false},
-	{"27", "virtio_pmem", false},
-	{"27", "nd_pmem", false},
-	{"overlay", "overlay", false},
-	{"erofs", "erofs", false},
-};
-
-/* The list for the agent, and the files behind it. */
-struct module_list {
-	struct modules modules;
-	struct buf text; /* /brig/modules */
-};
-
-static int list_one(const struct wanted *w, const char *dep, const char *builtin,
-	struct arena *arena, struct module_list *list, struct err *err)
-{
-	size_t before = list->modules.count;
-	int r = modules_resolve(dep, builtin, w->module, arena, &list->modules, err);
-
-	if (r == -ENOENT && !w->required) {
-		err_clear(err);
-		list->modules.count = before;
-		return 0;
-	}
-	for (size_t i = before; i < list->modules.count && r == 0; i++)
-		buf_printf(&list->text, "%s %zu%s\n", w->group, i,
-			strstr(strrchr(list->modules.paths[i], '/') ?: "", ".ko"));
-	return r;
-}
-
-/* Without a driver here (it is built in, or there is none) a device is just there. */
-static int list_drivers(const struct initramfs_options *o, const char *dep, const char *builtin,
-	struct arena *arena, struct module_list *list, struct err *err)
-{
-	autobuf struct buf aliases = {};
-	int r = o->alias_count ? fd_read_file(o->modules, "modules.alias", FILE_MAX, &aliases) : 0;
-
-	if (r < 0)
-		return err_sys(err, r, "modules.alias of the guest's kernel");
-	for (size_t i = 0; i < o->alias_count && r == 0; i++) {
-		size_t len = 0;
-		const char *name = modules_driver(buf_str(&aliases), o->aliases[i], &len);
-		const struct wanted driver = {
-			"boot", name ? arena_printf(arena, "%.*s", (int)len, name) : NULL, false};
-
-		if (name)
-			r = driver.module ? list_one(&driver, dep, builtin, arena, list, err)
-					  : err_sys(err, -ENOMEM, "modules.alias");
-	}
-	return r;
-}
-
-static int list_modules(const struct initramfs_options *o, struct arena *arena,
-	struct module_list *list, struct err *err)
-{
-	autobuf struct buf dep = {}, builtin = {};
-	int dirfd = o->modules;
-	int r = fd_read_file(dirfd, "modules.dep", FILE_MAX, &dep);
-
-	if (r == 0)
-		r = fd_read_file(dirfd, "modules.builtin", FILE_MAX, &builtin);
-	if (r < 0)
-		return err_sys(err, r, "modules.dep and modules.builtin of the guest's kernel");
-	for (size_t i = 0; i < ARRAY_LEN(wanted) && r == 0; i++)
-		r = list_one(wanted + i, buf_str(&dep), buf_str(&builtin), arena, list, err);
-	return r < 0 ? r : list_drivers(o, buf_str(&dep), buf_str(&builtin), arena, list, err);
-}
 
 static int add_fd(struct cpio *cpio, const char *path, unsigned int mode, int fd, struct err *err)
 {
@@ -123,22 +43,23 @@ int initramfs_write(const struct initramfs_options *o, struct buf *ret, struct e
 {
 	static const char *const folders[] = {"bin", "brig", "dev", "proc", "run", "sys", "tmp"};
 	autoarena struct arena arena = {};
-	struct module_list list = {};
-	autobuf struct buf text = {};
+	autodrivers struct drivers drivers = {};
 	struct cpio cpio = {.out = ret};
-	int r = list_modules(o, &arena, &list, err);
+	int r = drivers_find(o->modules, o->aliases, o->alias_count, &arena, &drivers, err);
 
-	text = list.text;
+	if (r == 0 && drivers.missing.len)
+		return err_set(err, -ENOENT, "the virtual machine's kernel lacks the drivers %s",
+			buf_str(&drivers.missing));
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		cpio_add(&cpio, folders[i], S_IFDIR | 0755, NULL, 0);
 	if (r == 0)
 		r = add_fd(&cpio, "init", 0500, o->agent, err);
-	cpio_add(&cpio, "brig/modules", S_IFREG | 0400, text.data, text.len);
-	for (size_t i = 0; i < list.modules.count && r == 0; i++)
-		r = add_module(&cpio, o->modules, list.modules.paths[i], i, err);
+	cpio_add(&cpio, "brig/modules", S_IFREG | 0400, drivers.text.data, drivers.text.len);
+	for (size_t i = 0; i < drivers.modules.count && r == 0; i++)
+		r = add_module(&cpio, o->modules, drivers.modules.paths[i], i, err);
 	for (size_t i = 0; i < o->file_count && r == 0; i++)
 		r = add_fd(&cpio, o->files[i].path, o->files[i].mode, o->files[i].fd, err);
-	if (r == 0 && (cpio_end(&cpio) < 0 || text.failed))
+	if (r == 0 && cpio_end(&cpio) < 0)
 		r = err_sys(err, -ENOMEM, "initramfs");
 	return r;
 }
@@ -170,15 +91,30 @@ static int hash_file(struct hash *h, int fd)
 	return r;
 }
 
+/* One of the two lists may not be there, where all drivers are of one kind. */
+static int hash_list(struct hash *h, int modules)
+{
+	static const char *const names[] = {"modules.dep", "modules.builtin"};
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		autoclose int fd = sys_openat(modules, names[i], O_RDONLY, 0);
+
+		if (fd >= 0)
+			r = hash_file(h, fd);
+	}
+	return r;
+}
+
 static int hash_inputs(const struct initramfs_options *o, char *ret, size_t size)
 {
-	autoclose int dep = sys_openat(o->modules, "modules.dep", O_RDONLY, 0);
 	struct hash h = {0xcbf29ce484222325, 0x6c62272e07bb0142};
-	int r = dep < 0 ? dep : hash_file(&h, dep);
+	const char *name;
+	int r = hash_list(&h, o->modules);
 
 	h.a ^= FORMAT;
-	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-		hash_add(&h, wanted[i].module, strlen(wanted[i].module) + 1);
+	for (size_t i = 0; (name = drivers_name(i)); i++)
+		hash_add(&h, name, strlen(name) + 1);
 	for (size_t i = 0; i < o->alias_count; i++)
 		hash_add(&h, o->aliases[i], strlen(o->aliases[i]) + 1);
 	if (r == 0)

@@ -6,7 +6,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE_SHIFT = 12, PAGE = 1 << PAGE_SHIFT, PFNS_AT_ONCE = 256 };
+enum {
+	PAGE_SHIFT = 12,
+	PAGE = 1 << PAGE_SHIFT,
+	PFNS_AT_ONCE = 256, /* what Linux puts into a request */
+	PFNS_MAX = 4096,    /* what is looked at: each may be a system call, with others waiting */
+};
 
 enum role { INFLATE, DEFLATE, STATS, REPORTING, NOBODY };
 
@@ -43,14 +48,16 @@ static void give_back(struct balloon *b, void *hva, uint64_t len)
 		b->given_back += to - from;
 }
 
-/* A list of page numbers; neighbours go in one call. Pages that are no RAM are left out. */
+/* A list of page numbers; neighbours go in one call. Pages that are no RAM are left out, and so is
+ * what a list has beyond PFNS_MAX: such pages only stay where they are. */
 static int64_t inflate(struct device *device, struct virtq_chain *chain)
 {
 	struct balloon *b = balloon_of(device);
 	uint32_t pfns[PFNS_AT_ONCE];
 	size_t offset = 0, n;
 
-	while ((n = virtq_read(chain, offset, pfns, sizeof(pfns)) / sizeof(*pfns)) > 0) {
+	while (offset < PFNS_MAX * sizeof(*pfns) &&
+		(n = virtq_read(chain, offset, pfns, sizeof(pfns)) / sizeof(*pfns)) > 0) {
 		for (size_t i = 0, run; i < n; i += run) {
 			uint64_t gpa = (uint64_t)pfns[i] << PAGE_SHIFT;
 			void *hva;
@@ -124,6 +131,42 @@ static void balloon_reset(struct device *device)
 	b->config.actual = 0;
 }
 
+struct own {
+	uint64_t stats[BALLOON_STATS], given_back;
+	uint32_t num_pages, actual;
+	uint16_t stats_head, holds_stats;
+	uint32_t reserved;
+};
+
+static void balloon_save(struct device *device, void *ret)
+{
+	const struct balloon *b = balloon_of(device);
+	struct own own = {.given_back = b->given_back,
+		.num_pages = b->config.num_pages,
+		.actual = b->config.actual,
+		.stats_head = b->stats_head,
+		.holds_stats = b->holds_stats};
+
+	memcpy(own.stats, b->stats, sizeof(own.stats));
+	memcpy(ret, &own, sizeof(own));
+}
+
+static int balloon_restore(struct device *device, const void *saved)
+{
+	struct balloon *b = balloon_of(device);
+	struct own own;
+
+	memcpy(&own, saved, sizeof(own));
+	memcpy(b->stats, own.stats, sizeof(own.stats));
+	b->given_back = own.given_back;
+	b->config.num_pages = own.num_pages;
+	b->config.actual = own.actual;
+	b->stats_head = own.stats_head;
+	b->holds_stats = own.holds_stats;
+	/* The guest's buffer, if there is one, goes back to its queue. */
+	return own.holds_stats && own.stats_head >= device->queues[2].state.size ? -EINVAL : 0;
+}
+
 static const struct device_ops balloon_ops = {
 	.name = "balloon",
 	.id = VIRTIO_ID_BALLOON,
@@ -131,6 +174,10 @@ static const struct device_ops balloon_ops = {
 	.queue_size = 128,
 	.kick = balloon_kick,
 	.reset = balloon_reset,
+	.save = balloon_save,
+	.restore = balloon_restore,
+	.own_size = sizeof(struct own),
+	.config_moves = true,
 };
 
 void balloon_init(struct balloon *b, const struct guest_memory *memory)

@@ -235,6 +235,12 @@ static void block_reset(struct device *device)
 	}
 }
 
+static int block_hold(struct device *device)
+{
+	block_reset(device);
+	return 0;
+}
+
 static const struct device_ops block_ops = {
 	.name = "block",
 	.id = VIRTIO_ID_BLOCK,
@@ -242,6 +248,7 @@ static const struct device_ops block_ops = {
 	.queue_size = BLOCK_REQUESTS,
 	.kick = block_kick,
 	.reset = block_reset,
+	.hold = block_hold,
 };
 
 static int disk_size(int file, uint64_t *ret)

@@ -5,27 +5,31 @@
 
 #include <fcntl.h>
 #include <linux/virtio_ids.h>
+#include <string.h>
 
 enum { QUEUE_RECEIVE, QUEUE_TRANSMIT, QUEUES };
+
+/* Bytes for one chain before others get their turn: a file takes, and gives, any number at once. */
+enum { AT_ONCE = 65536 };
 
 /* What the host's side does not take yet waits in the guest's queue. #syscalls:io writev */
 static int64_t transmit(struct device *device, struct virtq_chain *chain)
 {
 	struct console *c = (struct console *)device;
 	struct iovec iov[VIRTQ_SEGMENTS_MAX];
+	int count = iov_slice(chain->iov, chain->readable, c->sent, AT_ONCE, iov);
+	ssize_t n = 0;
 
-	while (c->out.source.fd >= 0 && c->sent < chain->read_len) {
-		int count = iov_slice(
-			chain->iov, chain->readable, c->sent, chain->read_len - c->sent, iov);
-		ssize_t n = writev(c->out.source.fd, iov, count);
-
-		if (n < 0 && errno == EAGAIN)
-			return -EAGAIN;
-		if (n < 0)
-			break; /* nobody reads any more */
+	if (c->out.source.fd >= 0 && count)
+		n = writev(c->out.source.fd, iov, count);
+	if (n < 0 && errno == EAGAIN)
+		return -EAGAIN;
+	if (n > 0 && c->sent + (uint32_t)n < chain->read_len) {
 		c->sent += (uint32_t)n;
+		device->transport->again(device->transport, QUEUE_TRANSMIT);
+		return -EAGAIN;
 	}
-	c->sent = 0;
+	c->sent = 0; /* all, or nobody reads any more */
 	return 0;
 }
 
@@ -33,13 +37,15 @@ static int64_t transmit(struct device *device, struct virtq_chain *chain)
 static int64_t receive(struct device *device, struct virtq_chain *chain)
 {
 	struct console *c = (struct console *)device;
+	struct iovec iov[VIRTQ_SEGMENTS_MAX];
 	ssize_t n;
 
 	if (!chain->write_len)
 		return -EBADMSG;
 	if (c->in.source.fd < 0)
 		return -EAGAIN;
-	n = readv(c->in.source.fd, chain->iov + chain->readable, chain->writable);
+	n = readv(c->in.source.fd, iov,
+		iov_slice(chain->iov + chain->readable, chain->writable, 0, AT_ONCE, iov));
 	if (n > 0)
 		return n;
 	if (n == 0 || errno != EAGAIN) { /* the end */
@@ -83,6 +89,17 @@ static int end_open(struct console *c, struct console_end *end, int fd, uint32_t
 	return r == -EPERM ? 0 : r;
 }
 
+static void console_save(struct device *device, void *ret)
+{
+	memcpy(ret, &((struct console *)device)->sent, sizeof(uint32_t));
+}
+
+static int console_restore(struct device *device, const void *own)
+{
+	memcpy(&((struct console *)device)->sent, own, sizeof(uint32_t));
+	return 0;
+}
+
 static const struct device_ops console_ops = {
 	.name = "console",
 	.id = VIRTIO_ID_CONSOLE,
@@ -90,6 +107,9 @@ static const struct device_ops console_ops = {
 	.queue_size = 64,
 	.kick = console_kick,
 	.reset = console_reset,
+	.save = console_save,
+	.restore = console_restore,
+	.own_size = sizeof(uint32_t),
 };
 
 int console_device_open(struct console *c, int in, int out, const struct guest_memory *memory,

@@ -244,7 +244,9 @@ void device_save(struct device *device, struct device_state *ret)
 int device_restore(struct device *device, const struct device_state *state)
 {
 	LOCKED(device);
-	if (state->features & ~device->offered)
+	if (state->features & ~device->offered ||
+		(state->status & VIRTIO_CONFIG_S_DRIVER_OK &&
+			!(state->status & VIRTIO_CONFIG_S_FEATURES_OK)))
 		return -EINVAL;
 	device->features = state->features;
 	device->status = state->status;
@@ -254,4 +256,31 @@ int device_restore(struct device *device, const struct device_state *state)
 	if (!(state->status & VIRTIO_CONFIG_S_DRIVER_OK))
 		return 0;
 	return map_queues(device);
+}
+
+int device_hold(struct device *device)
+{
+	LOCKED(device);
+	int r = device_running(device) && device->ops->hold ? device->ops->hold(device) : 0;
+
+	device->held = r == 0;
+	return r;
+}
+
+int device_release(struct device *device)
+{
+	LOCKED(device);
+	int r;
+
+	device->held = false;
+	if (!device_running(device))
+		return 0;
+	r = device->ops->release ? device->ops->release(device) : 0;
+	if (r < 0)
+		device_fail(device);
+	/* Kicks that came meanwhile. */
+	for (unsigned int i = 0; i < device->ops->queues; i++)
+		if (device->queues[i].state.ready)
+			device->transport->again(device->transport, i);
+	return r;
 }

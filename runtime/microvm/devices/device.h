@@ -46,6 +46,17 @@ struct device_ops {
 	void (*reset)(struct device *device);
 	/* Optional. The driver changed the configuration space, in bounds. */
 	void (*config_written)(struct device *device, uint32_t offset, uint32_t len);
+
+	/* Optional, for snapshots, of a device that runs; no vCPU does. hold() ends every request
+	 * and takes back what others serve, release() lets it go on, also after a restore. */
+	int (*hold)(struct device *device);
+	int (*release)(struct device *device);
+	/* Optional: own_size bytes of plain data beside struct device_state. restore() judges them:
+	 * −EINVAL. */
+	void (*save)(struct device *device, void *ret);
+	int (*restore)(struct device *device, const void *own);
+	uint32_t own_size;
+	bool config_moves; /* the configuration space may be another's after a restore */
 };
 
 /* What a process needs to serve a device's queues without us. */
@@ -83,6 +94,7 @@ struct device {
 
 	uint64_t features;
 	uint32_t status, generation;
+	bool held; /* no queue is touched */
 	struct virtq queues[DEVICE_QUEUES_MAX];
 };
 
@@ -114,7 +126,8 @@ void device_kick(struct device *device, uint32_t queue);
 
 static inline bool device_running(const struct device *device)
 {
-	return (device->status & 0xc4) == 4; /* DRIVER_OK, neither NEEDS_RESET nor FAILED */
+	/* DRIVER_OK, neither NEEDS_RESET nor FAILED */
+	return (device->status & 0xc4) == 4 && !device->held;
 }
 
 /* For devices, with the lock held. */
@@ -133,6 +146,10 @@ void device_fail(struct device *device);
 int device_drain(struct device *device, unsigned int queue,
 	int64_t (*handle)(struct device *device, struct virtq_chain *chain));
 
+/* For snapshots, while no vCPU runs: the device does nothing from a hold that succeeds to the
+ * release. */
+int device_hold(struct device *device);
+int device_release(struct device *device);
 /* For snapshots, while nothing runs. Restoring maps the queues again: −EINVAL when they are not
  * valid in this memory. */
 void device_save(struct device *device, struct device_state *ret);

@@ -75,6 +75,12 @@ static void fs_reset(struct device *device)
 		device->queues[i].state = message.queues[i];
 }
 
+static int fs_hold(struct device *device)
+{
+	fs_reset(device);
+	return fs_of(device)->socket < 0 ? -EPIPE : 0;
+}
+
 static const struct device_ops fs_ops = {
 	.name = "fs",
 	.id = VIRTIO_ID_FS,
@@ -83,6 +89,8 @@ static const struct device_ops fs_ops = {
 	.remote = true,
 	.activate = fs_activate,
 	.reset = fs_reset,
+	.hold = fs_hold,
+	.release = fs_activate,
 };
 
 int fs_open(struct fs *fs, const char *tag, int socket, int memory_fd,

@@ -239,3 +239,9 @@ void mmio_write(struct mmio *mmio, uint32_t offset, const void *data, uint32_t l
 	register_write(mmio, offset, value);
 	pthread_mutex_unlock(&mmio->lock);
 }
+
+void mmio_restored(struct mmio *mmio)
+{
+	if (mmio->state.interrupt || mmio->device->ops->remote)
+		event_signal(mmio->irq);
+}

@@ -40,6 +40,10 @@ struct mmio {
 int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struct err *err);
 void mmio_close(struct mmio *mmio);
 
+/* After .state and the device were restored: interrupts that the guest had not taken yet come
+ * again. */
+void mmio_restored(struct mmio *mmio);
+
 /* LEN is 1, 2, 4 or 8; OFFSET is below MMIO_SIZE. What is not a register reads as 0. Any thread. */
 void mmio_read(struct mmio *mmio, uint32_t offset, void *ret, uint32_t len);
 void mmio_write(struct mmio *mmio, uint32_t offset, const void *data, uint32_t len);

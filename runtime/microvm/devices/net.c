@@ -84,6 +84,7 @@ static const struct device_ops net_ops = {
 	.queue_size = 128,
 	.kick = net_kick,
 	.activate = net_activate,
+	.config_moves = true, /* the guest gives the interface its new address */
 };
 
 static const uint64_t offload = 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |

@@ -62,7 +62,8 @@ static uint16_t *avail_event(const struct virtq *q)
 static struct vring_desc desc_copy(const volatile struct vring_desc *d)
 {
 	const volatile uint64_t *words = (const volatile uint64_t *)d;
-	uint64_t copy[2] = {words[0], words[1]};
+	uint64_t copy[2] = {__atomic_load_n(words, __ATOMIC_RELAXED),
+		__atomic_load_n(words + 1, __ATOMIC_RELAXED)};
 	struct vring_desc ret;
 
 	memcpy(&ret, copy, sizeof(ret));

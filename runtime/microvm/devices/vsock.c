@@ -259,6 +259,8 @@ static int64_t receive(struct device *device, struct virtq_chain *chain)
 
 	if (virtq_read(chain, 0, &h, HEADER) != HEADER)
 		return -EBADMSG;
+	if (h.src_cid != v->config.guest_cid && h.src_cid == v->former_cid)
+		return 0; /* from before the snapshot, for a host that is gone */
 	if (h.src_cid != v->config.guest_cid || h.len > chain->read_len - HEADER ||
 		(h.op != VIRTIO_VSOCK_OP_RW && h.len))
 		return -EBADMSG;
@@ -400,6 +402,21 @@ static int64_t transmit(struct device *device, struct virtq_chain *chain)
 	return -EAGAIN;
 }
 
+/* The guest looks up its CID anew, and all its connections end. */
+static int64_t send_event(struct device *device, struct virtq_chain *chain)
+{
+	const struct virtio_vsock_event event = {.id = VIRTIO_VSOCK_EVENT_TRANSPORT_RESET};
+	struct vsock *v = vsock_of(device);
+
+	if (!v->owes_reset)
+		return -EAGAIN;
+	if (chain->write_len < sizeof(event))
+		return -EBADMSG;
+	v->owes_reset = false;
+	virtq_write(chain, 0, &event, sizeof(event));
+	return sizeof(event);
+}
+
 /* Gives the guest what waits for it. */
 static int pump(struct vsock *v)
 {
@@ -421,7 +438,7 @@ static int vsock_kick(struct device *device, unsigned int queue)
 	int r = 0, rx;
 
 	if (queue == QUEUE_EVENT)
-		return 0;
+		return device_drain(device, QUEUE_EVENT, send_event);
 	if (queue == QUEUE_TX)
 		r = device_drain(device, QUEUE_TX, receive);
 	if (r < 0)
@@ -496,11 +513,37 @@ static void vsock_reset(struct device *device)
 			connection_free(v->connections + i);
 	}
 	v->reset_count = 0;
+	v->owes_reset = false;
 }
 
 static int vsock_activate(struct device *device)
 {
 	device->transport->again(device->transport, QUEUE_RX); /* calls that came before */
+	return 0;
+}
+
+/* Connections are not saved: their host's side is another process's. */
+struct own {
+	uint32_t cid, next_host_port;
+};
+
+static void vsock_save(struct device *device, void *ret)
+{
+	const struct vsock *v = vsock_of(device);
+	const struct own own = {v->config.guest_cid, v->next_host_port};
+
+	memcpy(ret, &own, sizeof(own));
+}
+
+static int vsock_restore(struct device *device, const void *saved)
+{
+	struct vsock *v = vsock_of(device);
+	struct own own;
+
+	memcpy(&own, saved, sizeof(own));
+	v->former_cid = own.cid;
+	v->next_host_port = own.next_host_port;
+	v->owes_reset = device_running(device);
 	return 0;
 }
 
@@ -512,6 +555,10 @@ static const struct device_ops vsock_ops = {
 	.kick = vsock_kick,
 	.activate = vsock_activate,
 	.reset = vsock_reset,
+	.save = vsock_save,
+	.restore = vsock_restore,
+	.own_size = sizeof(struct own),
+	.config_moves = true,
 };
 
 int vsock_open(struct vsock *v, const struct vsock_options *options,

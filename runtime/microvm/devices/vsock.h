@@ -81,6 +81,10 @@ struct vsock {
 	struct virtio_vsock_hdr resets[VSOCK_RESETS_MAX]; /* answers to packets of no connection */
 	unsigned int reset_count;
 	uint8_t *buffers;
+	/* After a restore: the guest has yet to hear that all connections are gone, and what it
+	 * sent before is from this CID. */
+	bool owes_reset;
+	uint32_t former_cid;
 };
 
 struct vsock_options {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The session's parameters, and what files are rather than what is in them. */
-/* #syscalls:fsd fchmodat ftruncate utimensat fstatfs */
+/* #syscalls:fsd fchmodat ftruncate utimensat fstatfs syncfs */
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "runtime/microvm/fsd/fsd.h"
@@ -20,8 +20,13 @@ int64_t op_init(struct request *r)
 	/* Older kernels send less of it, as far as .flags. */
 	const struct fuse_init_in *in =
 		r->body_len >= offsetof(struct fuse_init_in, flags2) ? (const void *)r->body : NULL;
+	/* No write-back cache: with it the guest's word on size and time would stand against what
+	 * others who share the volume did. */
 	const uint32_t wanted = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_PARALLEL_DIROPS |
-				FUSE_MAX_PAGES | FUSE_ATOMIC_O_TRUNC | FUSE_DONT_MASK;
+				FUSE_MAX_PAGES | FUSE_ATOMIC_O_TRUNC | FUSE_DONT_MASK |
+				FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
+				FUSE_ASYNC_DIO | FUSE_CACHE_SYMLINKS | FUSE_HANDLE_KILLPRIV_V2 |
+				FUSE_POSIX_ACL | FUSE_SETXATTR_EXT;
 	struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION,
 		.minor = MINOR,
 		.max_background = 64,
@@ -36,6 +41,7 @@ int64_t op_init(struct request *r)
 	inode_forget_all(r->fsd);
 	out.max_readahead = in->max_readahead;
 	out.flags = in->flags & wanted;
+	r->fsd->setxattr_ext = out.flags & FUSE_SETXATTR_EXT;
 	return request_reply(r, &out, sizeof(out));
 }
 
@@ -54,7 +60,7 @@ static int64_t reply_attributes(struct request *r, const struct inode *inode)
 
 	if (result < 0)
 		return result;
-	attr_fill(&st, &out.attr);
+	attr_fill(inode, &st, &out.attr);
 	return request_reply(r, &out, sizeof(out));
 }
 
@@ -75,13 +81,14 @@ static int set_mode(struct fsd *fsd, const struct inode *inode, mode_t mode)
 	return sys_fchmodat(fsd->proc, name, mode & 07777);
 }
 
-static int set_size(struct fsd *fsd, const struct inode *inode, uint64_t size)
+static int set_size(struct fsd *fsd, const struct inode *inode, uint64_t size, bool kill)
 {
 	autoclose int fd = inode_reopen(fsd, inode, O_WRONLY);
+	int result = fd < 0 ? fd : size > INT64_MAX ? -EFBIG : 0;
 
-	if (fd < 0 || size > INT64_MAX)
-		return fd < 0 ? fd : -EFBIG;
-	return sys_ftruncate(fd, (off_t)size);
+	if (result == 0 && kill)
+		result = kill_set_id(fd);
+	return result < 0 ? result : sys_ftruncate(fd, (off_t)size);
 }
 
 static struct timespec time_of(
@@ -121,7 +128,7 @@ int64_t op_setattr(struct request *r)
 	if (result == 0 && in->valid & FATTR_MODE)
 		result = set_mode(r->fsd, inode, in->mode);
 	if (result == 0 && in->valid & FATTR_SIZE)
-		result = set_size(r->fsd, inode, in->size);
+		result = set_size(r->fsd, inode, in->size, in->valid & FATTR_KILL_SUIDGID);
 	if (result == 0 && in->valid & (FATTR_ATIME | FATTR_MTIME))
 		result = set_times(inode, in);
 	return result < 0 ? result : reply_attributes(r, inode);
@@ -145,4 +152,13 @@ int64_t op_statfs(struct request *r)
 		.namelen = 255,
 		.frsize = (uint32_t)st.f_frsize};
 	return request_reply(r, &out, sizeof(out));
+}
+
+/* The guest asks for each of its file systems, by its root. */
+int64_t op_syncfs(struct request *r)
+{
+	const struct inode *inode = inode_get(r->fsd, r->in.nodeid);
+	autoclose int fd = inode ? inode_reopen(r->fsd, inode, O_RDONLY) : -EINVAL;
+
+	return fd < 0 ? fd : syncfs(fd) < 0 ? -errno : 0;
 }

@@ -1,24 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the guest does to open files and folders. */
-/* #syscalls:fsd preadv pwritev fsync fdatasync lseek getdents64 fallocate */
+/* #syscalls:fsd preadv pwritev2 fsync fdatasync lseek fallocate copy_file_range fchmod */
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "runtime/microvm/fsd/fsd.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
-enum { LISTING = 32768 };
+enum { COPY_MAX = 16 << 20 }; /* others wait meanwhile */
 
-static int64_t open_inode(struct request *r, int flags, bool folder)
+int kill_set_id(int fd)
 {
-	const struct inode *inode = inode_get(r->fsd, r->in.nodeid);
-	struct fuse_open_out out = {};
-	int fd, result;
+	struct stat st;
+	mode_t gone = S_ISUID;
+	int result = sys_fstat(fd, &st);
+
+	if (result < 0)
+		return result;
+	if (st.st_mode & S_IXGRP)
+		gone |= S_ISGID;
+	return st.st_mode & gone ? sys_fchmod(fd, st.st_mode & 07777 & ~gone) : 0;
+}
+
+static int64_t open_inode(struct request *r, int flags, uint32_t open_flags, bool folder)
+{
+	struct inode *inode = inode_get(r->fsd, r->in.nodeid);
+	struct fuse_open_out out = {.open_flags = folder ? FOPEN_CACHE_DIR : 0};
+	autoclose int fd = -1;
+	int result = 0;
 
 	if (!inode)
 		return -EINVAL;
@@ -29,21 +40,26 @@ static int64_t open_inode(struct request *r, int flags, bool folder)
 	fd = inode_reopen(r->fsd, inode, flags | (folder ? O_DIRECTORY : 0));
 	if (fd < 0)
 		return fd;
-	result = handle_new(r->fsd, fd, &out.fh);
+	if (open_flags & FUSE_OPEN_KILL_SUIDGID)
+		result = kill_set_id(fd);
+	if (inode_unchanged(inode, fd))
+		out.open_flags |= FOPEN_KEEP_CACHE;
+	if (result == 0)
+		result = handle_new(r->fsd, take_fd(&fd), &out.fh);
 	return result < 0 ? result : request_reply(r, &out, sizeof(out));
 }
 
-/* The guest's kernel appends at the place that it knows: every write has its offset. */
 int64_t op_open(struct request *r)
 {
 	const struct fuse_open_in *in = request_fixed(r, struct fuse_open_in);
 
-	return in ? open_inode(r, (int)(in->flags & (O_ACCMODE | O_TRUNC)), false) : -EINVAL;
+	return in ? open_inode(r, (int)(in->flags & (O_ACCMODE | O_TRUNC)), in->open_flags, false)
+		  : -EINVAL;
 }
 
 int64_t op_opendir(struct request *r)
 {
-	return open_inode(r, O_RDONLY, true);
+	return open_inode(r, O_RDONLY, 0, true);
 }
 
 /* Straight into the guest's buffers, behind the header. */
@@ -64,6 +80,12 @@ int64_t op_read(struct request *r)
 	return n < 0 ? -errno : n;
 }
 
+/* The guest's kernel appends at the end that it knows. Another guest may have moved it. */
+static int appends(const struct fuse_write_in *in)
+{
+	return in->flags & O_APPEND && !(in->write_flags & FUSE_WRITE_CACHE) ? RWF_APPEND : 0;
+}
+
 int64_t op_write(struct request *r)
 {
 	const struct fuse_write_in *in = request_fixed(r, struct fuse_write_in);
@@ -76,8 +98,10 @@ int64_t op_write(struct request *r)
 		return fd;
 	if (in->offset > INT64_MAX || in->size > r->chain->read_len - r->data_at)
 		return -EINVAL;
+	if (in->write_flags & FUSE_WRITE_KILL_SUIDGID && kill_set_id(fd) < 0)
+		return -EIO;
 	count = iov_slice(r->chain->iov, r->chain->readable, r->data_at, in->size, iov);
-	n = pwritev(fd, iov, count, (off_t)in->offset);
+	n = pwritev2(fd, iov, count, (off_t)in->offset, appends(in));
 	if (n < 0)
 		return -errno;
 	out.size = (uint32_t)n;
@@ -103,61 +127,6 @@ int64_t op_fsync(struct request *r)
 		return fd;
 	return (in->fsync_flags & FUSE_FSYNC_FDATASYNC ? fdatasync(fd) : fsync(fd)) < 0 ? -errno
 											: 0;
-}
-
-/* Nothing is kept back here. */
-int64_t op_flush(struct request *r)
-{
-	const struct fuse_flush_in *in = request_fixed(r, struct fuse_flush_in);
-	int fd = in ? handle_get(r->fsd, in->fh) : -EINVAL;
-
-	return fd < 0 ? fd : 0;
-}
-
-/* One entry in the guest's form at AT of OUT; the space it takes, 0 when it does not fit. */
-static size_t put_entry(uint8_t *out, size_t room, const struct dirent64 *d)
-{
-	size_t name = strlen(d->d_name), len = FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + name);
-	struct fuse_dirent entry = {.ino = d->d_ino,
-		.off = (uint64_t)d->d_off,
-		.namelen = (uint32_t)name,
-		.type = d->d_type};
-
-	if (len > room)
-		return 0;
-	memset(out, 0, len);
-	memcpy(out, &entry, FUSE_NAME_OFFSET);
-	memcpy(out + FUSE_NAME_OFFSET, d->d_name, name);
-	return len;
-}
-
-/* The place in a folder is the kernel's own cookie, so nothing is remembered between calls. */
-int64_t op_readdir(struct request *r)
-{
-	const struct fuse_read_in *in = request_fixed(r, struct fuse_read_in);
-	int fd = in ? handle_get(r->fsd, in->fh) : -EINVAL;
-	uint8_t host[LISTING] __attribute__((aligned(8))), out[LISTING];
-	size_t room, used = 0;
-	long n;
-
-	if (fd < 0)
-		return fd;
-	room = in->size < sizeof(out) ? in->size : sizeof(out);
-	if (lseek(fd, (off_t)in->offset, SEEK_SET) < 0)
-		return -errno;
-	n = syscall(SYS_getdents64, fd, host, sizeof(host));
-	if (n < 0)
-		return -errno;
-	for (long at = 0; at < n;) {
-		const struct dirent64 *d = (const void *)(host + at);
-		size_t len = put_entry(out + used, room - used, d);
-
-		if (!len)
-			break; /* the guest goes on from the last one that fitted */
-		used += len;
-		at += d->d_reclen;
-	}
-	return request_reply(r, out, used);
 }
 
 int64_t op_fallocate(struct request *r)
@@ -187,5 +156,27 @@ int64_t op_lseek(struct request *r)
 	if (at < 0)
 		return -errno;
 	out.offset = (uint64_t)at;
+	return request_reply(r, &out, sizeof(out));
+}
+
+int64_t op_copy(struct request *r)
+{
+	const struct fuse_copy_file_range_in *in = request_fixed(r, struct fuse_copy_file_range_in);
+	int from = in ? handle_get(r->fsd, in->fh_in) : -EINVAL;
+	int to = in ? handle_get(r->fsd, in->fh_out) : -EINVAL;
+	struct fuse_write_out out = {};
+	off_t at, target;
+	ssize_t n;
+
+	if (from < 0 || to < 0)
+		return from < 0 ? from : to;
+	if (in->off_in > INT64_MAX || in->off_out > INT64_MAX || in->flags)
+		return -EINVAL;
+	at = (off_t)in->off_in;
+	target = (off_t)in->off_out;
+	n = copy_file_range(from, &at, to, &target, in->len < COPY_MAX ? in->len : COPY_MAX, 0);
+	if (n < 0)
+		return -errno;
+	out.size = (uint32_t)n;
 	return request_reply(r, &out, sizeof(out));
 }

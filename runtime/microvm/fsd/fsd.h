@@ -4,7 +4,7 @@
  *
  * session.c takes the guest's queues from the VMM (devices/fs.h) and turns chains into requests;
  * request.c holds the table of FUSE operations; inode.c names the files that the guest knows;
- * files.c, names.c and attributes.c are the operations.
+ * files.c, folders.c, names.c, attributes.c and xattr.c are the operations.
  *
  * Everything in a request is hostile. A node or handle is an index that is checked; a name is one
  * component; no path is ever walked, and symbolic links are never followed here: each inode is a
@@ -24,6 +24,7 @@ enum {
 	FSD_INODES_MAX = 1 << 20, /* a guest's kernel forgets only when its memory is short */
 	FSD_HANDLES_MAX = 1 << 16,
 	FSD_BUCKETS = 1 << 16,
+	FSD_MOUNTS = 256,    /* whose numbers are told apart */
 	FSD_BODY_MAX = 9000, /* two names and any fixed part */
 	FSD_WRITE_MAX = 128 * 4096,
 };
@@ -33,8 +34,10 @@ struct inode {
 	mode_t type;
 	dev_t dev;
 	ino_t ino;
-	uint64_t mount;   /* a file may be shared twice, once read-only */
-	uint64_t lookups; /* how often the guest was told of it */
+	uint64_t mount;       /* a file may be shared twice, once read-only */
+	uint64_t lookups;     /* how often the guest was told of it */
+	struct timespec seen; /* its change time when it was last opened; 0: unknown */
+	uint64_t salt;        /* what makes its number another than those of other mounts */
 	uint32_t generation;
 	int32_t next; /* in its bucket (index + 1), or among the free ones (index, −1: the last) */
 };
@@ -46,8 +49,10 @@ struct handle {
 };
 
 struct fsd {
-	int proc; /* /proc/self/fd, to open again what is open as O_PATH */
+	int proc; /* /proc/self/fd, to open again what is open as O_PATH; the working folder, too */
 	bool read_only;
+	bool setxattr_ext;                        /* agreed with the guest */
+	uint64_t mounts[FSD_MOUNTS], mount_count; /* that were met, in that order */
 	/* Big, but memory only as far as they were ever used: beyond the counts nothing was
 	 * touched. */
 	struct inode *inodes;
@@ -81,11 +86,16 @@ struct inode *inode_get(struct fsd *fsd, uint64_t node);
 /* Looks NAME up in PARENT and tells the guest: one lookup more. */
 int inode_lookup(
 	struct fsd *fsd, const struct inode *parent, const char *name, struct fuse_entry_out *ret);
+/* The same for what is open as FD (O_PATH), which is taken over, also on failure. */
+int inode_admit(struct fsd *fsd, int fd, struct fuse_entry_out *ret);
 void inode_forget(struct fsd *fsd, uint64_t node, uint64_t lookups);
 void inode_forget_all(struct fsd *fsd);
 /* Opens it anew with FLAGS of open(2); never follows. */
 int inode_reopen(struct fsd *fsd, const struct inode *inode, int flags);
-void attr_fill(const struct stat *st, struct fuse_attr *ret);
+/* Whether nothing has changed the file since it was last asked, FD being the file opened anew: the
+ * guest may keep what it read then. */
+bool inode_unchanged(struct inode *inode, int fd);
+void attr_fill(const struct inode *inode, const struct stat *st, struct fuse_attr *ret);
 /* A handle for FD, which is taken over, also on failure. */
 int handle_new(struct fsd *fsd, int fd, uint64_t *ret);
 int handle_get(const struct fsd *fsd, uint64_t handle);
@@ -101,15 +111,21 @@ typedef int64_t fsd_operation(struct request *request);
 	((request)->body_len >= sizeof(type) ? (const type *)(const void *)(request)->body : NULL)
 /* The INDEX-th string behind FIXED bytes; NULL when it is not there or not terminated. */
 const char *request_string(const struct request *request, size_t fixed, int index);
-/* The same, and one component of a path: what the guest calls a file. */
-const char *request_name(const struct request *request, size_t fixed, int index);
+/* The same, and one component of a path: what the guest calls a file. −EINVAL, −ENAMETOOLONG. */
+int request_name(const struct request *request, size_t fixed, int index, const char **ret);
 int64_t request_reply(const struct request *request, const void *data, size_t len);
 
 /* names.c */
 fsd_operation op_lookup, op_forget, op_batch_forget, op_readlink, op_symlink, op_mknod, op_mkdir,
-	op_unlink, op_rmdir, op_rename, op_rename2, op_link, op_create;
+	op_unlink, op_rmdir, op_rename, op_rename2, op_link, op_create, op_tmpfile;
 /* files.c */
-fsd_operation op_open, op_read, op_write, op_release, op_fsync, op_flush, op_opendir, op_readdir,
-	op_fallocate, op_lseek;
+fsd_operation op_open, op_read, op_write, op_release, op_fsync, op_opendir, op_fallocate, op_lseek,
+	op_copy;
+/* folders.c */
+fsd_operation op_readdir, op_readdirplus;
 /* attributes.c */
-fsd_operation op_init, op_destroy, op_getattr, op_setattr, op_statfs;
+fsd_operation op_init, op_destroy, op_getattr, op_setattr, op_statfs, op_syncfs;
+/* As write(2) does for who has no CAP_FSETID: set-id bits go. */
+int kill_set_id(int fd);
+/* xattr.c */
+fsd_operation op_getxattr, op_listxattr, op_setxattr, op_removexattr;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* #syscalls:fsd openat newfstatat statx close */
+/* #syscalls:fsd openat newfstatat statx close clock_gettime */
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "runtime/microvm/fsd/fsd.h"
@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
-enum { ROOT = 0, NODE_OF_ROOT = 1, TIMEOUT_SECONDS = 1 };
+enum { ROOT = 0, NODE_OF_ROOT = 1, TIMEOUT_SECONDS = 1, SALT_SHIFT = 48 };
 
 static int32_t *bucket_of(struct fsd *fsd, dev_t dev, ino_t ino)
 {
@@ -89,10 +90,10 @@ struct inode *inode_get(struct fsd *fsd, uint64_t node)
 	return inode->fd >= 0 ? inode : NULL;
 }
 
-void attr_fill(const struct stat *st, struct fuse_attr *ret)
+void attr_fill(const struct inode *inode, const struct stat *st, struct fuse_attr *ret)
 {
 	*ret = (struct fuse_attr){
-		.ino = st->st_ino,
+		.ino = st->st_ino ^ inode->salt,
 		.size = (uint64_t)st->st_size,
 		.blocks = (uint64_t)st->st_blocks,
 		.atime = (uint64_t)st->st_atim.tv_sec,
@@ -108,6 +109,22 @@ void attr_fill(const struct stat *st, struct fuse_attr *ret)
 		.rdev = (uint32_t)st->st_rdev,
 		.blksize = (uint32_t)st->st_blksize,
 	};
+}
+
+/*
+ * All that the guest sees is one file system, in which a number is one file: those of other mounts
+ * than the first get numbers that it does not have. (FUSE_SUBMOUNTS would make file systems of
+ * them, for which Linux forgets that they have ACLs.)
+ */
+static uint64_t salt_of(struct fsd *fsd, uint64_t mount)
+{
+	uint64_t i = 0;
+
+	while (i < fsd->mount_count && fsd->mounts[i] != mount)
+		i++;
+	if (i == fsd->mount_count && i < FSD_MOUNTS)
+		fsd->mounts[fsd->mount_count++] = mount;
+	return i << SALT_SHIFT;
 }
 
 /* A place for one more inode, or NULL. */
@@ -146,23 +163,20 @@ static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st, ui
 		.dev = st->st_dev,
 		.ino = st->st_ino,
 		.mount = mount,
+		.salt = salt_of(fsd, mount),
 		.generation = inode->generation + 1,
 		.next = *bucket};
 	*bucket = (int32_t)(inode - fsd->inodes) + 1;
 	return inode;
 }
 
-int inode_lookup(
-	struct fsd *fsd, const struct inode *parent, const char *name, struct fuse_entry_out *ret)
+int inode_admit(struct fsd *fsd, int fd, struct fuse_entry_out *ret)
 {
-	int fd = sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0), r;
 	struct inode *inode;
 	struct stat st;
 	uint64_t mount;
+	int r = identify(fd, &st, &mount);
 
-	if (fd < 0)
-		return fd;
-	r = identify(fd, &st, &mount);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -177,8 +191,16 @@ int inode_lookup(
 		.entry_valid = TIMEOUT_SECONDS,
 		.attr_valid = TIMEOUT_SECONDS,
 	};
-	attr_fill(&st, &ret->attr);
+	attr_fill(inode, &st, &ret->attr);
 	return 0;
+}
+
+int inode_lookup(
+	struct fsd *fsd, const struct inode *parent, const char *name, struct fuse_entry_out *ret)
+{
+	int fd = sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0);
+
+	return fd < 0 ? fd : inode_admit(fsd, fd, ret);
 }
 
 static void inode_free(struct fsd *fsd, struct inode *inode)
@@ -206,8 +228,24 @@ void inode_forget(struct fsd *fsd, uint64_t node, uint64_t lookups)
 
 void inode_forget_all(struct fsd *fsd)
 {
-	for (uint64_t i = ROOT + 1; i < (uint64_t)fsd->inode_count; i++)
-		inode_forget(fsd, i + NODE_OF_ROOT, UINT64_MAX);
+	for (int32_t i = ROOT + 1; i < fsd->inode_count; i++)
+		if (fsd->inodes[i].fd >= 0)
+			inode_free(fsd, fsd->inodes + i);
+}
+
+bool inode_unchanged(struct inode *inode, int fd)
+{
+	struct timespec now;
+	struct stat st;
+	bool same, settled;
+
+	if (sys_fstat(fd, &st) < 0 || clock_gettime(CLOCK_REALTIME_COARSE, &now) < 0)
+		return false;
+	same = inode->seen.tv_sec == st.st_ctim.tv_sec && inode->seen.tv_nsec == st.st_ctim.tv_nsec;
+	/* What changes again within a tick of the clock keeps its time. */
+	settled = now.tv_sec > st.st_ctim.tv_sec + 1;
+	inode->seen = settled ? st.st_ctim : (struct timespec){};
+	return same && settled;
 }
 
 /* Only what cannot act by being opened: no device, no FIFO that blocks. */

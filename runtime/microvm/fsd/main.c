@@ -4,16 +4,16 @@
  * at the descriptor SOCKET. Needs root: the guest's files have many owners.
  *
  * The jail: mount, network, IPC, UTS and cgroup namespaces of its own (the PID namespace comes from
- * the launcher), the folder as the root, the four capabilities that owners and modes need, Landlock
+ * the launcher), the folder as the root, the five capabilities that owners and modes need, Landlock
  * on the folder, a system call filter.
  */
 #include "base/cleanup.h"
+#include "base/jail.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/sys.h"
 #include "runtime/microvm/fsd/session.h"
 #include "runtime/microvm/vmm/filter.h"
-#include "runtime/microvm/vmm/jail.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -22,8 +22,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#define KEPT \
-	(1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER | 1ULL << CAP_FSETID)
+#define KEPT                                                                                      \
+	(1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER | 1ULL << CAP_FSETID | \
+		1ULL << CAP_SETFCAP)
 
 /* A procfs that is mounted nowhere, so nothing leads from it to other files. */
 static int open_proc(struct err *err)
@@ -95,10 +96,14 @@ static int enter_jail(int folder, bool read_only, int *ret_root, int *ret_proc, 
 		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (r == 0)
 		r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (r == 0)
-		r = jail_files(root);
+	/* Without its second version nothing could be renamed from one folder to another. */
+	if (r == 0 && jail_files_abi() >= JAIL_FILES_REFER_ABI)
+		r = jail_files(root, JAIL_FILES_ALL);
 	if (r < 0)
 		return err_sys(err, r, "file server: jail");
+	r = sys_fchdir(proc); /* xattr.c */
+	if (r < 0)
+		return err_sys(err, r, "file server: procfs");
 	*ret_root = take_fd(&root);
 	*ret_proc = take_fd(&proc);
 	return 0;
@@ -115,7 +120,6 @@ static int run(char **argv, struct err *err)
 	if (parse_u32(argv[1], &folder) < 0 || parse_u32(argv[2], &socket) < 0 ||
 		(!read_only && strcmp(argv[3], "rw") != 0))
 		return err_set(err, -EINVAL, "usage: brig-fsd ROOT SOCKET rw|ro");
-	umask(0); /* the guest has applied its own */
 	r = enter_jail((int)folder, read_only, &root, &proc, err);
 	close((int)folder);
 	if (r == 0)

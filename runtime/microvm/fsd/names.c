@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the guest does to names in folders. */
-/* #syscalls:fsd readlinkat symlinkat mknodat mkdirat unlinkat renameat renameat2 linkat fchownat */
+/* #syscalls:fsd readlinkat symlinkat mknodat mkdirat unlinkat renameat renameat2 linkat fchownat
+ * umask */
 #include "base/cleanup.h"
 #include "base/sys.h"
 #include "runtime/microvm/fsd/fsd.h"
@@ -8,6 +9,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define SET_ID ((mode_t)(S_ISUID | S_ISGID))
 
 static int64_t reply_entry(struct request *r, const struct inode *parent, const char *name)
 {
@@ -22,8 +26,7 @@ static int parent_and_name(
 	struct request *r, size_t fixed, struct inode **ret_parent, const char **ret_name)
 {
 	*ret_parent = inode_get(r->fsd, r->in.nodeid);
-	*ret_name = request_name(r, fixed, 0);
-	return *ret_parent && *ret_name ? 0 : -EINVAL;
+	return *ret_parent ? request_name(r, fixed, 0, ret_name) : -EINVAL;
 }
 
 int64_t op_lookup(struct request *r)
@@ -67,18 +70,48 @@ int64_t op_readlink(struct request *r)
 	return n < 0 ? n : request_reply(r, target, (size_t)n);
 }
 
-/* New files belong to who asked in the guest. What was just made is removed if that fails. */
-static int64_t give_away(struct request *r, struct inode *parent, const char *name, int made)
+/* The group of a new file: a folder with the set-group-ID bit gives its own. */
+static int group_of(const struct request *r, const struct inode *parent, gid_t *ret)
 {
-	int result = made;
+	struct stat st;
+	int result = sys_fstatat(parent->fd, "", &st, AT_EMPTY_PATH);
+
+	*ret = result == 0 && st.st_mode & S_ISGID ? st.st_gid : r->in.gid;
+	return result;
+}
+
+/* New files belong to who asked in the guest. Set-id bits come last: no other owner ever has them.
+ */
+static int own(struct request *r, const struct inode *parent, int fd, mode_t set_id)
+{
+	struct stat st;
+	gid_t gid = r->in.gid;
+	char number[16];
+	int result = sys_fstatat(fd, "", &st, AT_EMPTY_PATH);
+
+	if (result == 0 && st.st_gid != gid)
+		result = group_of(r, parent, &gid);
+	if (result == 0 && (st.st_uid != r->in.uid || st.st_gid != gid))
+		result = sys_fchownat(fd, "", r->in.uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+	if (result < 0 || !set_id)
+		return result;
+	snprintf(number, sizeof(number), "%d", fd);
+	return sys_fchmodat(r->fsd->proc, number, (st.st_mode & 07777) | set_id);
+}
+
+/* The answer to a creation that ended with MADE. What was made is removed if the rest fails. */
+static int64_t reply_made(
+	struct request *r, struct inode *parent, const char *name, mode_t set_id, int made)
+{
+	autoclose int fd = made < 0 ? made : sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0);
+	struct fuse_entry_out entry;
+	int result = fd < 0 ? fd : own(r, parent, fd, set_id);
 
 	if (result == 0)
-		result = sys_fchownat(parent->fd, name, r->in.uid, r->in.gid, AT_SYMLINK_NOFOLLOW);
-	if (made == 0 && result < 0) {
-		if (sys_unlinkat(parent->fd, name, 0) == -EISDIR)
-			sys_unlinkat(parent->fd, name, AT_REMOVEDIR);
-	}
-	return result < 0 ? result : reply_entry(r, parent, name);
+		result = inode_admit(r->fsd, take_fd(&fd), &entry);
+	if (made == 0 && result < 0 && sys_unlinkat(parent->fd, name, 0) == -EISDIR)
+		sys_unlinkat(parent->fd, name, AT_REMOVEDIR);
+	return result < 0 ? result : request_reply(r, &entry, sizeof(entry));
 }
 
 int64_t op_symlink(struct request *r)
@@ -88,11 +121,13 @@ int64_t op_symlink(struct request *r)
 	int result = parent_and_name(r, 0, &parent, &name);
 
 	if (result < 0 || !target)
-		return -EINVAL;
-	return give_away(r, parent, name, sys_symlinkat(target, parent->fd, name));
+		return result < 0 ? result : -EINVAL;
+	return reply_made(r, parent, name, 0, sys_symlinkat(target, parent->fd, name));
 }
 
-/* Device nodes would be ones of the host: only files, FIFOs and sockets. */
+/* Device nodes would be ones of the host: only files, FIFOs and sockets, and the device 0:0 that
+ * none is, which overlay's whiteouts are. The kernel's umask is the guest's, since a folder's
+ * default ACL takes its place. */
 int64_t op_mknod(struct request *r)
 {
 	const struct fuse_mknod_in *in = request_fixed(r, struct fuse_mknod_in);
@@ -102,9 +137,12 @@ int64_t op_mknod(struct request *r)
 
 	if (result < 0)
 		return result;
-	if (!S_ISREG(in->mode) && !S_ISFIFO(in->mode) && !S_ISSOCK(in->mode))
+	if (!S_ISREG(in->mode) && !S_ISFIFO(in->mode) && !S_ISSOCK(in->mode) &&
+		!(S_ISCHR(in->mode) && in->rdev == 0))
 		return -EPERM;
-	return give_away(r, parent, name, sys_mknodat(parent->fd, name, in->mode & ~in->umask, 0));
+	umask(in->umask & 0777);
+	return reply_made(r, parent, name, in->mode & SET_ID,
+		sys_mknodat(parent->fd, name, in->mode & ~SET_ID, 0));
 }
 
 int64_t op_mkdir(struct request *r)
@@ -116,7 +154,8 @@ int64_t op_mkdir(struct request *r)
 
 	if (result < 0)
 		return result;
-	return give_away(r, parent, name, sys_mkdirat(parent->fd, name, in->mode & ~in->umask));
+	umask(in->umask & 0777);
+	return reply_made(r, parent, name, 0, sys_mkdirat(parent->fd, name, in->mode));
 }
 
 int64_t op_unlink(struct request *r)
@@ -141,11 +180,12 @@ static int64_t do_rename(struct request *r, size_t fixed, uint64_t newdir, uint3
 {
 	const struct inode *from = inode_get(r->fsd, r->in.nodeid);
 	const struct inode *to = inode_get(r->fsd, newdir);
-	const char *old = request_name(r, fixed, 0), *new = request_name(r, fixed, 1);
+	const char *old, *new;
+	int result = from && to ? request_name(r, fixed, 0, &old) : -EINVAL;
 
-	if (!from || !to || !old || !new || flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
-		return -EINVAL; /* a whiteout is a device node */
-	return sys_renameat2(from->fd, old, to->fd, new, flags);
+	if (result == 0)
+		result = request_name(r, fixed, 1, &new);
+	return result < 0 ? result : sys_renameat2(from->fd, old, to->fd, new, flags);
 }
 
 int64_t op_rename(struct request *r)
@@ -172,49 +212,113 @@ int64_t op_link(struct request *r)
 	int result = in ? parent_and_name(r, sizeof(*in), &parent, &name) : -EINVAL;
 
 	if (result < 0 || !inode)
-		return -EINVAL;
+		return result < 0 ? result : -EINVAL;
 	snprintf(number, sizeof(number), "%d", inode->fd);
 	result = sys_linkat(r->fsd->proc, number, parent->fd, name, AT_SYMLINK_FOLLOW);
 	return result < 0 ? result : reply_entry(r, parent, name);
 }
 
-/* Exclusively made with O_NOFOLLOW, so that a link that is there is never written through; a file
- * that exists already is opened by its inode. */
-int64_t op_create(struct request *r)
+struct created {
+	struct fuse_entry_out entry;
+	struct fuse_open_out open;
+};
+
+/* Answers with the open FD, which is taken over, of the inode in OUT. */
+static int64_t reply_open(struct request *r, struct created *out, int fd)
 {
-	const struct fuse_create_in *in = request_fixed(r, struct fuse_create_in);
-	struct {
-		struct fuse_entry_out entry;
-		struct fuse_open_out open;
-	} out = {};
-	struct inode *parent;
-	const char *name;
-	autoclose int fd = -1;
-	int result = in ? parent_and_name(r, sizeof(*in), &parent, &name) : -EINVAL;
-	int flags = in ? (int)(in->flags & (O_ACCMODE | O_APPEND | O_TRUNC)) : 0;
-	bool made;
+	int result = handle_new(r->fsd, fd, &out->open.fh);
+
+	if (result == 0)
+		return request_reply(r, out, sizeof(*out));
+	inode_forget(r->fsd, out->entry.nodeid, 1);
+	return result;
+}
+
+/* FD was made just now: it gets its owner and becomes an inode. */
+static int admit_made(struct request *r, const struct inode *parent, int fd, mode_t set_id,
+	struct fuse_entry_out *ret)
+{
+	char number[16];
+	int path, result = own(r, parent, fd, set_id);
 
 	if (result < 0)
 		return result;
-	fd = sys_openat(parent->fd, name, (flags & ~O_APPEND) | O_CREAT | O_EXCL | O_NOFOLLOW,
-		in->mode & ~in->umask & 07777);
-	made = fd >= 0;
-	if (fd == -EEXIST && in->flags & O_EXCL)
+	snprintf(number, sizeof(number), "%d", fd);
+	path = sys_openat(r->fsd->proc, number, O_PATH, 0);
+	return path < 0 ? path : inode_admit(r->fsd, path, ret);
+}
+
+static int64_t create_new(struct request *r, struct inode *parent, const char *name)
+{
+	const struct fuse_create_in *in = request_fixed(r, struct fuse_create_in);
+	autoclose int fd = -1;
+	struct created out = {};
+	int result;
+
+	umask(in->umask & 0777);
+	fd = sys_openat(parent->fd, name,
+		(int)(in->flags & O_ACCMODE) | O_CREAT | O_EXCL | O_NOFOLLOW,
+		in->mode & ~SET_ID & 07777);
+	if (fd < 0)
 		return fd;
-	if (fd < 0 && fd != -EEXIST)
-		return fd;
-	if (made)
-		result = sys_fchownat(fd, "", r->in.uid, r->in.gid, AT_EMPTY_PATH);
+	result = admit_made(r, parent, fd, in->mode & SET_ID, &out.entry);
 	if (result == 0)
-		result = inode_lookup(r->fsd, parent, name, &out.entry);
-	if (result == 0 && !made)
-		result = fd = inode_reopen(
-			r->fsd, inode_get(r->fsd, out.entry.nodeid), flags & ~O_APPEND);
-	if (result >= 0)
-		result = handle_new(r->fsd, take_fd(&fd), &out.open.fh);
-	if (result < 0) {
-		inode_forget(r->fsd, out.entry.nodeid, 1);
+		return reply_open(r, &out, take_fd(&fd));
+	sys_unlinkat(parent->fd, name, 0);
+	return result;
+}
+
+static int64_t create_old(struct request *r, struct inode *parent, const char *name)
+{
+	const struct fuse_create_in *in = request_fixed(r, struct fuse_create_in);
+	struct created out = {};
+	int fd, result = inode_lookup(r->fsd, parent, name, &out.entry);
+
+	if (result < 0)
 		return result;
-	}
-	return request_reply(r, &out, sizeof(out));
+	fd = inode_reopen(r->fsd, inode_get(r->fsd, out.entry.nodeid),
+		(int)(in->flags & (O_ACCMODE | O_TRUNC)));
+	if (fd >= 0 && in->open_flags & FUSE_OPEN_KILL_SUIDGID)
+		result = kill_set_id(fd);
+	if (fd >= 0 && result == 0)
+		return reply_open(r, &out, fd);
+	inode_forget(r->fsd, out.entry.nodeid, 1);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return result;
+}
+
+/* Exclusively made, so that a link that is there is never written through; a file that exists
+ * already is opened by its inode. */
+int64_t op_create(struct request *r)
+{
+	const struct fuse_create_in *in = request_fixed(r, struct fuse_create_in);
+	struct inode *parent;
+	const char *name;
+	int64_t result = in ? parent_and_name(r, sizeof(*in), &parent, &name) : -EINVAL;
+
+	if (result < 0)
+		return result;
+	result = create_new(r, parent, name);
+	return result == -EEXIST && !(in->flags & O_EXCL) ? create_old(r, parent, name) : result;
+}
+
+/* Its name is of no use. */
+int64_t op_tmpfile(struct request *r)
+{
+	const struct fuse_create_in *in = request_fixed(r, struct fuse_create_in);
+	const struct inode *parent = inode_get(r->fsd, r->in.nodeid);
+	autoclose int fd = -1;
+	struct created out = {};
+	int result;
+
+	if (!in || !parent)
+		return -EINVAL;
+	umask(in->umask & 0777);
+	fd = sys_openat(parent->fd, ".",
+		(int)(in->flags & (O_ACCMODE | O_EXCL)) | O_TMPFILE | O_NOFOLLOW,
+		in->mode & ~SET_ID & 07777);
+	result = fd < 0 ? fd : admit_made(r, parent, fd, in->mode & SET_ID, &out.entry);
+	return result < 0 ? result : reply_open(r, &out, take_fd(&fd));
 }

@@ -3,12 +3,19 @@
 #include "runtime/microvm/fsd/fsd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #define HEADER sizeof(struct fuse_out_header)
 
 enum { NO_ANSWER = 1, WRITES = 2 };
 
+/*
+ * What is not here is ENOSYS, which the guest's kernel asks for once:
+ *  - FLUSH, since nothing is kept back;
+ *  - locks: they are the guest's own. A request on a virtqueue cannot be taken back, so who waits
+ *    here for a lock of another guest's could not even be killed.
+ */
 static const struct {
 	fsd_operation *run;
 	int flags;
@@ -37,12 +44,19 @@ static const struct {
 	[FUSE_RELEASEDIR] = {op_release, 0},
 	[FUSE_FSYNC] = {op_fsync, 0},
 	[FUSE_FSYNCDIR] = {op_fsync, 0},
-	[FUSE_FLUSH] = {op_flush, 0},
 	[FUSE_OPENDIR] = {op_opendir, 0},
 	[FUSE_READDIR] = {op_readdir, 0},
+	[FUSE_READDIRPLUS] = {op_readdirplus, 0},
 	[FUSE_CREATE] = {op_create, WRITES},
+	[FUSE_TMPFILE] = {op_tmpfile, WRITES},
 	[FUSE_FALLOCATE] = {op_fallocate, WRITES},
 	[FUSE_LSEEK] = {op_lseek, 0},
+	[FUSE_COPY_FILE_RANGE] = {op_copy, WRITES},
+	[FUSE_GETXATTR] = {op_getxattr, 0},
+	[FUSE_LISTXATTR] = {op_listxattr, 0},
+	[FUSE_SETXATTR] = {op_setxattr, WRITES},
+	[FUSE_REMOVEXATTR] = {op_removexattr, WRITES},
+	[FUSE_SYNCFS] = {op_syncfs, 0},
 };
 
 const char *request_string(const struct request *r, size_t fixed, int index)
@@ -61,11 +75,16 @@ const char *request_string(const struct request *r, size_t fixed, int index)
 	}
 }
 
-const char *request_name(const struct request *r, size_t fixed, int index)
+int request_name(const struct request *r, size_t fixed, int index, const char **ret)
 {
 	const char *name = request_string(r, fixed, index);
 
-	return name && strlen(name) <= 255 && path_is_component(name) ? name : NULL;
+	if (!name || !path_is_component(name))
+		return -EINVAL;
+	if (strlen(name) > NAME_MAX)
+		return -ENAMETOOLONG;
+	*ret = name;
+	return 0;
 }
 
 int64_t request_reply(const struct request *r, const void *data, size_t len)
@@ -73,7 +92,7 @@ int64_t request_reply(const struct request *r, const void *data, size_t len)
 	return virtq_write(r->chain, HEADER, data, len) == len ? (int64_t)len : -ERANGE;
 }
 
-/* A WRITE's data stays where it is; of everything else all is copied. */
+/* The data of a WRITE and of a SETXATTR stays where it is; of everything else all is copied. */
 static int read_request(struct request *r)
 {
 	size_t len;
@@ -83,6 +102,8 @@ static int read_request(struct request *r)
 	len = r->chain->read_len - sizeof(r->in);
 	if (r->in.opcode == FUSE_WRITE && len > sizeof(struct fuse_write_in))
 		len = sizeof(struct fuse_write_in);
+	if (r->in.opcode == FUSE_SETXATTR && len > sizeof(r->body))
+		len = sizeof(r->body);
 	r->data_at = sizeof(r->in) + len;
 	if (len > sizeof(r->body))
 		return -E2BIG;

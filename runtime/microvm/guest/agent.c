@@ -6,6 +6,7 @@
 #include "runtime/microvm/guest/guest.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,8 @@ static const struct {
 	[PROTO_UPDATE] = {0, false},
 	[PROTO_STATS] = {0, false},
 	[PROTO_PROCESSES] = {0, false},
+	[PROTO_FREEZE] = {0, false},
+	[PROTO_THAW] = {0, false},
 };
 
 static void job_fail(struct agent *a, struct job *job, int error, const char *text)
@@ -247,9 +250,26 @@ static void jobs_read(struct agent *a)
 
 /* --- ended processes --- */
 
+/* Everything here is the container: what the kernel killed, it killed there. */
+static uint64_t count_oom_kills(void)
+{
+	enum { VMSTAT_MAX = 65536 };
+	autobuf struct buf text = {};
+	uint64_t count = 0;
+	const char *at;
+
+	if (fd_read_file(AT_FDCWD, "/proc/vmstat", VMSTAT_MAX, &text) < 0)
+		return 0;
+	at = strstr(buf_str(&text), "\noom_kill ");
+	if (at)
+		sscanf(at, "\noom_kill %" SCNu64, &count);
+	return count;
+}
+
 static void process_ended(struct agent *a, struct process *p, int status)
 {
-	struct proto_exited exited = {.id = p->id, .status = status};
+	struct proto_exited exited = {
+		.id = p->id, .status = status, .oom_kills = count_oom_kills()};
 
 	process_written(p, exited.written);
 	/* Then the host may pull the plug. */

@@ -5,8 +5,8 @@
  * Files: main.c makes the file systems, loads modules and dials the host; agent.c serves the host's
  * connections; process.c keeps the table of processes and their streams; job.c does what a request
  * asks in a child, by the same functions as brig-oci on a host (runtime/lifecycle.h); plain.c
- * starts a program outside of every container; setup.c configures clock and network; relay.c moves
- * bytes.
+ * starts a program outside of every container; setup.c configures clock and network; layers.c
+ * mounts an image that came as disks; relay.c moves bytes.
  *
  * One thread, one poll(2). Everything here trusts the host and nothing of it trusts the guest's
  * other processes.
@@ -36,6 +36,11 @@ int modules_load(int folder, const char *group, struct err *err);
 
 /* Sets the clock, names and raises the interfaces, gives them their addresses and routes. */
 int setup_apply(const struct proto_setup *setup, struct err *err);
+
+/* --- layers.c --- */
+
+/* Mounts COUNT layers, and over them the container's root at GUEST_ROOT. */
+int layers_mount(uint32_t count, struct err *err);
 
 /* --- passthrough.c --- */
 

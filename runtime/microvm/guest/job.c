@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "runtime/microvm/guest/guest.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,6 +65,8 @@ static int do_create(const struct runtime *rt, const struct job_request *q, stru
 	if (q->len < sizeof(*setup) || !memchr(setup->id, 0, sizeof(setup->id)))
 		return err_sys(err, -EBADMSG, "create");
 	r = setup_apply(setup, err);
+	if (r == 0 && setup->layer_count)
+		r = layers_mount(setup->layer_count, err);
 	if (r == 0)
 		r = write_config((const char *)(setup + 1), q->len - sizeof(*setup), err);
 	if (r == 0)
@@ -262,6 +265,10 @@ static int do_job(const struct runtime *rt, const struct job_request *q, struct 
 		return container_kill(rt, q->container, signal->signal, true, err);
 	if (q->type == PROTO_UPDATE)
 		return do_update(rt, q, err);
+	if (q->type == PROTO_FREEZE)
+		return container_pause(rt, q->container, err);
+	if (q->type == PROTO_THAW)
+		return container_resume(rt, q->container, err);
 	if (q->type == PROTO_PROCESSES)
 		return do_processes(rt, q, ret_data, err);
 	r = do_stats(rt, q, &stats, err);

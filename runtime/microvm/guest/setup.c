@@ -132,7 +132,8 @@ static int configure(int sock, const struct proto_setup *s, struct err *err)
 static bool is_sane(const struct proto_setup *s)
 {
 	if (!memchr(s->hostname, 0, sizeof(s->hostname)) || s->net_count > PROTO_NETS_MAX ||
-		s->address_count > PROTO_ADDRESSES_MAX || s->route_count > PROTO_ROUTES_MAX)
+		s->layer_count > PROTO_LAYERS_MAX || s->address_count > PROTO_ADDRESSES_MAX ||
+		s->route_count > PROTO_ROUTES_MAX)
 		return false;
 	for (uint32_t i = 0; i < s->address_count; i++)
 		if (s->addresses[i].net >= s->net_count)

@@ -4,8 +4,8 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/jail.h"
 #include "base/sys.h"
-#include "runtime/microvm/vmm/jail.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -209,7 +209,7 @@ int attend_unprivilege(uid_t uid, struct err *err)
 	if (r == 0)
 		r = sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (r == 0)
-		r = jail_files(-1);
+		r = jail_files(-1, 0);
 	return r < 0 ? err_sys(err, r, "give up privileges") : 0;
 }
 
@@ -257,6 +257,7 @@ static int take_message(struct attend *a, const struct link_message *message, st
 		a->ended = true;
 		a->status = message->exited.status;
 		memcpy(a->written, message->exited.written, sizeof(a->written));
+		a->oom_kills = message->exited.oom_kills;
 		return 0;
 	}
 	if ((message->type == PROTO_DONE || message->type == PROTO_FAILED) && a->on_answer)

@@ -29,6 +29,7 @@ struct attend {
 	bool ended;
 	int status;
 	uint64_t written[3]; /* once .ended */
+	uint64_t oom_kills;  /* likewise: what the guest's kernel has killed */
 	/* A child of this process may have ended. May be NULL. */
 	int (*on_child)(struct attend *a, struct err *err);
 	/* Called for what is readable and is nobody's here: FD, or −1. */

@@ -36,7 +36,8 @@ struct attendant {
 	struct nets nets;
 	struct vfio_devices vfio;
 	int state, files, reason;
-	int starter; /* who said start, until it is answered */
+	int memory_max; /* of the host's cgroup, to be written to; −1: it has none */
+	int starter;    /* who said start, until it is answered */
 	bool started;
 	uid_t creator;
 };
@@ -114,6 +115,8 @@ static int open_state(struct attendant *a, struct err *err)
 	if (r >= 0)
 		r = a->reason = sys_openat(
 			a->state, "reason", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	if (r >= 0 && l->cgroup->dirfd >= 0)
+		a->memory_max = sys_openat(l->cgroup->dirfd, "memory.max", O_WRONLY, 0);
 	return r < 0 ? err_sys(err, r, "container \"%s\"", l->user.container->id) : 0;
 }
 
@@ -123,6 +126,7 @@ static void fill_setup(struct attendant *a)
 	struct timespec now;
 
 	snprintf(a->setup.id, sizeof(a->setup.id), "%s", a->launch->user.container->id);
+	a->setup.layer_count = (uint32_t)a->launch->layer_count;
 	clock_gettime(CLOCK_REALTIME, &now);
 	a->setup.clock_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	/* Who shares the host's name sees it. */
@@ -139,6 +143,8 @@ static int start_machine(struct attendant *a, struct err *err)
 		.files = a->files,
 		.nets = &a->nets,
 		.vfio = &a->vfio,
+		.layers = a->launch->layers,
+		.layer_count = a->launch->layer_count,
 		.uid = uid,
 	};
 	const struct spec_process *process = a->launch->user.process;
@@ -156,9 +162,9 @@ static int start_machine(struct attendant *a, struct err *err)
 /* C2: while it waits, it holds nothing of the host's but what it still needs. */
 static int close_leftovers(struct attendant *a, struct err *err)
 {
-	int keep[6] = {a->launch->sync, a->launch->start_listener, a->reason};
+	int keep[7] = {a->launch->sync, a->launch->start_listener, a->reason, a->memory_max};
 
-	machine_descriptors(&a->machine, keep + 3);
+	machine_descriptors(&a->machine, keep + 4);
 	a->state = -1;
 	return attend_close_others(&a->attend, keep, ARRAY_LEN(keep), err);
 }
@@ -167,7 +173,7 @@ static int close_leftovers(struct attendant *a, struct err *err)
 
 static int create(struct attendant *a, struct err *err)
 {
-	autojson json_t *guest = vm_plan_guest(a->launch->user.config);
+	autojson json_t *guest = vm_plan_guest(a->launch->user.config, a->launch->layer_count);
 	autobuf struct buf text = {};
 	struct link_message answer;
 	struct proto_start start;
@@ -301,6 +307,20 @@ static _Noreturn void end_without_word(struct attendant *a)
 	attend_exit(&a->attend);
 }
 
+/*
+ * Engines look at the cgroup of a container that has ended, whether its kernel had to kill for want
+ * of memory. The guest's had to: so the machine, which has no use any more, ends in just that way,
+ * and the cgroup's counter is true of it. This process is by far the smallest there, and fits in
+ * what is left.
+ */
+static void end_for_want_of_memory(const struct attendant *a)
+{
+	static const char little[] = "16777216";
+
+	if (a->attend.oom_kills && a->memory_max >= 0)
+		(void)!sys_write(a->memory_max, little, sizeof(little) - 1);
+}
+
 void attendant_main(const struct launch *launch)
 {
 	static struct attendant a; /* large */
@@ -314,7 +334,7 @@ void attendant_main(const struct launch *launch)
 	/* The lock is the parent's: as long as we had it open too, nobody else could take it. */
 	close(launch->user.container->dirfd);
 	a.launch = &own;
-	a.state = a.files = a.reason = a.starter = a.vfio.container = -1;
+	a.state = a.files = a.reason = a.starter = a.memory_max = a.vfio.container = -1;
 	attend_init(&a.attend);
 	machine_init(&a.machine);
 	r = prepare(&a, &err);
@@ -338,6 +358,7 @@ void attendant_main(const struct launch *launch)
 	if (attend_run(&a.attend, &err) < 0)
 		end_without_word(&a);
 	answer_starter(&a, NULL);
+	end_for_want_of_memory(&a);
 	machine_stop(&a.machine);
 	attend_exit(&a.attend);
 }

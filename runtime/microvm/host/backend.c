@@ -7,6 +7,8 @@
 #include "runtime/microvm/host/attendant.h"
 #include "runtime/microvm/host/link.h"
 #include "runtime/microvm/host/machine.h"
+#include "runtime/microvm/host/monitor.h"
+#include "runtime/microvm/host/root.h"
 #include "runtime/microvm/host/vmplan.h"
 
 #include <stdlib.h>
@@ -31,16 +33,32 @@ static int plan(const struct spec_config *config, const struct create_options *o
 	if (options->activation.notify_socket)
 		return err_set(err, -ENOTSUP,
 			"NOTIFY_SOCKET: a virtual machine cannot reach a socket of the host");
+	if (options->layer_count > PROTO_LAYERS_MAX)
+		return err_set(err, -E2BIG, "a virtual machine has at most %d layers as disks",
+			PROTO_LAYERS_MAX);
 	r = attendant_plan(config, arena, &plan, err);
 	return r < 0 ? r : vm_plan_host(config, &plan, arena, ret, err);
 }
 
-/* One request and its answer, on a session of its own. */
+/* A connection to the monitor, with which the machine's processors run even when it is paused. */
+static int keep_awake(const struct container *c, struct err *err)
+{
+	autoclose int monitor = monitor_connect(c->dirfd, err);
+	int r = monitor < 0 ? monitor : monitor_ask(monitor, CONTROL_WAKE, NULL, err);
+
+	return r < 0 ? r : take_fd(&monitor);
+}
+
+/* One request and its answer, on a session of its own. The agent of a paused container answers as
+ * well: it is awake for as long. */
 static int ask(const struct container *c, enum proto_type type, const void *payload, size_t len,
 	struct link *link, struct link_message *ret, struct err *err)
 {
-	int r = link->fd = link_connect(c->dirfd, MACHINE_SOCKET, err);
+	autoclose int monitor = keep_awake(c, err);
+	int r = monitor;
 
+	if (r >= 0)
+		r = link->fd = link_connect(c->dirfd, MACHINE_SOCKET, err);
 	if (r >= 0)
 		r = link_greet(link->fd, PROTO_SESSION, 0, err);
 	if (r == 0)
@@ -168,8 +186,6 @@ static int stats(
 	struct proto_stats guest;
 	int r;
 
-	if (stats->frozen) /* it cannot answer; what the host counts has to do */
-		return 0;
 	r = ask(c, PROTO_STATS, NULL, 0, &link, &answer, err);
 	if (r == 0 && answer.len != sizeof(guest))
 		r = err_set(err, -EPROTO, "the guest agent says what makes no sense");
@@ -228,6 +244,59 @@ static int processes(const struct container *c, struct container_processes *ret,
 	return r;
 }
 
+/* ---- pause and resume ---- */
+
+/*
+ * A pause holds twice: the guest's kernel stops the container's processes, so that they stay as
+ * they are while the agent answers a command, and the monitor stops the processors, whatever that
+ * kernel is up to. The attendant goes on: what it passes on waits in the guest's queues.
+ */
+static int tell(const struct container *c, enum proto_type type, struct err *err)
+{
+	struct link link = {.fd = -1};
+	struct link_message answer;
+	int r = ask(c, type, NULL, 0, &link, &answer, err);
+
+	link_close(&link);
+	return r;
+}
+
+static int ask_monitor(
+	const struct container *c, enum control_op op, struct control_reply *ret, struct err *err)
+{
+	autoclose int monitor = monitor_connect(c->dirfd, err);
+	int r = monitor < 0 ? monitor : monitor_ask(monitor, op, ret, err);
+
+	return r < 0 ? err_add(err, "container \"%s\"", c->id) : 0;
+}
+
+static bool frozen(const struct container *c)
+{
+	struct control_reply reply;
+	struct err ignored = {};
+
+	return ask_monitor(c, CONTROL_STATUS, &reply, &ignored) == 0 && reply.paused;
+}
+
+static int freeze(const struct container *c, struct err *err)
+{
+	struct err ignored = {};
+	int r = tell(c, PROTO_FREEZE, err);
+
+	if (r == 0)
+		r = ask_monitor(c, CONTROL_PAUSE, NULL, err);
+	if (r < 0) /* nothing when it was not that far */
+		tell(c, PROTO_THAW, &ignored);
+	return r;
+}
+
+static int thaw(const struct container *c, struct err *err)
+{
+	int r = tell(c, PROTO_THAW, err);
+
+	return r < 0 ? r : ask_monitor(c, CONTROL_RESUME, NULL, err);
+}
+
 const struct backend microvm_backend = {
 	.name = "vm",
 	.plan = plan,
@@ -237,4 +306,8 @@ const struct backend microvm_backend = {
 	.update = update,
 	.stats = stats,
 	.processes = processes,
+	.frozen = frozen,
+	.freeze = freeze,
+	.thaw = thaw,
+	.open_root = root_open_shared,
 };

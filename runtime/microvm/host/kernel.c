@@ -68,13 +68,29 @@ static int newest(char *ret, size_t size)
 	return ret[0] ? 0 : -ENOENT;
 }
 
-/* The host's own kernel is the one that was tested on this machine. */
-static int find(char *ret, size_t size)
+/* An imported kernel that was chosen (kernel_store.h). */
+static int chosen(char *ret, size_t size)
+{
+	char name[NAME_MAX + 1];
+	ssize_t n =
+		sys_readlinkat(AT_FDCWD, KERNEL_CACHE "/kernels/default", name, sizeof(name) - 1);
+
+	if (n < 0)
+		return (int)n;
+	name[n] = '\0';
+	snprintf(ret, size, KERNEL_CACHE "/kernels/%s/image-%s", name, name);
+	return 0;
+}
+
+/* Else the host's own kernel: it is the one that was tested on this machine. */
+int kernel_find(char *ret, size_t size)
 {
 	char name[NAME_MAX + 1];
 	struct utsname host;
 	int r;
 
+	if (chosen(ret, size) == 0)
+		return 0;
 	uname(&host);
 	snprintf(ret, size, "/boot/%s%s", prefix, host.release);
 	if (sys_faccessat(AT_FDCWD, ret, R_OK, 0) == 0)
@@ -84,12 +100,33 @@ static int find(char *ret, size_t size)
 	return r;
 }
 
+/* Beside an imported kernel, else where the distribution has them. */
+static int open_modules(const char *path, const char *version, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char modules[PATH_MAX];
+	int fd;
+
+	snprintf(modules, sizeof(modules), "%.*s/modules", slash ? (int)(slash - path) : 1,
+		slash ? path : ".");
+	fd = sys_openat(AT_FDCWD, modules, O_RDONLY | O_DIRECTORY, 0);
+	if (fd != -ENOENT)
+		return fd < 0 ? err_sys(err, fd, "%s", modules) : fd;
+	snprintf(modules, sizeof(modules), "/lib/modules/%s", version);
+	fd = sys_openat(AT_FDCWD, modules, O_RDONLY | O_DIRECTORY, 0);
+	return fd < 0 ? err_sys(err, fd, "the modules of %s: %s", path, modules) : fd;
+}
+
 int kernel_open(const char *path, struct kernel *ret, struct err *err)
 {
 	struct kernel k = {.image = -1, .modules = -1};
-	char found[PATH_MAX], modules[PATH_MAX];
-	int r = path ? 0 : find(found, sizeof(found));
+	char found[PATH_MAX];
+	int r = path ? 0 : kernel_find(found, sizeof(found));
 
+	if (path && !strchr(path, '/')) {
+		snprintf(found, sizeof(found), KERNEL_CACHE "/kernels/%s/image-%s", path, path);
+		path = found;
+	}
 	if (r < 0)
 		return err_set(err, -ENOENT,
 			"there is no kernel for the virtual machine: install one in /boot "
@@ -103,11 +140,10 @@ int kernel_open(const char *path, struct kernel *ret, struct err *err)
 		kernel_close(&k);
 		return err_set(err, -ENOEXEC, "%s is no kernel that a virtual machine boots", path);
 	}
-	snprintf(modules, sizeof(modules), "/lib/modules/%s", k.version);
-	r = k.modules = sys_openat(AT_FDCWD, modules, O_RDONLY | O_DIRECTORY, 0);
+	r = k.modules = open_modules(path, k.version, err);
 	if (r < 0) {
 		kernel_close(&k);
-		return err_sys(err, r, "the modules of %s: %s", path, modules);
+		return r;
 	}
 	*ret = k;
 	return 0;

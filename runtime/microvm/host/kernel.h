@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which kernel a guest boots, and its modules: the distribution's own, as the host has it.
+ * Which kernel a guest boots, and its modules: the distribution's own, as the host has it, or one
+ * that was imported.
  */
 #pragma once
 
@@ -16,9 +17,13 @@ struct kernel {
 	char version[128];
 };
 
+/* The path of the kernel that is booted where none is named: the imported one that was chosen
+ * (kernel_store.h), else /boot/vmlinuz of the running kernel's version, else the newest there. */
+int kernel_find(char *ret, size_t size);
 /*
- * Opens PATH, or when it is NULL /boot/vmlinuz of the running kernel's version, else the newest
- * there; and /lib/modules of the version that the file itself tells. −ENOENT says what is missing.
+ * Opens PATH (without a slash: the imported kernel of that name; NULL: that of kernel_find()) and
+ * its modules: the folder beside it, else /lib/modules of the version that the file itself tells.
+ * −ENOENT says what is missing.
  */
 int kernel_open(const char *path, struct kernel *ret, struct err *err);
 void kernel_close(struct kernel *kernel);

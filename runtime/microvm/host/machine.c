@@ -4,12 +4,13 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/parse.h"
 #include "base/sys.h"
 #include "runtime/microvm/boot/initramfs.h"
 #include "runtime/microvm/boot/unpack.h"
 #include "runtime/microvm/host/kernel.h"
 #include "runtime/microvm/host/launch.h"
-#include "runtime/microvm/vmm/control.h"
+#include "runtime/microvm/host/monitor.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -17,10 +18,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 40, READY_MS = 300000, END_MS = 5000, LOG_MAX = 4096, GUEST_CID = 3 };
+enum { FDS_MAX = 48, READY_S = 300, END_MS = 5000, LOG_MAX = 4096, GUEST_CID = 3 };
 
 static const char command_line[] =
 	"quiet reboot=k panic=-1 random.trust_cpu=on 8250.nr_uarts=0 swiotlb=noforce";
@@ -124,10 +126,10 @@ static int add_kernel(struct launching *l, struct err *err)
 	return r;
 }
 
-static int listen_vsock(int state)
+static int listen_at(int state, int type, const char *name)
 {
-	autoclose int fd = sys_socket_unix(SOCK_STREAM);
-	int r = fd < 0 ? fd : sys_bind_unix(fd, state, MACHINE_SOCKET);
+	autoclose int fd = sys_socket_unix(type);
+	int r = fd < 0 ? fd : sys_bind_unix(fd, state, name);
 
 	if (r == 0)
 		r = sys_listen(fd, 64);
@@ -136,7 +138,10 @@ static int listen_vsock(int state)
 
 static int add_vsock(struct vm_machine *m, struct launching *l, struct err *err)
 {
-	int agent[2], listener = keep(l, listen_vsock(l->o->state), "vsock", err), r = listener;
+	int agent[2],
+		listener =
+			keep(l, listen_at(l->o->state, SOCK_STREAM, MACHINE_SOCKET), "vsock", err),
+		r = listener;
 
 	if (r >= 0)
 		r = sys_socketpair(SOCK_STREAM, agent);
@@ -159,7 +164,11 @@ static int add_control(struct vm_machine *m, struct launching *l, struct err *er
 	if (r < 0)
 		return err_sys(err, r, "control");
 	m->control = sockets[0];
-	return set_fd(l, "control", sockets[1], "control", err);
+	r = set_fd(l, "control", sockets[1], "control", err);
+	return r < 0 ? r
+		     : set_fd(l, "controlListener",
+			       listen_at(l->o->state, SOCK_SEQPACKET, MONITOR_SOCKET), "control",
+			       err);
 }
 
 static int add_files(struct vm_machine *m, struct launching *l, struct err *err)
@@ -184,8 +193,15 @@ static int add_files(struct vm_machine *m, struct launching *l, struct err *err)
 	return r < 0 ? err_sys(err, -ENOMEM, "file server") : 0;
 }
 
+/* Bytes per second; 0: no limit. */
+static json_t *rate_json(uint64_t bytes)
+{
+	return bytes ? json_pack("{s:o}", "bytes", json_u64(bytes)) : NULL;
+}
+
 static int add_nets(struct launching *l, struct err *err)
 {
+	const struct vm_tuning *tuning = &l->o->plan->tuning;
 	const struct nets *nets = l->o->nets;
 	autojson json_t *list = json_array();
 	int r = 0;
@@ -198,8 +214,10 @@ static int add_nets(struct launching *l, struct err *err)
 			mac[2], mac[3], mac[4], mac[5]);
 		r = keep(l, sys_dup(nets->items[i].tap), "network", err);
 		if (r >= 0 && json_array_append_new(
-				      list, json_pack("{s:i,s:s,s:i}", "tap", r, "mac", text, "mtu",
-						    (int)nets->items[i].mtu)) < 0)
+				      list, json_pack("{s:i,s:s,s:i,s:o*,s:o*}", "tap", r, "mac",
+						    text, "mtu", (int)nets->items[i].mtu, "receive",
+						    rate_json(tuning->receive), "send",
+						    rate_json(tuning->send))) < 0)
 			r = err_sys(err, -ENOMEM, "network");
 	}
 	if (r >= 0 && nets->count && json_object_set(l->plan, "nets", list) < 0)
@@ -233,6 +251,26 @@ static int add_vfio(struct launching *l, struct err *err)
 	return r < 0 ? (err->code ? err->code : err_sys(err, -ENOMEM, "VFIO")) : 0;
 }
 
+static int add_layers(struct launching *l, struct err *err)
+{
+	autojson json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; i < l->o->layer_count && r >= 0; i++) {
+		char serial[32];
+
+		snprintf(serial, sizeof(serial), PROTO_LAYER_SERIAL, (unsigned int)i);
+		r = keep(l, sys_dup(l->o->layers[i]), "layer", err);
+		if (r >= 0 &&
+			json_array_append_new(list, json_pack("{s:i,s:s,s:b}", "fd", r, "serial",
+							    serial, "readOnly", 1)) < 0)
+			r = err_sys(err, -ENOMEM, "layer");
+	}
+	if (r >= 0 && l->o->layer_count && json_object_set(l->plan, "blocks", list) < 0)
+		r = err_sys(err, -ENOMEM, "layer");
+	return r < 0 ? r : 0;
+}
+
 static int add_rest(struct launching *l, struct err *err)
 {
 	autofree char *line = NULL;
@@ -242,9 +280,11 @@ static int add_rest(struct launching *l, struct err *err)
 		return err_sys(err, -ENOMEM, "vm.kernel.parameters");
 	}
 	return json_object_update_new(l->plan,
-		       json_pack("{s:i,s:i,s:s,s:b,s:{s:i,s:i}}", "vcpus", (int)l->o->plan->vcpus,
-			       "memoryMiB", (int)l->o->plan->memory_mib, "commandLine", line, "rng",
-			       1, "jail", "uid", (int)l->o->uid, "gid", (int)l->o->uid)) < 0
+		       json_pack("{s:i,s:i,s:b,s:b,s:s,s:b,s:{s:i,s:i}}", "vcpus",
+			       (int)l->o->plan->vcpus, "memoryMiB", (int)l->o->plan->memory_mib,
+			       "hugePages", (int)l->o->plan->tuning.huge_pages, "balloon",
+			       !l->o->vfio->count, "commandLine", line, "rng", 1, "jail", "uid",
+			       (int)l->o->uid, "gid", (int)l->o->uid)) < 0
 		       ? err_sys(err, -ENOMEM, "the virtual machine")
 		       : 0;
 }
@@ -265,6 +305,8 @@ static int start(struct vm_machine *m, struct launching *l, struct err *err)
 		r = add_nets(l, err);
 	if (r == 0)
 		r = add_vfio(l, err);
+	if (r == 0)
+		r = add_layers(l, err);
 	if (r == 0)
 		r = add_rest(l, err);
 	if (r == 0)
@@ -375,11 +417,23 @@ void machine_reason(struct vm_machine *m, struct err *ret)
 		err_set(ret, -EIO, "the virtual machine switched itself off");
 }
 
+/* For a host that is quicker, or slower, than most: BRIG_VM_BOOT_SECONDS. */
+static uint32_t ready_seconds(void)
+{
+	const char *text = getenv("BRIG_VM_BOOT_SECONDS");
+	uint32_t seconds;
+
+	return text && parse_u32(text, &seconds) == 0 && seconds && seconds <= INT_MAX / 1000
+		       ? seconds
+		       : READY_S;
+}
+
 int machine_ready(struct vm_machine *m, struct err *err)
 {
+	const uint32_t seconds = ready_seconds();
 	struct proto_ready ready;
 	struct err why = {};
-	int r = link_wait_ready(&m->ready, READY_MS, &ready, err);
+	int r = link_wait_ready(&m->ready, (int)seconds * 1000, &ready, err);
 
 	if (r == -EPIPE) {
 		machine_reason(m, &why);
@@ -388,8 +442,7 @@ int machine_ready(struct vm_machine *m, struct err *err)
 	}
 	if (r == -ETIMEDOUT) {
 		err_clear(err);
-		return err_set(
-			err, r, "the virtual machine did not come up within %d s", READY_MS / 1000);
+		return err_set(err, r, "the virtual machine did not come up within %u s", seconds);
 	}
 	return r;
 }

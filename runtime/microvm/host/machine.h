@@ -26,6 +26,8 @@ struct machine_options {
 	int files; /* of files_build() */
 	const struct nets *nets;
 	const struct vfio_devices *vfio;
+	const int *layers; /* images, topmost first */
+	size_t layer_count;
 	uid_t uid; /* of the VMM */
 };
 

@@ -168,6 +168,15 @@ static uint64_t memory_limit(const struct spec_resources *r)
 	return r ? unified_limit(r) : 0;
 }
 
+/* The guest's own cgroup holds the container to the limit itself. */
+uint64_t vm_plan_needed(uint64_t limit)
+{
+	uint64_t mib = limit / MIB + (limit % MIB != 0);
+
+	mib += GUEST_OVERHEAD_MIB + mib / GUEST_PAGES_SHARE;
+	return mib < VM_MEMORY_MIN_MIB ? VM_MEMORY_MIN_MIB : mib;
+}
+
 static int plan_memory(const struct spec_config *config, struct vm_plan *plan, struct err *err)
 {
 	uint64_t limit = memory_limit(config->linux_.resources), mib;
@@ -179,10 +188,7 @@ static int plan_memory(const struct spec_config *config, struct vm_plan *plan, s
 				"vm.hwConfig.memory: no kernel boots in %llu MiB: give at least %d",
 				(unsigned long long)mib, VM_MEMORY_MIN_MIB);
 	} else if (limit) {
-		/* The guest's own cgroup holds the container to the limit itself. */
-		mib = (limit + MIB - 1) / MIB;
-		mib += GUEST_OVERHEAD_MIB + mib / GUEST_PAGES_SHARE;
-		mib = mib < VM_MEMORY_MIN_MIB ? VM_MEMORY_MIN_MIB : mib;
+		mib = vm_plan_needed(limit);
 	} else {
 		mib = VM_MEMORY_DEFAULT_MIB;
 	}
@@ -190,6 +196,15 @@ static int plan_memory(const struct spec_config *config, struct vm_plan *plan, s
 		return err_set(err, -EINVAL,
 			"linux.resources.memory.limit: more than any machine "
 			"has");
+	plan->needed_mib = (uint32_t)mib;
+	/* Room to grow: it costs only what describes its pages, until it is used. */
+	if (plan->tuning.memory_mib)
+		mib = vm_plan_needed(plan->tuning.memory_mib * MIB);
+	if (mib < plan->needed_mib)
+		return err_set(err, -EINVAL,
+			"annotations: org.brig.vm.memory_max: is less than the container has from "
+			"the start");
+	mib += plan->tuning.huge_pages && mib % 2; /* whole ones */
 	plan->memory_mib = (uint32_t)mib;
 	plan->overhead = (HOST_OVERHEAD_MIB + mib / HOST_PAGES_SHARE) * MIB;
 	return 0;
@@ -224,8 +239,7 @@ static int plan_kernel(
 {
 	const char *line = "";
 
-	if (vm)
-		plan->kernel = vm->kernel.path;
+	plan->kernel = vm && vm->kernel.path ? vm->kernel.path : plan->tuning.kernel;
 	for (size_t i = 0; vm && line && i < vm->kernel.parameters.count; i++)
 		line = arena_printf(arena, "%s %s", line, vm->kernel.parameters.items[i]);
 	plan->command_line = line;
@@ -244,6 +258,8 @@ int vm_plan_make(const struct spec_config *config, unsigned int cpus, struct are
 		r = refuse_vm(config->vm, err);
 	if (r == 0)
 		r = plan_groups(&config->linux_, &plan, err);
+	if (r == 0)
+		r = vm_tune(config, &plan.tuning, err);
 	if (r == 0)
 		r = plan_memory(config, &plan, err);
 	if (r == 0)
@@ -509,8 +525,9 @@ static void guest_resources(json_t *resources)
 /* Names of the host in annotations say nothing in the guest. */
 static void guest_annotations(json_t *annotations)
 {
-	static const char *const hosts[] = {"org.brig.isolation", "org.systemd.", "run.oci.hooks.",
-		"run.oci.pidfd_receiver", "run.oci.seccomp.receiver", "run.oci.systemd.", NULL};
+	static const char *const hosts[] = {"org.brig.isolation", "org.brig.vm.", "org.systemd.",
+		"run.oci.hooks.", "run.oci.pidfd_receiver", "run.oci.seccomp.receiver",
+		"run.oci.systemd.", NULL};
 	const char *key, *rest;
 	json_t *value;
 	void *next;
@@ -532,7 +549,7 @@ static void guest_hooks(json_t *hooks)
 	drop_keys(hooks, hosts);
 }
 
-json_t *vm_plan_guest(const struct spec_config *config)
+json_t *vm_plan_guest(const struct spec_config *config, size_t layers)
 {
 	static const char *const hosts[] = {"vm", NULL};
 	static const char *const hosts_linux[] = {
@@ -546,8 +563,8 @@ json_t *vm_plan_guest(const struct spec_config *config)
 	if (r == 0)
 		r = guest_namespaces(linux_);
 	if (r == 0)
-		r = json_object_set_new(
-			json_object_get(guest, "root"), "path", json_string(GUEST_FILES "/rootfs"));
+		r = json_object_set_new(json_object_get(guest, "root"), "path",
+			json_string(layers ? GUEST_ROOT : GUEST_FILES "/rootfs"));
 	if (r < 0)
 		return NULL;
 	guest_devices(json_object_get(linux_, "devices"), &config->linux_);

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "runtime/backend.h"
+#include "runtime/microvm/host/vmtune.h"
 
 enum {
 	VM_MEMORY_DEFAULT_MIB = 512, /* without a limit */
@@ -26,7 +26,9 @@ struct vm_group {
 
 struct vm_plan {
 	uint32_t vcpus, memory_mib;
-	const char *kernel;       /* a path, or NULL: the host's own */
+	uint32_t needed_mib; /* of .memory_mib; the rest is there to grow into */
+	struct vm_tuning tuning;
+	const char *kernel;       /* a path or an imported one's name; NULL: kernel_find()'s */
 	const char *command_line; /* what is added to it, "" or " word word" */
 	struct {
 		struct vm_group items[VM_GROUPS_MAX];
@@ -39,6 +41,9 @@ struct vm_plan {
 int vm_plan_make(const struct spec_config *config, unsigned int cpus, struct arena *arena,
 	struct vm_plan *ret, struct err *err);
 
+/* MiB of a machine whose container has LIMIT bytes. */
+uint64_t vm_plan_needed(uint64_t limit);
+
 /* What stays with the host: see struct backend. */
 int vm_plan_host(const struct spec_config *config, const struct vm_plan *plan, struct arena *arena,
 	struct spec_config *ret, struct err *err);
@@ -49,7 +54,8 @@ int vm_plan_resources(const struct spec_resources *resources, const struct vm_pl
 	struct arena *arena, struct spec_resources *ret, struct err *err);
 
 /* The guest's configuration; the caller owns it. The host's file N of the plan's mounts is at
- * GUEST_FILES/N there. NULL without memory. */
-json_t *vm_plan_guest(const struct spec_config *config);
+ * GUEST_FILES/N there; the root at GUEST_FILES/rootfs, or made of LAYERS disks. NULL without
+ * memory. */
+json_t *vm_plan_guest(const struct spec_config *config, size_t layers);
 /* The guest's part of an update. */
 json_t *vm_plan_guest_resources(const struct spec_resources *resources);

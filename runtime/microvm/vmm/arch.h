@@ -4,8 +4,9 @@
  * a kernel is entered, what a vCPU's state is made of, and the few devices that the architecture
  * itself expects. One folder beside this file per architecture implements it.
  *
- * Order: arch_layout() → arch_vm_init() → arch_load() → arch_vcpu_init() for each vCPU →
- * KVM_RUN, with arch_exit() for what the generic code does not know.
+ * Order: arch_layout() → arch_vm_init() → arch_vcpu_made() for each vCPU → arch_vm_ready() →
+ * arch_load() → arch_vcpu_init() for each vCPU → KVM_RUN, with arch_exit() and arch_mmio() for what
+ * the generic code does not know.
  */
 #pragma once
 
@@ -16,12 +17,20 @@
 #include <linux/kvm.h>
 #include <stdbool.h>
 
+#ifdef __x86_64__
+#define ARCH_HAS_PCI /* a root bus, with what arch_routes() needs */
+#endif
+
 enum {
 	ARCH_DEVICES_MAX = 16,
 #ifdef __x86_64__
 	ARCH_ROUTES_MAX = 40, /* 24 inputs of the IO-APIC, 16 of the old controllers */
 	ARCH_VCPUS_MAX = 128, /* 8-bit APIC ids, with room below the broadcast */
 	ARCH_SERIAL_IRQ = 4,
+#elif defined(__aarch64__)
+	ARCH_VCPUS_MAX =
+		123, /* redistributors between the interrupt controller and the serial port */
+	ARCH_SERIAL_IRQ = 8,
 #endif
 };
 
@@ -64,8 +73,11 @@ struct arch_start {
 	uint64_t entry, argument;
 };
 
-/* The in-kernel interrupt controller and what must exist before vCPUs. */
+/* What must exist before vCPUs; a vCPU that was just made; what needs all of them, and must be
+ * there before interrupts are wired: the in-kernel interrupt controller is in one of the three. */
 int arch_vm_init(int vm_fd, struct err *err);
+int arch_vcpu_made(int vm_fd, int vcpu_fd, unsigned int index, struct err *err);
+int arch_vm_ready(int vm_fd, unsigned int vcpus, struct err *err);
 /* The routes that KVM has from the beginning, which KVM_SET_GSI_ROUTING would take away: into RET,
  * of ARCH_ROUTES_MAX. Returns how many; RET_NEXT is the first interrupt number behind them. */
 uint32_t arch_routes(struct kvm_irq_routing_entry *ret, uint32_t *ret_next);
@@ -76,6 +88,27 @@ int arch_load(const struct arch_boot *boot, const struct arch_layout *layout,
 int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, const struct arch_start *start,
 	struct err *err);
 
+/* A vCPU that ran has come to rest: that the clock goes on meanwhile is no lock-up of the guest's.
+ */
+void arch_vcpu_rested(int vcpu_fd);
+
+/*
+ * Saving and restoring (vmm/snapshot.h). *RET is what KVM tells about it before the jail, and lives
+ * as long as the process. arch_vm_restore() goes before arch_vcpu_restore(), which takes the place
+ * of arch_vcpu_init(). Saving allocates nothing; all vCPUs rest.
+ */
+struct arch_state;
+struct snapshot_writer;
+struct snapshot_reader;
+int arch_state_open(int kvm_fd, struct arch_state **ret, struct err *err);
+int arch_vm_save(struct arch_state *state, int vm_fd, struct snapshot_writer *w);
+int arch_vcpu_save(
+	struct arch_state *state, int vcpu_fd, uint32_t index, struct snapshot_writer *w);
+int arch_vm_restore(
+	struct arch_state *state, int vm_fd, struct snapshot_reader *reader, struct err *err);
+int arch_vcpu_restore(struct arch_state *state, int kvm_fd, int vcpu_fd, uint32_t index,
+	struct snapshot_reader *reader, struct err *err);
+
 enum arch_event {
 	ARCH_CONTINUE,
 	ARCH_POWER_OFF, /* the guest switched itself off */
@@ -85,3 +118,5 @@ enum arch_event {
 
 /* Handles exits that the generic code does not know. */
 enum arch_event arch_exit(struct kvm_run *run, struct serial *serial);
+/* An access to memory where there is no device of the layout; false when nothing is there. */
+bool arch_mmio(struct kvm_run *run, struct serial *serial);

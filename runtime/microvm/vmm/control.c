@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/microvm/vmm/control.h"
 
+#include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/microvm/vmm/machine.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* #syscalls:io pread64 */
 static uint64_t kvm_exits(const struct machine *m)
@@ -52,7 +56,19 @@ static void read_stats(struct machine *m, struct control_stats *ret)
 	read_balloon(m, ret);
 }
 
-static int handle(struct machine *m, const struct control_request *q, struct control_reply *ret)
+/* CLIENT is NULL for the runtime's own socket. */
+static int wake(struct machine *m, struct control_client *client)
+{
+	if (!client)
+		return -EOPNOTSUPP;
+	if (!client->wakes)
+		vm_wake(&m->vm);
+	client->wakes = true;
+	return 0;
+}
+
+static int handle(struct machine *m, struct control_client *client, const struct control_request *q,
+	const int *files, size_t file_count, struct control_reply *ret)
 {
 	switch (q->op) {
 	case CONTROL_STATS:
@@ -64,6 +80,12 @@ static int handle(struct machine *m, const struct control_request *q, struct con
 	case CONTROL_RESUME:
 		vm_resume(&m->vm);
 		return 0;
+	case CONTROL_STATUS:
+		return 0;
+	case CONTROL_SAVE:
+		return file_count == CONTROL_FILES ? machine_save(m, files[0], files[1]) : -EBADMSG;
+	case CONTROL_WAKE:
+		return wake(m, client);
 	case CONTROL_BALLOON:
 		if (!m->balloon.device.ops)
 			return -ENODEV;
@@ -77,31 +99,92 @@ static int handle(struct machine *m, const struct control_request *q, struct con
 	}
 }
 
-/* #syscalls:io recvfrom sendto */
+/* Answers one request. False: the connection has ended. #syscalls:io recvmsg sendto */
+static bool serve(struct machine *m, int sock, struct control_client *client)
+{
+	struct control_request request;
+	struct control_reply reply = {};
+	int files[CONTROL_FILES];
+	size_t count = CONTROL_FILES;
+	ssize_t n = fd_recv(sock, &request, sizeof(request), files, &count);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return true;
+	if (n <= 0 && n != -EMSGSIZE)
+		return false;
+	if (n < 0)
+		count = 0;
+	reply.result =
+		n == sizeof(request) ? handle(m, client, &request, files, count, &reply) : -EBADMSG;
+	for (size_t i = 0; i < count; i++)
+		close(files[i]);
+	reply.paused = m->vm.paused;
+	(void)!send(sock, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+	return true;
+}
+
 static void on_request(struct loop_source *source, uint32_t events)
 {
 	struct machine *m =
 		(struct machine *)((uint8_t *)source - offsetof(struct machine, control));
-	struct control_request request;
-	struct control_reply reply = {};
-	ssize_t n = recv(source->fd, &request, sizeof(request), MSG_DONTWAIT);
 
 	(void)events;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
+	if (!serve(m, source->fd, NULL))
 		vm_end(&m->vm, VM_STOPPED);
-		return;
-	}
-	reply.result = n == sizeof(request) ? handle(m, &request, &reply) : -EBADMSG;
-	(void)!send(source->fd, &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-int control_open(struct machine *m, int sock, struct err *err)
-{
-	int r;
+/* --- commands --- */
 
+static void on_client(struct loop_source *source, uint32_t events)
+{
+	struct control_client *client = (struct control_client *)source;
+	struct machine *m = client->machine;
+
+	(void)events;
+	if (source->fd < 0 || serve(m, source->fd, client))
+		return;
+	loop_remove(&m->vm.loop, source);
+	cleanup_close(&source->fd);
+	if (client->wakes)
+		vm_rest(&m->vm);
+	client->wakes = false;
+}
+
+/* Who finds no place is turned away. */
+static void on_listener(struct loop_source *source, uint32_t events)
+{
+	struct machine *m =
+		(struct machine *)((uint8_t *)source - offsetof(struct machine, control_listener));
+	autoclose int fd = sys_accept(source->fd);
+	struct control_client *client = m->clients;
+
+	(void)events;
+	while (client < m->clients + CONTROL_CLIENTS_MAX && client->source.fd >= 0)
+		client++;
+	if (fd < 0 || client == m->clients + CONTROL_CLIENTS_MAX)
+		return;
+	client->source.fd = fd;
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+		loop_add(&m->vm.loop, &client->source, EPOLLIN) < 0)
+		client->source.fd = -1;
+	else
+		fd = -1;
+}
+
+int control_open(struct machine *m, int sock, int listener, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		m->clients[i] = (struct control_client){
+			.source = {.fd = -1, .ready = on_client}, .machine = m};
 	m->control = (struct loop_source){.fd = sock, .ready = on_request};
-	r = loop_add(&m->vm.loop, &m->control, EPOLLIN);
+	m->control_listener = (struct loop_source){.fd = listener, .ready = on_listener};
+	if (sock >= 0)
+		r = fcntl(sock, F_SETFL, O_NONBLOCK) < 0
+			    ? -errno
+			    : loop_add(&m->vm.loop, &m->control, EPOLLIN);
+	if (r == 0 && listener >= 0)
+		r = loop_add(&m->vm.loop, &m->control_listener, EPOLLIN);
 	return r < 0 ? err_sys(err, r, "the control socket") : 0;
 }

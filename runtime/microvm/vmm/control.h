@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the runtime asks a running VMM, over the SEQPACKET socket that the plan names: one request,
- * one reply, in order. The socket's end of file ends the machine, so no VMM outlives its runtime's
- * monitor.
+ * What the runtime asks a running VMM, over SEQPACKET sockets: one request, one reply, in order.
+ *
+ * The plan names two. `control` is the attendant's: its end of file ends the machine, so no VMM
+ * outlives its runtime. `controlListener` is where commands connect; what they may is decided by
+ * the folder that its name is in.
  */
 #pragma once
 
 #include <stdint.h>
+
+enum { CONTROL_CLIENTS_MAX = 16 };
+
+/* The new files of CONTROL_SAVE, in order: state, memory. */
+enum { CONTROL_FILES = 2 };
 
 enum control_op {
 	CONTROL_STATS = 1, /* fills .stats of the reply */
@@ -14,6 +21,9 @@ enum control_op {
 	CONTROL_RESUME,
 	CONTROL_STOP,    /* ends the machine at once, like pulling the plug */
 	CONTROL_BALLOON, /* .value: MiB that the guest shall give back */
+	CONTROL_STATUS,  /* nothing but the reply's .paused */
+	CONTROL_SAVE,    /* a paused machine; with CONTROL_FILES descriptors */
+	CONTROL_WAKE,    /* until this connection ends the vCPUs run, paused or not */
 };
 
 struct control_request {
@@ -34,7 +44,7 @@ struct control_stats {
 };
 
 struct control_reply {
-	int32_t result; /* 0 or a negative errno */
-	uint32_t reserved;
+	int32_t result;  /* 0 or a negative errno */
+	uint32_t paused; /* whether a CONTROL_PAUSE is in force */
 	struct control_stats stats;
 };

@@ -4,7 +4,8 @@
  *
  * Which calls a role may make is said beside the code that makes them, in comments that begin with
  * "#syscalls:"; vmm/syscalls.sh turns those into the lists that are used here. Everything else,
- * another architecture's calls, and an ioctl that is not named kill the process.
+ * another architecture's calls, and an ioctl that is not named kill the process. So do, also where
+ * the call itself is named, memory that becomes executable and a clone(2) with namespaces.
  */
 #pragma once
 

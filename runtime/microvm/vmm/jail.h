@@ -27,16 +27,3 @@ struct jail_options {
 
 /* Main thread of a process without others. There is no way back, also on failure. */
 int jail_enter(const struct jail_options *options, struct err *err);
-
-/* The pieces, for other processes with a jail of their own. */
-
-/* MOUNT, a detached mount (fsmount(2), open_tree(2)), becomes the root and the old one goes. In a
- * mount namespace of the caller's own, whose mounts are private. */
-int jail_root(int mount);
-/* Becomes UID and GID without further groups, and keeps its capabilities. */
-int jail_user(uid_t uid, gid_t gid);
-/* Drops all capabilities but those of the mask KEEP (1 << CAP_…), also from the bounding set. */
-int jail_capabilities(uint64_t keep);
-/* Landlock: files beneath BENEATH only, none at all when it is −1. Kernels without Landlock still
- * have the root and the filters in the way. no_new_privs must be set. */
-int jail_files(int beneath);

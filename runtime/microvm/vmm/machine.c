@@ -100,12 +100,18 @@ static int add_filesystem(
 /* Behind everything else that needs addresses. */
 static int add_vfio(struct machine *m, const struct plan *plan, struct err *err)
 {
+#ifdef ARCH_HAS_PCI
 	const struct pmem *last = m->pmems + plan->pmems.count - 1;
 	uint64_t high =
 		plan->pmems.count ? last->config.start + last->config.size : m->vm.layout.high_gpa;
 
 	return vfio_open(&m->vfio, plan->vfio, &m->vm, (unsigned int)plan->pmems.count,
 		(high + PMEM_GAP - 1) & -PMEM_GAP, err);
+#else
+	(void)m;
+	(void)plan;
+	return err_set(err, -ENOTSUP, "vfio: there is no PCI in machines of this architecture");
+#endif
 }
 
 static int add_storage(struct machine *m, const struct plan *plan, struct err *err)
@@ -170,20 +176,29 @@ int machine_open(struct machine *m, const struct plan *plan, int kvm, struct err
 		r = add_storage(m, plan, err);
 	if (r == 0 && plan->vfio)
 		r = add_vfio(m, plan, err);
-	if (r == 0 && plan->control.set)
-		r = control_open(m, (int)plan->control.value, err);
 	if (r == 0)
-		r = vm_load(&m->vm, plan->kernel,
-			plan->initramfs.set ? (int)plan->initramfs.value : -1, plan->command_line,
-			err);
-	return r;
+		r = control_open(m, plan->control.set ? (int)plan->control.value : -1,
+			plan->control_listener.set ? (int)plan->control_listener.value : -1, err);
+	if (r == 0)
+		r = machine_state_open(m, err);
+	if (r < 0)
+		return r;
+	if (plan->restore)
+		return machine_restore(m, plan->restore->state, plan->restore->memory, err);
+	return vm_load(&m->vm, plan->kernel, plan->initramfs.set ? (int)plan->initramfs.value : -1,
+		plan->command_line, err);
 }
 
 /* What was only needed to get here. */
 static void close_boot_files(struct machine *m, const struct plan *plan)
 {
 	close(m->vm.kvm);
-	close(plan->kernel);
+	if (plan->restore) {
+		close(plan->restore->state);
+		close(plan->restore->memory);
+	} else {
+		close(plan->kernel);
+	}
 	if (plan->initramfs.set)
 		close((int)plan->initramfs.value);
 	close(STDIN_FILENO);
@@ -196,7 +211,8 @@ static unsigned int descriptor_limit(void)
 	int next = dup(STDERR_FILENO); /* the lowest free one: all below are taken */
 
 	close(next);
-	return (unsigned int)next + PLAN_DEVICES_MAX + VSOCK_CONNECTIONS_MAX + 8;
+	return (unsigned int)next + PLAN_DEVICES_MAX + VSOCK_CONNECTIONS_MAX + CONTROL_CLIENTS_MAX +
+	       8;
 }
 
 enum vm_outcome machine_run(struct machine *m, const struct plan *plan, struct err *err)

@@ -14,8 +14,16 @@
 #include "runtime/microvm/devices/rng.h"
 #include "runtime/microvm/devices/vsock.h"
 #include "runtime/microvm/plan.h"
+#include "runtime/microvm/vmm/control.h"
 #include "runtime/microvm/vmm/vfio.h"
 #include "runtime/microvm/vmm/vm.h"
+
+/* A connection of a command's. */
+struct control_client {
+	struct loop_source source; /* .fd −1: none */
+	struct machine *machine;
+	bool wakes;
+};
 
 struct machine {
 	struct vm vm;
@@ -28,7 +36,10 @@ struct machine {
 	struct pmem *pmems;
 	struct fs *filesystems;
 	struct vfio vfio;
-	struct loop_source control;
+	struct loop_source control, control_listener;
+	struct control_client clients[CONTROL_CLIENTS_MAX];
+	uint8_t *state; /* room for SNAPSHOT_MAX bytes */
+	struct arch_state *arch_state;
 };
 
 /* Everything up to the first instruction. KVM is /dev/kvm. Main thread, not yet jailed. */
@@ -36,5 +47,14 @@ int machine_open(struct machine *machine, const struct plan *plan, int kvm, stru
 /* The jail, then the guest, until its end. */
 enum vm_outcome machine_run(struct machine *machine, const struct plan *plan, struct err *err);
 
-/* control.c: serves SOCK, as control.h says. */
-int control_open(struct machine *machine, int sock, struct err *err);
+/*
+ * state.c. Saving: the loop's thread, between vm_pause() and vm_resume(); −EBUSY otherwise,
+ * −EOPNOTSUPP with devices of the host's, or −errno of a write (the files are of no use then) or of
+ * the file server. Restoring: instead of vm_load().
+ */
+int machine_state_open(struct machine *machine, struct err *err);
+int machine_save(struct machine *machine, int state, int memory);
+int machine_restore(struct machine *machine, int state, int memory, struct err *err);
+
+/* control.c: serves SOCK and who connects to LISTENER, as control.h says; −1: not there. */
+int control_open(struct machine *machine, int sock, int listener, struct err *err);

@@ -58,6 +58,8 @@ static void handle_mmio(struct vcpu *vcpu)
 
 	if (len > sizeof(run->mmio.data))
 		len = sizeof(run->mmio.data);
+	if (!mmio && !range && arch_mmio(run, &vcpu->vm->serial))
+		return;
 	if (range)
 		range->access(range->context, run->mmio.phys_addr - range->gpa, run->mmio.data, len,
 			run->mmio.is_write);
@@ -136,10 +138,10 @@ static bool may_run(struct vcpu *vcpu)
 	bool run;
 
 	pthread_mutex_lock(&vm->lock);
-	if (vm->paused && vm->outcome == VM_RUNNING) {
+	if (vm_rests(vm)) {
 		vm->resting++;
 		pthread_cond_broadcast(&vm->changed);
-		while (vm->paused && vm->outcome == VM_RUNNING)
+		while (vm_rests(vm))
 			pthread_cond_wait(&vm->changed, &vm->lock);
 		vm->resting--;
 	}

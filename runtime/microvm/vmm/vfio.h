@@ -41,7 +41,8 @@ struct vfio {
 	struct kvm_irq_routing *routes;
 };
 
-/* Every device of PLAN, behind the machine's root bus, in that order from device 1 on. FIRST_SLOT:
- * of vm_map(), free from there on. HIGH: guest addresses that are free from there on. */
+/* x86/vfio.c: only there is a root bus. Every device of PLAN, behind the machine's root bus, in
+ * that order from device 1 on. FIRST_SLOT: of vm_map(), free from there on. HIGH: guest addresses
+ * that are free from there on. */
 int vfio_open(struct vfio *vfio, const struct plan_vfio *plan, struct vm *vm,
 	unsigned int first_slot, uint64_t high, struct err *err);

@@ -51,8 +51,9 @@ static int memory_open(struct vm *vm, const struct vm_options *o, struct err *er
 		r = -errno;
 	if (r < 0)
 		return err_sys(err, r, "guest memory");
-	hva = mmap(NULL, o->memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-		vm->memory_fd, 0);
+	/* Of the pool of huge pages there must be enough now: later that is a SIGBUS. */
+	hva = mmap(NULL, o->memory_size, PROT_READ | PROT_WRITE,
+		MAP_SHARED | (o->huge_pages ? 0 : MAP_NORESERVE), vm->memory_fd, 0);
 	if (hva == MAP_FAILED)
 		return err_sys(err, -errno, "guest memory: mmap of %llu MiB",
 			(unsigned long long)(o->memory_size >> 20));
@@ -142,6 +143,9 @@ static int vcpu_open(struct vm *vm, unsigned int index, struct err *err)
 		r = vcpu->fd = sys_ioctl(vm->fd, KVM_CREATE_VCPU, (void *)(uintptr_t)index);
 	if (r < 0)
 		return err_sys(err, r, "KVM_CREATE_VCPU %u", index);
+	r = arch_vcpu_made(vm->fd, vcpu->fd, index, err);
+	if (r < 0)
+		return r;
 	find_exits(vcpu);
 	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	return vcpu->run == MAP_FAILED ? err_sys(err, -errno, "vCPU %u: mmap", index) : 0;
@@ -182,8 +186,10 @@ int vm_open(struct vm *vm, const struct vm_options *o, struct err *err)
 	if (r == 0)
 		r = memory_open(vm, o, err);
 	if (r == 0)
-		r = helpers_open(vm, o, err);
-	return r == 0 ? vcpus_open(vm, o->vcpus, err) : r;
+		r = vcpus_open(vm, o->vcpus, err);
+	if (r == 0)
+		r = arch_vm_ready(vm->fd, o->vcpus, err);
+	return r == 0 ? helpers_open(vm, o, err) : r;
 }
 
 /* A write of the queue's number to QueueNotify goes to the queue's eventfd, not to us. */
@@ -263,14 +269,26 @@ void vm_end(struct vm *vm, enum vm_outcome outcome)
 	event_signal(vm->ended.fd);
 }
 
-void vm_pause(struct vm *vm)
+/* Sends the vCPUs to rest or to work, as .paused and .wakers say by now; .lock is held. */
+static void settle(struct vm *vm)
 {
-	pthread_mutex_lock(&vm->lock);
-	vm->paused = true;
+	if (!vm_rests(vm)) {
+		pthread_cond_broadcast(&vm->changed);
+		return;
+	}
 	for (unsigned int i = 0; i < vm->vcpu_count; i++)
 		vcpu_interrupt(vm->vcpus + i);
 	while (vm->resting < vm->vcpu_count && vm->outcome == VM_RUNNING)
 		pthread_cond_wait(&vm->changed, &vm->lock);
+	for (unsigned int i = 0; i < vm->vcpu_count; i++)
+		arch_vcpu_rested(vm->vcpus[i].fd);
+}
+
+void vm_pause(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->paused = true;
+	settle(vm);
 	pthread_mutex_unlock(&vm->lock);
 }
 
@@ -278,8 +296,34 @@ void vm_resume(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->lock);
 	vm->paused = false;
-	pthread_cond_broadcast(&vm->changed);
+	settle(vm);
 	pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_wake(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->wakers++;
+	settle(vm);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_rest(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->wakers--;
+	settle(vm);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+bool vm_is_resting(struct vm *vm)
+{
+	bool resting;
+
+	pthread_mutex_lock(&vm->lock);
+	resting = vm_rests(vm) && vm->resting == vm->vcpu_count;
+	pthread_mutex_unlock(&vm->lock);
+	return resting;
 }
 
 /* A vCPU's thread from its first instruction: its own filter first. */

@@ -77,7 +77,8 @@ struct vm {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed;
 	enum vm_outcome outcome;
-	bool paused;          /* vCPUs shall not run */
+	bool paused;          /* vCPUs shall not run… */
+	unsigned int wakers;  /* …but for these */
 	unsigned int resting; /* vCPUs that do not */
 	struct err err;
 };
@@ -99,9 +100,20 @@ int vm_load(struct vm *vm, int kernel, int initramfs, const char *command_line, 
 enum vm_outcome vm_run(
 	struct vm *vm, int (*enter)(const char *role, struct err *err), struct err *err);
 
-/* From the loop's thread. Both return when it is so. */
+/* From the loop's thread. All return when it is so. */
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
+/* A paused machine runs from vm_wake() to the vm_rest() that belongs to it. */
+void vm_wake(struct vm *vm);
+void vm_rest(struct vm *vm);
+/* Whether no vCPU runs, nor will before the loop's thread wants it. */
+bool vm_is_resting(struct vm *vm);
+/* With .lock held. */
+static inline bool vm_rests(const struct vm *vm)
+{
+	return vm->paused && !vm->wakers && vm->outcome == VM_RUNNING;
+}
+
 /* Any thread; the first reason counts. */
 void vm_end(struct vm *vm, enum vm_outcome outcome);
 

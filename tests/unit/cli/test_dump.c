@@ -70,44 +70,6 @@ static void test_roff(void **state)
 	assert_non_null(strstr(text, "First.\n.PP\n\\&.Second."));
 }
 
-/* Feeds the script to SHELL with -n, and asks bash for completions. */
-static void test_bash(void **state)
-{
-	autofree char *text = dump("bash");
-	FILE *shell;
-
-	(void)state;
-	shell = popen("bash -s", "w");
-	assert_non_null(shell);
-	fprintf(shell, "set -e\n%s", text);
-	fputs("check() { want=$1; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _a_prog;"
-	      "[ \"${COMPREPLY[*]}\" = \"$want\" ] || { echo \"got ${COMPREPLY[*]}\"; exit 1; }; "
-	      "}\n"
-	      "check 'list' a-prog li\n"
-	      "check '--root' a-prog --ro\n"
-	      "check 'list' a-prog --root kill li\n"
-	      "check '--format' a-prog -r x list --fo\n"
-	      "check 'json' a-prog list --format j\n"
-	      "check 'table json' a-prog list -f ''\n",
-		shell);
-	assert_int_equal(pclose(shell), 0);
-}
-
-static void test_zsh_and_fish(void **state)
-{
-	autofree char *zsh = dump("zsh"), *fish = dump("fish");
-
-	(void)state;
-	assert_non_null(strstr(zsh, "#compdef a-prog\n_a_prog() {"));
-	assert_non_null(strstr(
-		zsh, "'--format=[the container'\\''s \\[list\\] format]:VALUE:(table json)'"));
-	assert_non_null(strstr(zsh, "'--root=[keep state there]:DIR:_files -/'"));
-	assert_non_null(strstr(fish,
-		"complete -c a-prog -n '__fish_seen_subcommand_from list' -l format -s f -x -a "
-		"'table json' -d 'the container'\\''s [list] format'\n"));
-	assert_non_null(strstr(fish, "-l process -r -F"));
-}
-
 static void test_unknown_format(void **state)
 {
 	struct err err = {};
@@ -141,8 +103,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages),
 		cmocka_unit_test(test_roff),
-		cmocka_unit_test(test_bash),
-		cmocka_unit_test(test_zsh_and_fish),
 		cmocka_unit_test(test_unknown_format),
 	};
 

@@ -52,7 +52,7 @@ static void refuses_contradictions(void **state)
 
 static void refuses_broken_archives(void **state)
 {
-	autobuf struct buf cut = {}, sum = {}, link = {}, after = {};
+	autobuf struct buf cut = {}, sum = {}, link = {}, after = {}, name = {}, global = {};
 
 	(void)state;
 	tars_file(&cut, "f", "hello");
@@ -67,6 +67,15 @@ static void refuses_broken_archives(void **state)
 	buf_add(&after, (char[512]){}, 512);
 	tars_file(&after, "f", "");
 	expect_bad(&after, "follows");
+	tars_header(&name, 'L', "././@LongLink", "", 3);
+	tars_content(&name, "longer", 7);
+	tars_file(&name, "f", "");
+	expect_bad(&name, "after its end");
+	tars_pax(&global, (const char *const[]){"comment=of git", "path=everywhere", NULL});
+	((struct tar_header *)(void *)global.data)->type = 'g';
+	tars_seal((struct tar_header *)(void *)global.data);
+	tars_file(&global, "f", "");
+	expect_bad(&global, "global header");
 }
 
 static void reads_long_names(void **state)

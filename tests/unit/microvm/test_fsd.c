@@ -26,6 +26,7 @@ static int setup(void **state)
 	struct err err = {};
 
 	(void)state;
+	umask(022);
 	strcpy(t.outside, "/tmp/test-fsd.XXXXXX");
 	if (!mkdtemp(t.outside))
 		return -1;
@@ -37,6 +38,8 @@ static int setup(void **state)
 	fd_replace_file(t.above, "secret", "secret", 6, 0644);
 	sys_symlinkat("../secret", t.dir, "link");
 	sys_mkdirat(t.dir, "sub", 0755);
+	if (sys_chdir("/proc/self/fd") < 0)
+		return -1;
 	return fsd_open(&t.fsd, sys_openat(AT_FDCWD, t.folder, O_PATH | O_DIRECTORY, 0),
 		sys_openat(AT_FDCWD, "/proc/self/fd", O_PATH | O_DIRECTORY, 0), false, &err);
 }
@@ -112,6 +115,7 @@ static int open_node(uint64_t node, uint32_t flags, uint64_t *ret)
 
 static void test_names(void **state)
 {
+	char too_long[258];
 	static const char *const bad[] = {"", ".", "..", "../secret", "sub/../file", "/", "/etc"};
 	struct {
 		struct fuse_rename_in in;
@@ -127,6 +131,9 @@ static void test_names(void **state)
 			call(FUSE_UNLINK, 1, bad[i], strlen(bad[i]) + 1, NULL, 0), -EINVAL);
 		assert_int_equal(call(FUSE_RMDIR, 1, bad[i], strlen(bad[i]) + 1, NULL, 0), -EINVAL);
 	}
+	memset(too_long, 'n', 257);
+	too_long[257] = 0;
+	assert_int_equal(lookup(1, too_long, &node), -ENAMETOOLONG);
 	assert_int_equal(call(FUSE_LOOKUP, 1, unterminated, 4, NULL, 0), -EINVAL);
 	assert_int_equal(call(FUSE_LOOKUP, 1, "", 0, NULL, 0), -EINVAL);
 	assert_int_equal(call(FUSE_RENAME, 1, &rename, sizeof(rename), NULL, 0), -EINVAL);
@@ -211,6 +218,87 @@ static void test_special(void **state)
 	assert_int_equal(open_node(entry.nodeid, O_RDONLY, &handle), -ENXIO);
 }
 
+/* What the guest may set and see of a file beside its content. */
+static void test_attributes(void **state)
+{
+	static const struct {
+		const char *name;
+		int set, get;
+	} names[] = {
+		{"user.good", 0, 0},
+		{"trusted.overlay.opaque", -EPERM, -ENODATA},
+		{"security.selinux", -EPERM, -ENODATA},
+		{"security.capability.x", -EPERM, -ENODATA},
+		{"system.other", -EOPNOTSUPP, -EOPNOTSUPP},
+		{"", -EOPNOTSUPP, -EOPNOTSUPP},
+	};
+	struct {
+		struct fuse_setxattr_in in;
+		char rest[64];
+	} set = {.in.size = 5};
+	struct {
+		struct fuse_getxattr_in in;
+		char name[64];
+	} get = {.in.size = 64};
+	uint64_t node = find("file"), link = find("link");
+	char back[64] = {};
+
+	(void)state;
+	t.fsd.setxattr_ext = true;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		size_t len = strlen(names[i].name) + 1;
+
+		memcpy(set.rest, names[i].name, len);
+		memcpy(set.rest + len, "value", 5);
+		strcpy(get.name, names[i].name);
+		assert_int_equal(call(FUSE_SETXATTR, node, &set, sizeof(set.in) + len + 5, NULL, 0),
+			names[i].set);
+		assert_int_equal(call(FUSE_GETXATTR, node, &get, sizeof(get), back, sizeof(back)),
+			names[i].get);
+	}
+	strcpy(set.rest, "user.good");
+	set.in.size = 60; /* more than was sent */
+	assert_int_equal(call(FUSE_SETXATTR, node, &set, sizeof(set.in) + 15, NULL, 0), -EINVAL);
+	set.in.size = UINT32_MAX;
+	assert_int_equal(call(FUSE_SETXATTR, node, &set, sizeof(set.in) + 15, NULL, 0), -E2BIG);
+	get.in.size = 3; /* less than there is */
+	strcpy(get.name, "user.good");
+	assert_int_equal(call(FUSE_GETXATTR, node, &get, sizeof(get), back, sizeof(back)), -ERANGE);
+	/* The link's own, not those of what it names. */
+	set.in.size = 5;
+	strcpy(set.rest, "user.good");
+	assert_int_equal(call(FUSE_SETXATTR, link, &set, sizeof(set.in) + 15, NULL, 0), -EPERM);
+	assert_int_equal(call(FUSE_LISTXATTR, node, &get, sizeof(get.in), back, 64), -ERANGE);
+	get.in.size = 64;
+	assert_int_equal(call(FUSE_LISTXATTR, node, &get, sizeof(get.in), back, 64), 0);
+	assert_string_equal(back, "user.good");
+}
+
+/* No other owner ever has a set-id file: not even one that is there for a moment. */
+static void test_creation(void **state)
+{
+	struct {
+		struct fuse_create_in in;
+		char name[8];
+	} create = {.in = {.flags = O_RDWR, .mode = S_IFREG | 06755, .umask = 022}, .name = "made"};
+	struct {
+		struct fuse_entry_out entry;
+		struct fuse_open_out open;
+	} out = {};
+
+	(void)state;
+	assert_int_equal(call(FUSE_CREATE, 1, &create, sizeof(create), &out, sizeof(out)), 0);
+	assert_int_equal(out.entry.attr.mode, S_IFREG | 06755);
+	assert_int_equal(out.entry.attr.uid, geteuid());
+	strcpy(create.name, "/");
+	assert_int_equal(call(FUSE_CREATE, 1, &create, sizeof(create), &out, sizeof(out)), -EINVAL);
+	assert_int_equal(call(FUSE_TMPFILE, 1, &create, sizeof(create), &out, sizeof(out)), 0);
+	assert_int_equal(out.entry.attr.nlink, 0);
+	assert_int_equal(
+		call(FUSE_TMPFILE, find("file"), &create, sizeof(create), &out, sizeof(out)),
+		-ENOTDIR);
+}
+
 static void test_listing(void **state)
 {
 	struct fuse_open_out open = {};
@@ -238,6 +326,58 @@ static void test_listing(void **state)
 		}
 	}
 	assert_int_equal(found, 2);
+}
+
+/* Each entry is a lookup, and told whole or not at all. */
+static void test_listing_with_attributes(void **state)
+{
+	struct fuse_open_out open = {};
+	struct fuse_read_in in = {.size = 4096};
+	struct fuse_forget_in forget = {.nlookup = 1};
+	struct fuse_in_header header = {.opcode = FUSE_FORGET};
+	struct virtq_chain chain = {.readable = 1, .read_len = 48};
+	uint8_t data[4096] = {};
+	uint64_t node = 0;
+
+	(void)state;
+	assert_int_equal(call(FUSE_OPENDIR, 1, "\0\0\0\0\0\0\0", 8, &open, sizeof(open)), 0);
+	in.fh = open.fh;
+	assert_int_equal(call(FUSE_READDIRPLUS, 1, &in, sizeof(in), data, 128), -ERANGE);
+	assert_int_equal(call(FUSE_READDIRPLUS, 1, &in, sizeof(in), data, sizeof(data)), 0);
+	for (size_t at = 0; at < sizeof(data);) {
+		const struct fuse_direntplus *d = (const void *)(data + at);
+
+		if (!d->dirent.namelen)
+			break;
+		if (d->dirent.name[0] == '.')
+			assert_int_equal(d->entry_out.nodeid, 0);
+		else
+			assert_int_not_equal(d->entry_out.nodeid, 0);
+		if (!memcmp(d->dirent.name, "file", 4))
+			node = d->entry_out.nodeid;
+		at += FUSE_DIRENTPLUS_SIZE(d);
+	}
+	header.nodeid = node;
+	chain.iov[0] = (struct iovec){t.in, 48};
+	memcpy(t.in, &header, sizeof(header));
+	memcpy(t.in + sizeof(header), &forget, sizeof(forget));
+	assert_int_equal(fsd_handle(&t.fsd, &chain), 0);
+	assert_int_equal(call(FUSE_GETATTR, node, NULL, 0, NULL, 0), -EINVAL);
+}
+
+/* Two files of two mounts that have one number have two in the guest; a folder says the same. */
+static void test_mounts(void **state)
+{
+	struct fuse_entry_out first = {}, second = {};
+
+	(void)state;
+	t.fsd.mounts[0] = 12345; /* as if another mount had been met before */
+	t.fsd.mount_count = 1;
+	assert_int_equal(call(FUSE_LOOKUP, 1, "sub", 4, &first, sizeof(first)), 0);
+	assert_int_equal(first.attr.ino >> 48, 1);
+	assert_int_equal(call(FUSE_LOOKUP, 1, "file", 5, &second, sizeof(second)), 0);
+	assert_int_equal(second.attr.ino >> 48, 1);
+	assert_int_equal(t.fsd.mount_count, 2);
 }
 
 /* A node lives as long as the guest remembers it; forgetting more than that frees it once. */
@@ -314,14 +454,17 @@ static void test_fuzz(void **state)
 	for (int i = 0; i < 50000; i++) {
 		uint8_t body[200], back[600];
 		size_t len = random_next(&seed) % sizeof(body);
+		uint32_t op;
 
 		for (size_t n = 0; n < len; n++)
 			body[n] = random_next(&seed) % 3 ? 0 : (uint8_t)random_next(&seed) % 64;
 		if (random_next(&seed) % 2 && len > 70)
 			strcpy((char *)body + random_next(&seed) % 64, "sub");
-		/* FORGET gets no answer; all others do. */
-		(void)call(FUSE_GETATTR + random_next(&seed) % 39, random_next(&seed) % 6, body,
-			len, back, random_next(&seed) % sizeof(back));
+		op = FUSE_GETATTR + random_next(&seed) % 49;
+		/* One of these gets no answer; the other would wait for the host's disk. */
+		if (op != FUSE_BATCH_FORGET && op != FUSE_SYNCFS)
+			(void)call(op, random_next(&seed) % 6, body, len, back,
+				random_next(&seed) % sizeof(back));
 	}
 	assert_int_equal(fd_read_line(t.above, "secret", secret, sizeof(secret)), 6);
 }
@@ -333,7 +476,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_special, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_creation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_listing_with_attributes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mounts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forget, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),

@@ -125,6 +125,7 @@ static void test_archive(void **state)
 	put(dir, "kernel/virtio.ko", "v");
 	put(dir, "kernel/virtio_mmio.ko", "m");
 	assert_int_equal(initramfs_write(&options, &b, &err), -ENOENT); /* no vsock: no agent */
+	assert_non_null(strstr(err.text, "lacks the drivers vmw_vsock_virtio_transport, virtiofs"));
 	b.len = 0;
 	put(dir, "modules.dep",
 		"kernel/virtio_mmio.ko: kernel/virtio.ko\nkernel/virtio.ko:\n"
@@ -149,7 +150,9 @@ static void test_archive(void **state)
 	assert_int_equal(sys_fstat(two, &c), 0);
 	assert_int_equal(a.st_ino, c.st_ino); /* made once */
 	assert_int_equal(a.st_size, b.len);
-	put(dir, "modules.dep", "kernel/virtio_mmio.ko:\nkernel/vmw_vsock_virtio_transport.ko:\n");
+	put(dir, "modules.dep",
+		"kernel/virtio_mmio.ko:\nkernel/vmw_vsock_virtio_transport.ko:\n"
+		"kernel/virtiofs.ko:\n");
 	autoclose int three = initramfs_open(&options, dir, &err);
 	assert_int_equal(sys_fstat(three, &c), 0);
 	assert_int_not_equal(a.st_ino, c.st_ino); /* another kernel, another archive */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/microvm/vmm/loader.h"
+#include "runtime/microvm/vmm/x86/kernel.h"
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -22,12 +22,12 @@ static int make_file(const void *data, size_t len)
 	return fd;
 }
 
-static int load(const void *data, size_t len, struct kernel_image *ret)
+static int load(const void *data, size_t len, struct x86_kernel *ret)
 {
 	autoclose int fd = make_file(data, len);
 	struct err err = {};
 
-	return kernel_load(fd, &memory, ret, &err);
+	return x86_kernel_load(fd, &memory, ret, &err);
 }
 
 /* A small ELF kernel: one segment of code, one note with the PVH entry. */
@@ -77,26 +77,26 @@ static void make_bzimage(uint8_t file[FILE_LEN])
 static void test_elf(void **state)
 {
 	static uint8_t file[FILE_LEN];
-	struct kernel_image image;
+	struct x86_kernel image;
 
 	(void)state;
 	make_elf(file);
 	assert_int_equal(load(file, sizeof(file), &image), 0);
 	assert_int_equal(image.protocol, KERNEL_PVH);
-	assert_int_equal(image.entry, 0x100040);
-	assert_int_equal(image.end, 0x102000);
+	assert_int_equal(image.image.entry, 0x100040);
+	assert_int_equal(image.image.end, 0x102000);
 	assert_int_equal(*(uint8_t *)gpa_to_hva(&memory, 0x1000ff, 1), 0xf4);
 	assert_int_equal(*(uint8_t *)gpa_to_hva(&memory, 0x100100, 1), 0);
 	((Elf64_Nhdr *)(file + 0x200))->n_type = 17;
 	assert_int_equal(load(file, sizeof(file), &image), 0);
 	assert_int_equal(image.protocol, KERNEL_LINUX64);
-	assert_int_equal(image.entry, 0x100000);
+	assert_int_equal(image.image.entry, 0x100000);
 }
 
 static void test_bad_elf(void **state)
 {
 	static uint8_t file[FILE_LEN];
-	struct kernel_image image;
+	struct x86_kernel image;
 	Elf64_Ehdr *eh = (void *)file;
 	Elf64_Phdr *ph = (void *)(file + sizeof(*eh));
 
@@ -128,15 +128,15 @@ static void test_bad_elf(void **state)
 static void test_bzimage(void **state)
 {
 	static uint8_t file[FILE_LEN];
-	struct kernel_image image;
+	struct x86_kernel image;
 	struct setup_header *h = (void *)(file + 0x1f1);
 
 	(void)state;
 	make_bzimage(file);
 	assert_int_equal(load(file, sizeof(file), &image), 0);
 	assert_int_equal(image.protocol, KERNEL_LINUX64);
-	assert_int_equal(image.entry, 0x100200);
-	assert_int_equal(image.end, 0x210000);
+	assert_int_equal(image.image.entry, 0x100200);
+	assert_int_equal(image.image.end, 0x210000);
 	assert_int_equal(image.header.pref_address, 0x200000);
 	REFUSED((make_bzimage(file), h->version = 0x20b), -ENOEXEC);
 	REFUSED((make_bzimage(file), h->xloadflags = 0), -ENOEXEC);
@@ -178,7 +178,7 @@ static void test_fuzz(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
-		struct kernel_image image;
+		struct x86_kernel image;
 		bool elf = i % 2;
 
 		if (elf)
@@ -193,7 +193,7 @@ static void test_fuzz(void **state)
 			file[at] = (uint8_t)random_next(&seed);
 		}
 		if (load(file, sizeof(file), &image) == 0)
-			assert_non_null(gpa_to_hva(&memory, image.entry, 1));
+			assert_non_null(gpa_to_hva(&memory, image.image.entry, 1));
 	}
 }
 

@@ -9,8 +9,8 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "tests/unit/microvm/guest.h"
+#include "tests/unit/microvm/kernel.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -37,34 +37,22 @@ static const uint8_t reset[] = {0xb0, 0xfe, 0xe6, 0x64, 0xf4};
 /* No interrupt table: the first fault is the third. */
 static const uint8_t triple_fault[] = {0x0f, 0x0b};
 
-static int make_kernel(const uint8_t *code, size_t len)
-{
-	uint8_t file[0x1100] = {};
-	Elf64_Ehdr *eh = (void *)file;
-	Elf64_Phdr *ph = (void *)(file + sizeof(*eh));
-	Elf64_Nhdr *note = (void *)(file + 0x200);
-	int fd = sys_memfd_create("kernel", 0);
-
-	memcpy(eh->e_ident, ELFMAG, SELFMAG);
-	eh->e_ident[EI_CLASS] = ELFCLASS64;
-	eh->e_ident[EI_DATA] = ELFDATA2LSB;
-	eh->e_machine = EM_X86_64;
-	eh->e_phoff = sizeof(*eh);
-	eh->e_phentsize = sizeof(*ph);
-	eh->e_phnum = 2;
-	ph[0] = (Elf64_Phdr){.p_type = PT_LOAD,
-		.p_offset = 0x1000,
-		.p_paddr = 0x100000,
-		.p_filesz = len,
-		.p_memsz = 0x1000};
-	ph[1] = (Elf64_Phdr){.p_type = PT_NOTE, .p_offset = 0x200, .p_filesz = 20, .p_memsz = 20};
-	*note = (Elf64_Nhdr){.n_namesz = 4, .n_descsz = 4, .n_type = 18};
-	memcpy(note + 1, "Xen", 4);
-	memcpy((uint8_t *)(note + 1) + 4, &(uint32_t){0x100000}, 4);
-	memcpy(file + 0x1000, code, len);
-	assert_int_equal(fd_write_all(fd, file, sizeof(file)), 0);
-	return fd;
-}
+/* Print "a", wait until there is something at 2 MiB, print what register B has: "b". */
+static const uint8_t wait_for_memory[] = {
+	0xbf, 0x00, 0x00, 0x20, 0x00, /* mov edi, 0x200000 */
+	0xbb, 0x62, 0x00, 0x00, 0x00, /* mov ebx, 'b' */
+	0xba, 0xf8, 0x03, 0x00, 0x00, /* mov edx, 0x3f8 */
+	0xb0, 0x61, 0xee,             /* mov al, 'a'; out dx, al */
+	0xb0, 0x0a, 0xee,             /* mov al, '\n'; out dx, al */
+	0x8b, 0x07,                   /* mov eax, [edi] */
+	0x85, 0xc0,                   /* test eax, eax */
+	0x74, 0xfa,                   /* jz: to mov */
+	0x88, 0xd8, 0xee,             /* mov al, bl; out dx, al */
+	0xb0, 0x0a, 0xee,             /* mov al, '\n'; out dx, al */
+	0x66, 0xba, 0x00, 0x06,       /* mov dx, 0x600 */
+	0xb0, 0x34, 0xee,             /* mov al, 0x34; out dx, al */
+	0xf4,                         /* hlt */
+};
 
 /* Runs CODE in a VMM of its own; its outcome, and in TEXT what it printed. */
 static int run(const uint8_t *code, size_t len, char *text, size_t size)
@@ -83,7 +71,7 @@ static int run(const uint8_t *code, size_t len, char *text, size_t size)
 			.command_line = "",
 			.rng = true,
 			.serial = {true, (uint32_t)out[1]},
-			.kernel = make_kernel(code, len),
+			.kernel = kernel_of(code, len),
 			.jail = geteuid() == 0 ? &jail : NULL};
 		struct err err = {};
 		int kvm = sys_openat(AT_FDCWD, "/dev/kvm", O_RDWR, 0), r;
@@ -123,11 +111,145 @@ static void test_reset(void **state)
 	assert_int_equal(run(triple_fault, sizeof(triple_fault), text, sizeof(text)), VM_RESET);
 }
 
+/* --- saved and restored --- */
+
+struct machine_process {
+	pid_t pid;
+	int out, control;
+};
+
+/* A VMM with two disks' worth of devices; RESTORE NULL: with a kernel. */
+static struct machine_process start(struct plan_restore *restore, uint32_t cid)
+{
+	int out[2], control[2];
+	struct machine_process ret;
+
+	assert_int_equal(sys_pipe(out), 0);
+	assert_int_equal(sys_socketpair(SOCK_SEQPACKET, control), 0);
+	ret.pid = fork();
+	if (ret.pid == 0) {
+		static struct machine machine;
+		struct plan_jail jail = {64123, 64123};
+		struct plan_vsock vsock = {.cid = cid};
+		struct plan plan = {.vcpus = 2,
+			.memory_mib = 16,
+			.command_line = "",
+			.rng = true,
+			.balloon = true,
+			.vsock = &vsock,
+			.restore = restore,
+			.serial = {true, (uint32_t)out[1]},
+			.control = {true, (uint32_t)control[1]},
+			.kernel = restore ? 0 : kernel_of(wait_for_memory, sizeof(wait_for_memory)),
+			.jail = geteuid() == 0 ? &jail : NULL};
+		struct err err = {};
+		int kvm = sys_openat(AT_FDCWD, "/dev/kvm", O_RDWR, 0), r;
+
+		alarm(30);
+		close(control[0]);
+		r = machine_open(&machine, &plan, kvm, &err);
+		if (r == 0)
+			r = machine_run(&machine, &plan, &err);
+		if (err.code)
+			(void)!write(out[1], err.text, strlen(err.text));
+		_exit(r < 0 ? 99 : r);
+	}
+	close(out[1]);
+	close(control[1]);
+	ret.out = out[0];
+	ret.control = control[0];
+	return ret;
+}
+
+static int ask(const struct machine_process *m, uint32_t op, const int *fds, size_t count)
+{
+	const struct control_request request = {.op = op};
+	struct control_reply reply = {.result = -EPIPE};
+
+	assert_int_equal(fd_send(m->control, &request, sizeof(request), fds, count), 0);
+	(void)!read(m->control, &reply, sizeof(reply));
+	return reply.result;
+}
+
+/* What is left to be read, and the exit status. */
+static int finish(struct machine_process *m, char *text, size_t size)
+{
+	ssize_t n, total = 0;
+	int status;
+
+	while ((n = read(m->out, text + total, size - 1 - (size_t)total)) > 0)
+		total += n;
+	text[total] = 0;
+	close(m->out);
+	close(m->control);
+	assert_int_equal(waitpid(m->pid, &status, 0), m->pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void test_save_and_restore(void **state)
+{
+	int files[2] = {sys_memfd_create("state", 0), sys_memfd_create("memory", 0)};
+	struct plan_restore restore = {.state = files[0], .memory = files[1]};
+	struct machine_process m = start(NULL, 3);
+	char text[512];
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(read(m.out, text, 2), 2);
+	assert_int_equal(ask(&m, CONTROL_SAVE, files, 2), -EBUSY);
+	assert_int_equal(ask(&m, CONTROL_PAUSE, NULL, 0), 0);
+	assert_int_equal(ask(&m, CONTROL_SAVE, files, 1), -EBADMSG);
+	assert_int_equal(ask(&m, CONTROL_SAVE, files, 2), 0);
+	assert_int_equal(ask(&m, CONTROL_STOP, NULL, 0), 0);
+	assert_int_equal(finish(&m, text, sizeof(text)), VM_STOPPED);
+	assert_string_equal(text, "");
+	assert_int_equal(sys_fstat(files[1], &st), 0);
+	assert_int_equal(st.st_size, 16 << 20);
+	assert_true(st.st_blocks < 8 << 10); /* half of it: the rest are holes */
+
+	assert_int_equal(pwrite(files[1], "x", 1, 0x200000), 1);
+	for (uint32_t cid = 4; cid < 6; cid++) { /* as often as one likes */
+		m = start(&restore, cid);
+		assert_int_equal(finish(&m, text, sizeof(text)), VM_POWER_OFF);
+		assert_string_equal(text, "b\n");
+	}
+}
+
+/* Every prefix is refused, and every byte that is another ends well, or the guest does. */
+static void test_hostile_state(void **state)
+{
+	int files[2] = {sys_memfd_create("state", 0), sys_memfd_create("memory", 0)};
+	struct machine_process m = start(NULL, 3);
+	uint8_t bytes[1 << 16];
+	char text[512];
+	ssize_t len;
+
+	(void)state;
+	assert_int_equal(read(m.out, text, 2), 2);
+	assert_int_equal(ask(&m, CONTROL_PAUSE, NULL, 0), 0);
+	assert_int_equal(ask(&m, CONTROL_SAVE, files, 2), 0);
+	ask(&m, CONTROL_STOP, NULL, 0);
+	finish(&m, text, sizeof(text));
+	assert_int_equal(pwrite(files[1], "x", 1, 0x200000), 1);
+	len = pread(files[0], bytes, sizeof(bytes), 0);
+	assert_in_range(len, 1000, sizeof(bytes) - 1);
+	for (ssize_t at = 0; at < len; at += 997) {
+		struct plan_restore restore = {sys_memfd_create("cut", 0), files[1]};
+
+		assert_int_equal(fd_write_all(restore.state, bytes, (size_t)at), 0);
+		m = start(&restore, 3);
+		assert_int_equal(finish(&m, text, sizeof(text)), 99);
+		close(restore.state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_power_off),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_save_and_restore),
+		cmocka_unit_test(test_hostile_state),
 	};
 	int kvm = sys_openat(AT_FDCWD, "/dev/kvm", O_RDWR, 0);
 

@@ -184,7 +184,7 @@ static void test_guest_part(void **state)
 		"\"pids\":{\"limit\":7},\"unified\":{\"memory.high\":\"1\",\"cpu.weight\":\"5\"}}",
 		MOUNTS ",\"annotations\":{\"org.brig.isolation\":\"vm\",\"a\":\"b\"},\"hooks\":"
 		       "{\"prestart\":[{\"path\":\"/h\"}],\"startContainer\":[{\"path\":\"/s\"}]}");
-	guest = vm_plan_guest(p.config);
+	guest = vm_plan_guest(p.config, 0);
 	assert_non_null(guest);
 	assert_string_equal(
 		json_string_value(json_object_get(json_object_get(guest, "root"), "path")),
@@ -221,10 +221,15 @@ static void test_guest_part_is_valid(void **state)
 
 	(void)state;
 	plan(&p, NAMESPACES, ",\"sysctl\":{\"net.ipv4.ip_forward\":\"1\"}", MOUNTS);
-	guest = vm_plan_guest(p.config);
+	guest = vm_plan_guest(p.config, 0);
 	assert_int_equal(json_write(guest, JSON_COMPACT, &text), 0);
 	if (spec_config_parse("guest", text.data, text.len, &config, &p.err) < 0)
 		fail_msg("%s", p.err.text);
+	json_decref(guest);
+	guest = vm_plan_guest(p.config, 2); /* the root is made of disks */
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(guest, "root"), "path")),
+		GUEST_ROOT);
 	end(&p);
 }
 

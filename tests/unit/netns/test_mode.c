@@ -28,7 +28,7 @@ static void test_modes(void **state)
 		{"ns:/run/x", false, NETWORK_MODE_PATH, "/run/x"},
 		{"pasta", false, NETWORK_MODE_PASTA, NULL},
 		{"pasta:--mtu,1400", false, NETWORK_MODE_PASTA, "--mtu,1400"},
-		{"bridge", true, NETWORK_MODE_PASTA, NULL},
+		{"bridge", true, NETWORK_MODE_NETWORKS, NULL},
 		{NULL, true, NETWORK_MODE_PASTA, NULL},
 	};
 

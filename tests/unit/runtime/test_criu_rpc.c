@@ -74,6 +74,41 @@ static void test_encode_restore(void **state)
 	assert_true(HAS(out, "\xaa\x03\x09selinux:l"));
 }
 
+/* Every option of the command line by the number that criu has for it, and none without it. */
+static void test_encode_flags(void **state)
+{
+	static const struct {
+		struct criu_flags flags;
+		const char *bytes;
+		size_t len;
+	} cases[] = {
+		{{.ext_unix_sk = true}, "\x20\x01", 2},
+		{{.tcp_established = true}, "\x28\x01", 2},
+		{{.shell_job = true}, "\x38\x01", 2},
+		{{.file_locks = true}, "\x40\x01", 2},
+		{{.auto_dedup = true}, "\x80\x01\x01", 3},
+		{{.link_remap = true}, "\x90\x01\x01", 3},
+		{{.cgroups = CRIU_CGROUPS_SOFT}, "\xc0\x01\x01", 3},
+		{{.cgroups = CRIU_CGROUPS_SOFT}, "\x90\x02\x03", 3},
+		{{.cgroups = CRIU_CGROUPS_STRICT}, "\x90\x02\x05", 3},
+		{{.tcp_skip_in_flight = true}, "\xf0\x02\x01", 3},
+		{{.tcp_close = true}, "\xa0\x03\x01", 3},
+		{{.lsm_mount_context = "c"}, "\xfa\x03\x01\x63", 4},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct criu_request request = {.type = CRIU_DUMP, .flags = &cases[i].flags};
+		autobuf struct buf with = {}, without = {};
+
+		criu_encode(&request, &with);
+		request.flags = &no_flags;
+		criu_encode(&request, &without);
+		assert_non_null(memmem(with.data, with.len, cases[i].bytes, cases[i].len));
+		assert_null(memmem(without.data, without.len, cases[i].bytes, cases[i].len));
+	}
+}
+
 static void test_answer(void **state)
 {
 	autobuf struct buf yes = {}, no = {};
@@ -151,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_encode_dump),
 		cmocka_unit_test(test_encode_restore),
+		cmocka_unit_test(test_encode_flags),
 		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_decode_refuses),

@@ -3,8 +3,8 @@
  * the kernel, and Xen's hvm_start_info. */
 #include "base/sys.h"
 #include "runtime/microvm/vmm/arch.h"
-#include "runtime/microvm/vmm/loader.h"
 #include "runtime/microvm/vmm/x86/acpi.h"
+#include "runtime/microvm/vmm/x86/kernel.h"
 #include "runtime/microvm/vmm/x86/x86.h"
 
 #include <asm/bootparam.h>
@@ -78,7 +78,7 @@ int arch_layout(uint64_t size, struct arch_layout *ret, struct err *err)
 struct machine {
 	const struct guest_memory *memory;
 	const struct arch_layout *layout;
-	struct kernel_image image;
+	struct x86_kernel kernel;
 	uint64_t initramfs, initramfs_size;
 	struct pvh_map map[GUEST_REGION_MAX + 4];
 	unsigned int map_count;
@@ -94,8 +94,8 @@ static void map_memory(struct machine *m)
 	const struct arch_layout *l = m->layout;
 
 	map_add(m, 0, EBDA, E820_RAM);
-	map_add(m, EBDA, LOADER_FLOOR, E820_RESERVED);
-	map_add(m, LOADER_FLOOR, l->ram[0].size, E820_RAM);
+	map_add(m, EBDA, X86_KERNEL_FLOOR, E820_RESERVED);
+	map_add(m, X86_KERNEL_FLOOR, l->ram[0].size, E820_RAM);
 	if (l->ram_count > 1)
 		map_add(m, l->ram[1].gpa, l->ram[1].gpa + l->ram[1].size, E820_RAM);
 	if (l->pci.present)
@@ -127,7 +127,7 @@ static void write_linux64(const struct machine *m)
 {
 	struct boot_params *zero = gpa_to_hva(m->memory, ZERO_PAGE, sizeof(*zero));
 
-	zero->hdr = m->image.header;
+	zero->hdr = m->kernel.header;
 	zero->hdr.type_of_loader = LOADER_UNKNOWN;
 	zero->hdr.boot_flag = 0xaa55;
 	zero->hdr.header = 0x53726448;
@@ -163,7 +163,7 @@ static int write_acpi(const struct arch_boot *boot, const struct machine *m, str
 	autobuf struct buf tables = {};
 	int r = acpi_write(&machine, ACPI_TABLES, &tables);
 
-	if (r == 0 && tables.len > LOADER_FLOOR - ACPI_TABLES)
+	if (r == 0 && tables.len > X86_KERNEL_FLOOR - ACPI_TABLES)
 		r = -E2BIG;
 	if (r < 0)
 		return err_sys(err, r, "ACPI tables");
@@ -190,11 +190,11 @@ int arch_load(const struct arch_boot *boot, const struct arch_layout *layout,
 	const struct guest_memory *memory, struct arch_start *ret, struct err *err)
 {
 	struct machine m = {.memory = memory, .layout = layout};
-	int r = kernel_load(boot->kernel, memory, &m.image, err);
+	int r = x86_kernel_load(boot->kernel, memory, &m.kernel, err);
 
 	if (r == 0 && boot->initramfs >= 0)
-		r = initramfs_load(
-			boot->initramfs, memory, &m.image, &m.initramfs, &m.initramfs_size, err);
+		r = initramfs_load(boot->initramfs, memory, &m.kernel.image, &m.initramfs,
+			&m.initramfs_size, err);
 	if (r == 0)
 		r = write_command_line(memory, boot->command_line, err);
 	if (r == 0)
@@ -203,13 +203,13 @@ int arch_load(const struct arch_boot *boot, const struct arch_layout *layout,
 		return r;
 	map_memory(&m);
 	write_tables(memory);
-	if (m.image.protocol == KERNEL_PVH)
+	if (m.kernel.protocol == KERNEL_PVH)
 		write_pvh(&m);
 	else
 		write_linux64(&m);
 	*ret = (struct arch_start){
-		.flat32 = m.image.protocol == KERNEL_PVH,
-		.entry = m.image.entry,
+		.flat32 = m.kernel.protocol == KERNEL_PVH,
+		.entry = m.kernel.image.entry,
 		.argument = ZERO_PAGE,
 	};
 	return 0;

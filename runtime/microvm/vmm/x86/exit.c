@@ -50,3 +50,10 @@ enum arch_event arch_exit(struct kvm_run *run, struct serial *serial)
 		event = port_out(run->io.port, data[i * run->io.size], serial);
 	return event;
 }
+
+bool arch_mmio(struct kvm_run *run, struct serial *serial)
+{
+	(void)run;
+	(void)serial;
+	return false; /* all of the PC is ports */
+}

@@ -80,17 +80,48 @@ static void fix_cpuid(struct kvm_cpuid_entry2 *entry, unsigned int index, bool d
 	}
 }
 
-static int set_cpuid(int kvm_fd, int vcpu_fd, unsigned int index)
+int x86_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **ret)
 {
 	autofree struct kvm_cpuid2 *cpuid =
 		calloc(1, sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
-	bool deadline_timer;
 	int r;
 
 	if (!cpuid)
 		return -ENOMEM;
 	cpuid->nent = CPUID_MAX;
 	r = sys_ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(cpuid);
+	return 0;
+}
+
+void x86_generalise_cpuid(struct kvm_cpuid2 *cpuid)
+{
+	for (uint32_t i = 0; i < cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *entry = cpuid->entries + i;
+
+		switch (entry->function) {
+		case 1: /* initial APIC id */
+			entry->ebx &= 0x00ffffff;
+			break;
+		case 0xb:
+		case 0x1f: /* x2APIC id */
+			entry->edx = 0;
+			break;
+		case 0x8000001e: /* AMD: APIC id, core, node */
+			entry->eax = entry->ebx = entry->ecx = 0;
+			break;
+		}
+	}
+}
+
+static int set_cpuid(int kvm_fd, int vcpu_fd, unsigned int index)
+{
+	autofree struct kvm_cpuid2 *cpuid = NULL;
+	bool deadline_timer;
+	int r = x86_supported_cpuid(kvm_fd, &cpuid);
+
 	if (r < 0)
 		return r;
 	deadline_timer = sys_ioctl(kvm_fd, KVM_CHECK_EXTENSION,
@@ -195,6 +226,23 @@ static int set_regs(int vcpu_fd, const struct arch_start *start)
 	return sys_ioctl(vcpu_fd, KVM_SET_REGS, &regs);
 }
 
+int arch_vcpu_made(int vm_fd, int vcpu_fd, unsigned int index, struct err *err)
+{
+	(void)vm_fd;
+	(void)vcpu_fd;
+	(void)index;
+	(void)err;
+	return 0;
+}
+
+int arch_vm_ready(int vm_fd, unsigned int vcpus, struct err *err)
+{
+	(void)vm_fd;
+	(void)vcpus;
+	(void)err;
+	return 0;
+}
+
 int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, const struct arch_start *start,
 	struct err *err)
 {
@@ -213,4 +261,10 @@ int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, const struct arc
 	if (r == 0 && start)
 		r = set_regs(vcpu_fd, start);
 	return r < 0 ? err_sys(err, r, "vCPU %u: registers", index) : 0;
+}
+
+/* EINVAL: the guest has no clock of KVM's. #syscalls:io ioctl=KVM_KVMCLOCK_CTRL */
+void arch_vcpu_rested(int vcpu_fd)
+{
+	(void)!sys_ioctl(vcpu_fd, KVM_KVMCLOCK_CTRL, NULL);
 }
