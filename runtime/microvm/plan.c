@@ -73,6 +73,22 @@ static const struct json_rule jail_rules[] = {
 };
 static const struct json_table jail_table = {sizeof(struct plan_jail), jail_rules};
 
+static const struct json_rule vfio_device_rules[] = {
+	{"address", JSON_TEXT, .required = true, JSON_AT(plan_vfio_device, address)},
+	{"group", JSON_I32, .required = true, JSON_AT(plan_vfio_device, group)},
+	{},
+};
+static const struct json_table vfio_device_table = {
+	sizeof(struct plan_vfio_device), vfio_device_rules};
+
+static const struct json_rule vfio_rules[] = {
+	{"container", JSON_I32, .required = true, JSON_AT(plan_vfio, container)},
+	{"devices", JSON_STRUCTS, .required = true, JSON_AT(plan_vfio, devices),
+		.table = &vfio_device_table},
+	{},
+};
+static const struct json_table vfio_table = {sizeof(struct plan_vfio), vfio_rules};
+
 static const struct json_rule restore_rules[] = {
 	{"state", JSON_I32, .required = true, JSON_AT(plan_restore, state)},
 	{"memory", JSON_I32, .required = true, JSON_AT(plan_restore, memory)},
@@ -97,6 +113,7 @@ static const struct json_rule plan_rules[] = {
 	{"vsock", JSON_STRUCT, JSON_AT(plan, vsock), .table = &vsock_table},
 	{"console", JSON_STRUCT, JSON_AT(plan, console), .table = &console_table},
 	{"jail", JSON_STRUCT, JSON_AT(plan, jail), .table = &jail_table},
+	{"vfio", JSON_STRUCT, JSON_AT(plan, vfio), .table = &vfio_table},
 	{"blocks", JSON_STRUCTS, JSON_AT(plan, blocks), .table = &block_table},
 	{"nets", JSON_STRUCTS, JSON_AT(plan, nets), .table = &net_table},
 	{"pmems", JSON_STRUCTS, JSON_AT(plan, pmems), .table = &pmem_table},
@@ -128,6 +145,14 @@ int plan_decode(const json_t *value, struct arena *arena, struct plan *ret, stru
 		plan.command_line = "";
 	if (device_count(&plan) > PLAN_DEVICES_MAX)
 		return err_set(err, -EINVAL, "a VM has room for %d devices", PLAN_DEVICES_MAX);
+	if (plan.vfio && plan.vfio->devices.count > PLAN_VFIO_MAX)
+		return err_set(
+			err, -EINVAL, "a VM has room for %d devices of the host", PLAN_VFIO_MAX);
+	/* A device may write to any page at any time: none can be given back. */
+	if (plan.vfio && plan.balloon)
+		return err_set(err, -EINVAL,
+			"vfio: memory of devices of the host is pinned, and a "
+			"balloon gives it back");
 	*ret = plan;
 	return 0;
 }

@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 
-enum { PLAN_DEVICES_MAX = 16 };
+enum { PLAN_DEVICES_MAX = 16, PLAN_VFIO_MAX = 8 };
 
 /* At most so much per second; 0: no limit. */
 struct plan_limit {
@@ -59,6 +59,19 @@ struct plan_console {
 	int32_t in, out;
 };
 
+struct plan_vfio_device {
+	const char *address; /* "0000:03:00.0" */
+	int32_t group;       /* of its IOMMU group */
+};
+
+struct plan_vfio {
+	int32_t container; /* /dev/vfio/vfio, fresh */
+	struct {
+		struct plan_vfio_device *items;
+		size_t count;
+	} devices;
+};
+
 /* The jail is always there; without this the VMM keeps its user and group in it. */
 struct plan_jail {
 	uint32_t uid, gid;
@@ -82,6 +95,7 @@ struct plan {
 	struct plan_vsock *vsock;
 	struct plan_console *console;
 	struct plan_jail *jail;
+	struct plan_vfio *vfio;
 	struct {
 		struct plan_block *items;
 		size_t count;

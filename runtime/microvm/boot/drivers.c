@@ -51,9 +51,25 @@ static int find_one(const struct wanted *w, const char *dep, const char *builtin
 	return r;
 }
 
-int drivers_find(int modules, struct arena *arena, struct drivers *ret, struct err *err)
+/* Without a module (it is built in, or there is none) a device is just there. */
+static int find_driver(const char *list, const char *alias, const char *dep, const char *builtin,
+	struct arena *arena, struct drivers *ret, struct err *err)
 {
-	autobuf struct buf dep = {}, builtin = {};
+	size_t len = 0;
+	const char *name = modules_driver(list, alias, &len);
+	const struct wanted driver = {
+		"boot", name ? arena_printf(arena, "%.*s", (int)len, name) : NULL, false};
+
+	if (!name)
+		return 0;
+	return driver.module ? find_one(&driver, dep, builtin, arena, ret, err)
+			     : err_sys(err, -ENOMEM, "modules.alias");
+}
+
+int drivers_find(int modules, const char *const *aliases, size_t alias_count, struct arena *arena,
+	struct drivers *ret, struct err *err)
+{
+	autobuf struct buf dep = {}, builtin = {}, list = {};
 	int with_dep = fd_read_file(modules, "modules.dep", FILE_MAX, &dep);
 	int with_builtin = fd_read_file(modules, "modules.builtin", FILE_MAX, &builtin), r = 0;
 
@@ -61,6 +77,11 @@ int drivers_find(int modules, struct arena *arena, struct drivers *ret, struct e
 		return err_sys(err, with_dep, "modules.dep and modules.builtin of the kernel");
 	for (size_t i = 0; i < ARRAY_LEN(wanted) && r == 0; i++)
 		r = find_one(wanted + i, buf_str(&dep), buf_str(&builtin), arena, ret, err);
+	if (r == 0 && alias_count && fd_read_file(modules, "modules.alias", FILE_MAX, &list) < 0)
+		buf_free(&list); /* an imported kernel has none */
+	for (size_t i = 0; i < alias_count && r == 0; i++)
+		r = find_driver(buf_str(&list), aliases[i], buf_str(&dep), buf_str(&builtin), arena,
+			ret, err);
 	if (r == 0 && (ret->text.failed || ret->missing.failed))
 		r = err_sys(err, -ENOMEM, "the kernel's drivers");
 	return r;

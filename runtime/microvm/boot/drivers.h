@@ -16,9 +16,12 @@ struct drivers {
 
 /*
  * Finds them in the folder MODULES, by its modules.dep and modules.builtin, of which one may not be
- * there. Memory from ARENA, but for the texts, which drivers_free() ends. −ENOENT without either.
+ * there; and the drivers of the devices with the ALIASES (see modules_driver()), as far as this
+ * kernel has modules for them. Memory from ARENA, but for the texts, which drivers_free() ends.
+ * −ENOENT without either.
  */
-int drivers_find(int modules, struct arena *arena, struct drivers *ret, struct err *err);
+int drivers_find(int modules, const char *const *aliases, size_t alias_count, struct arena *arena,
+	struct drivers *ret, struct err *err);
 void drivers_free(struct drivers *drivers);
 CLEANUP_DEFINE(drivers, struct drivers, drivers_free)
 #define autodrivers __attribute__((cleanup(cleanup_drivers)))

@@ -45,7 +45,7 @@ int initramfs_write(const struct initramfs_options *o, struct buf *ret, struct e
 	autoarena struct arena arena = {};
 	autodrivers struct drivers drivers = {};
 	struct cpio cpio = {.out = ret};
-	int r = drivers_find(o->modules, &arena, &drivers, err);
+	int r = drivers_find(o->modules, o->aliases, o->alias_count, &arena, &drivers, err);
 
 	if (r == 0 && drivers.missing.len)
 		return err_set(err, -ENOENT, "the virtual machine's kernel lacks the drivers %s",
@@ -115,6 +115,8 @@ static int hash_inputs(const struct initramfs_options *o, char *ret, size_t size
 	h.a ^= FORMAT;
 	for (size_t i = 0; (name = drivers_name(i)); i++)
 		hash_add(&h, name, strlen(name) + 1);
+	for (size_t i = 0; i < o->alias_count; i++)
+		hash_add(&h, o->aliases[i], strlen(o->aliases[i]) + 1);
 	if (r == 0)
 		r = hash_file(&h, o->agent);
 	for (size_t i = 0; i < o->file_count && r == 0; i++) {

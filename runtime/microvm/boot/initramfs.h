@@ -24,6 +24,8 @@ struct initramfs_options {
 	int agent;                          /* brig-guest */
 	const struct initramfs_file *files; /* more files, mostly none */
 	size_t file_count;
+	const char *const *aliases; /* of devices (modules.alias) whose drivers are to be there */
+	size_t alias_count;
 };
 
 /* Appends the archive to RET. −ENOENT when the kernel lacks a module without which no agent can

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/microvm/boot/modules.h"
 
+#include <fnmatch.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -136,4 +137,30 @@ int modules_resolve(const char *dep, const char *builtin, const char *name, stru
 		return err_set(err, -ENOENT, "the kernel has no module %s", name);
 	r = add_line(dep, line, arena, ret, 0);
 	return r < 0 ? err_sys(err, r, "modules.dep: what %s needs", name) : 0;
+}
+
+/* "alias PATTERN NAME", with shell patterns. */
+const char *modules_driver(const char *alias_list, const char *alias, size_t *ret_len)
+{
+	static const char word[] = "alias ";
+	char pattern[256];
+
+	for (const char *p = alias_list; *p;) {
+		struct span line = line_at(p);
+		const char *name = memrchr(line.at, ' ', line.len);
+		size_t len = name ? (size_t)(name - line.at) : 0;
+
+		p = next_line(line);
+		if (len <= strlen(word) || strncmp(line.at, word, strlen(word)) != 0 ||
+			len - strlen(word) >= sizeof(pattern))
+			continue;
+		len -= strlen(word);
+		memcpy(pattern, line.at + strlen(word), len);
+		pattern[len] = 0;
+		if (fnmatch(pattern, alias, 0) != 0)
+			continue;
+		*ret_len = (size_t)(line.at + line.len - name - 1);
+		return name + 1;
+	}
+	return NULL;
 }

@@ -17,6 +17,12 @@ struct modules {
 };
 
 /*
+ * The first module of ALIAS_LIST, the text of modules.alias, one of whose patterns fits the alias
+ * of a device: its name, of LEN characters there, or NULL.
+ */
+const char *modules_driver(const char *alias_list, const char *alias, size_t *ret_len);
+
+/*
  * Appends the module NAME and all that it needs to RET, what is needed first, unless it is there
  * already. DEP and BUILTIN are the texts of modules.dep and modules.builtin. A built-in module adds
  * nothing; −ENOENT for one that the kernel does not have.

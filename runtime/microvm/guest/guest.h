@@ -53,6 +53,13 @@ int setup_apply(const struct proto_setup *setup, struct err *err);
 /* Mounts COUNT layers, and over them the container's root at GUEST_ROOT. */
 int layers_mount(uint32_t count, struct err *err);
 
+/* --- passthrough.c --- */
+
+/* Whether this machine has PCI devices, which are all the host's. */
+bool passthrough_is_there(void);
+/* Gives CONFIG, of a container, their nodes under the names that the kernel gives them. */
+int passthrough_add_nodes(json_t *config, struct err *err);
+
 /* --- relay.c --- */
 
 enum { RELAY_BUFFER = 65536 };

@@ -25,7 +25,7 @@ static int take_stdio(const struct stdio *stdio, struct err *err)
 	return 0;
 }
 
-static int write_config(const char *text, size_t len, struct err *err)
+static int write_bundle(const char *text, size_t len, struct err *err)
 {
 	autoclose int dir = -1;
 	int r = sys_mkdirat(AT_FDCWD, GUEST_BUNDLE, 0700);
@@ -35,6 +35,22 @@ static int write_config(const char *text, size_t len, struct err *err)
 	if (r >= 0)
 		r = fd_replace_file(dir, "config.json", text, len, 0600);
 	return r < 0 ? err_sys(err, r, "config.json in the guest") : 0;
+}
+
+static int write_config(const char *text, size_t len, struct err *err)
+{
+	autojson json_t *config = NULL;
+	autobuf struct buf changed = {};
+	int r;
+
+	if (!passthrough_is_there())
+		return write_bundle(text, len, err);
+	r = json_parse("config.json", text, len, &config, err);
+	if (r == 0)
+		r = passthrough_add_nodes(config, err);
+	if (r == 0)
+		r = json_write(config, JSON_COMPACT, &changed);
+	return r < 0 ? r : write_bundle(changed.data, changed.len, err);
 }
 
 static int do_create(const struct runtime *rt, const struct job_request *q, struct job_report *ret,

@@ -38,6 +38,7 @@ struct attendant {
 	struct proto_setup setup;
 	struct nets nets;
 	struct saved saved; /* its .files −1: it boots */
+	struct vfio_devices vfio;
 	int state, files, reason;
 	int memory_max; /* of the host's cgroup, to be written to; −1: it has none */
 	int starter;    /* who said start, until it is answered */
@@ -142,8 +143,8 @@ static bool wants_template(const struct attendant *a)
 {
 	const char *wish = spec_annotation(a->launch->user.config, "org.brig.template");
 
-	/* One that has disks of its own would need a template with those. */
-	if (a->launch->layer_count)
+	/* One that has disks or devices of its own would need a template with those. */
+	if (a->launch->layer_count || a->vfio.count)
 		return false;
 	return a->launch->rt->vm_template || (wish && strcmp(wish, "true") == 0);
 }
@@ -177,6 +178,7 @@ static int start_machine(struct attendant *a, struct err *err)
 		.state = a->state,
 		.files = a->files,
 		.nets = &a->nets,
+		.vfio = &a->vfio,
 		.layers = a->launch->layers,
 		.layer_count = a->launch->layer_count,
 		.uid = uid,
@@ -190,6 +192,7 @@ static int start_machine(struct attendant *a, struct err *err)
 		r = machine_start(&a->machine, &options, err);
 	saved_close(&a->saved);
 	nets_close(&a->nets);
+	vfio_devices_close(&a->vfio);
 	cleanup_close(&a->files);
 	if (r == 0)
 		r = attend_open(&a->attend, a->launch->user.procfd, a->state, MACHINE_SOCKET,
@@ -322,6 +325,8 @@ static int prepare(struct attendant *a, struct err *err)
 	if (r == 0)
 		r = nets_take(&a->nets, &a->setup, err);
 	if (r == 0)
+		r = vfio_devices_open(&a->plan, &a->vfio, err);
+	if (r == 0)
 		r = start_machine(a, err);
 	if (r == 0)
 		r = seal(a, err);
@@ -377,7 +382,7 @@ void attendant_main(const struct launch *launch)
 	/* The lock is the parent's: as long as we had it open too, nobody else could take it. */
 	close(launch->user.container->dirfd);
 	a.launch = &own;
-	a.state = a.files = a.reason = a.starter = a.memory_max = -1;
+	a.state = a.files = a.reason = a.starter = a.memory_max = a.vfio.container = -1;
 	a.saved.files = (struct machine_files){-1, -1, -1};
 	attend_init(&a.attend);
 	machine_init(&a.machine);

@@ -41,7 +41,7 @@ static void find_problem(struct kernel_entry *e)
 	int r = kernel_open(e->path, &kernel, &err);
 
 	if (r == 0)
-		r = drivers_find(kernel.modules, &arena, &drivers, &err);
+		r = drivers_find(kernel.modules, NULL, 0, &arena, &drivers, &err);
 	if (r < 0)
 		snprintf(e->problem, sizeof(e->problem), "%.255s", err.text);
 	else if (drivers.missing.len)
@@ -204,7 +204,7 @@ static int copy_modules(int from, int to, const struct drivers *drivers, struct 
 static int check_drivers(
 	int modules, const char *image, struct arena *arena, struct drivers *ret, struct err *err)
 {
-	int r = drivers_find(modules, arena, ret, err);
+	int r = drivers_find(modules, NULL, 0, arena, ret, err);
 
 	if (r == 0 && ret->missing.len)
 		return err_set(err, -ENOENT, "%s lacks the drivers %s, without which no guest runs",

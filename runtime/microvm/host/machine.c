@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FDS_MAX = 24, READY_S = 300, END_MS = 5000, LOG_MAX = 4096 };
+enum { FDS_MAX = 48, READY_S = 300, END_MS = 5000, LOG_MAX = 4096 };
 
 static const char command_line[] =
 	"quiet reboot=k panic=-1 random.trust_cpu=on 8250.nr_uarts=0 swiotlb=noforce";
@@ -86,17 +86,28 @@ const char *machine_helper(const char *name, char *ret, size_t size)
 	return ret;
 }
 
-static int open_initramfs(const struct kernel *kernel, int cache, struct err *err)
+static size_t vfio_count(const struct machine_options *o)
 {
+	return o->vfio ? o->vfio->count : 0;
+}
+
+/* The agent, and the drivers of the host's devices that the machine gets. */
+static int open_initramfs(
+	const struct launching *l, const struct kernel *kernel, int cache, struct err *err)
+{
+	const char *aliases[VFIO_DEVICES_MAX];
 	char path[PATH_MAX];
 	autoclose int agent = -1;
-	struct initramfs_options options = {.modules = kernel->modules};
+	struct initramfs_options options = {
+		.modules = kernel->modules, .aliases = aliases, .alias_count = vfio_count(l->o)};
 
 	machine_helper("brig-guest", path, sizeof(path));
 	agent = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
 	if (agent < 0)
 		return err_sys(err, agent, "%s", path);
 	options.agent = agent;
+	for (size_t i = 0; i < options.alias_count; i++)
+		aliases[i] = l->o->vfio->items[i].modalias;
 	return initramfs_open(&options, cache, err);
 }
 
@@ -108,7 +119,7 @@ static int add_kernel(struct launching *l, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = open_initramfs(&kernel, cache, err);
+	r = open_initramfs(l, &kernel, cache, err);
 	if (r >= 0)
 		r = set_fd(l, "initramfs", r, "initramfs", err);
 	if (r == 0)
@@ -232,6 +243,32 @@ static int add_nets(struct launching *l, struct err *err)
 	return r < 0 ? r : 0;
 }
 
+/* The machine keeps them; this process does not. */
+static int add_vfio(struct launching *l, struct err *err)
+{
+	const struct vfio_devices *v = l->o->vfio;
+	autojson json_t *list = json_array();
+	int container, r = 0;
+
+	if (!vfio_count(l->o))
+		return 0;
+	r = container = keep(l, sys_dup(v->container), "VFIO", err);
+	for (size_t i = 0; i < v->count && r >= 0; i++) {
+		int group = i && v->items[i].group == v->items[i - 1].group
+				    ? l->fds[l->fd_count - 1]
+				    : keep(l, sys_dup(v->items[i].group), "VFIO", err);
+
+		r = group < 0 ? group
+			      : json_array_append_new(
+					list, json_pack("{s:s,s:i}", "address", v->items[i].address,
+						      "group", group));
+	}
+	if (r >= 0)
+		r = json_object_set_new(l->plan, "vfio",
+			json_pack("{s:i,s:O}", "container", container, "devices", list));
+	return r < 0 ? (err->code ? err->code : err_sys(err, -ENOMEM, "VFIO")) : 0;
+}
+
 static int add_layers(struct launching *l, struct err *err)
 {
 	autojson json_t *list = json_array();
@@ -263,9 +300,9 @@ static int add_rest(struct launching *l, struct err *err)
 	return json_object_update_new(l->plan,
 		       json_pack("{s:i,s:i,s:b,s:b,s:s,s:b,s:{s:i,s:i}}", "vcpus",
 			       (int)l->o->plan->vcpus, "memoryMiB", (int)l->o->plan->memory_mib,
-			       "hugePages", (int)l->o->plan->tuning.huge_pages, "balloon", 1,
-			       "commandLine", line, "rng", 1, "jail", "uid", (int)l->o->uid, "gid",
-			       (int)l->o->uid)) < 0
+			       "hugePages", (int)l->o->plan->tuning.huge_pages, "balloon",
+			       !vfio_count(l->o), "commandLine", line, "rng", 1, "jail", "uid",
+			       (int)l->o->uid, "gid", (int)l->o->uid)) < 0
 		       ? err_sys(err, -ENOMEM, "the virtual machine")
 		       : 0;
 }
@@ -284,6 +321,8 @@ static int start(struct vm_machine *m, struct launching *l, struct err *err)
 		r = add_control(m, l, err);
 	if (r == 0)
 		r = add_nets(l, err);
+	if (r == 0)
+		r = add_vfio(l, err);
 	if (r == 0)
 		r = add_layers(l, err);
 	if (r == 0)

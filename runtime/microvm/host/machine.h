@@ -16,6 +16,7 @@
 #include "runtime/microvm/host/link.h"
 #include "runtime/microvm/host/monitor.h"
 #include "runtime/microvm/host/net.h"
+#include "runtime/microvm/host/vfio.h"
 #include "runtime/microvm/host/vmplan.h"
 
 #define MACHINE_SOCKET "vsock" /* in the container's directory, as is monitor.h's */
@@ -32,7 +33,8 @@ struct machine_options {
 	int state;                           /* the container's directory */
 	int files;                           /* of files_build() */
 	const struct nets *nets;
-	const int *layers; /* images, topmost first */
+	const struct vfio_devices *vfio; /* NULL: none */
+	const int *layers;               /* images, topmost first */
 	size_t layer_count;
 	uid_t uid; /* of the VMM, and the guest's CID */
 };

@@ -72,13 +72,46 @@ static bool is_common_device(const struct spec_device *d)
 	return false;
 }
 
+/* "/dev/vfio/3", or the node that all groups share. */
+static bool is_vfio(const struct spec_device *d, bool *ret_group)
+{
+	const char *rest;
+
+	if (d->type != 'c' || !parse_has_prefix(d->path, "/dev/vfio/", &rest) || !*rest)
+		return false;
+	*ret_group = rest[strspn(rest, "0123456789")] == 0;
+	return *ret_group || strcmp(rest, "vfio") == 0;
+}
+
+static int plan_groups(const struct spec_linux *l, struct vm_plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < l->devices.count; i++) {
+		const struct spec_device *d = &l->devices.items[i];
+		bool group;
+
+		if (!is_vfio(d, &group) || !group)
+			continue;
+		if (plan->groups.count == VM_GROUPS_MAX)
+			return err_set(err, -EINVAL,
+				"linux.devices: a virtual machine has room for %d groups of VFIO",
+				VM_GROUPS_MAX);
+		plan->groups.items[plan->groups.count++] =
+			(struct vm_group){d->path, d->major, d->minor};
+	}
+	return 0;
+}
+
 static int refuse_linux(const struct spec_linux *l, struct err *err)
 {
+	bool group;
+
 	for (size_t i = 0; i < l->devices.count; i++)
-		if (!is_common_device(&l->devices.items[i]))
+		if (!is_common_device(&l->devices.items[i]) &&
+			!is_vfio(&l->devices.items[i], &group))
 			return err_set(err, -EINVAL,
 				"linux.devices[%zu]: %s is a device of the host, which a virtual "
-				"machine does not have",
+				"machine does not have: a PCI device can be passed through as "
+				"/dev/vfio/N, its group of the IOMMU",
 				i, l->devices.items[i].path);
 	if (l->seccomp && l->seccomp->listener_path)
 		return err_set(err, -EINVAL,
@@ -224,6 +257,8 @@ int vm_plan_make(const struct spec_config *config, unsigned int cpus, struct are
 	if (r == 0 && config->vm)
 		r = refuse_vm(config->vm, err);
 	if (r == 0)
+		r = plan_groups(&config->linux_, &plan, err);
+	if (r == 0)
 		r = vm_tune(config, &plan.tuning, err);
 	if (r == 0)
 		r = plan_memory(config, &plan, err);
@@ -281,21 +316,29 @@ static int host_mounts(
 }
 
 /* What the VMM opens; nothing of it opens anything later. */
-static int host_devices(struct arena *arena, struct spec_resources *ret)
+static int host_devices(const struct vm_plan *plan, struct arena *arena, struct spec_resources *ret)
 {
-	enum { MISC = 10, KVM = 232, TUN = 200 };
+	enum { MISC = 10, KVM = 232, TUN = 200, VFIO = 196 };
 	const unsigned int use = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
+	struct vm_group always[] = {{NULL, MISC, KVM}, {NULL, MISC, TUN}, {NULL, MISC, VFIO}};
+	size_t count = plan->groups.count ? 3 : 2;
 
-	ret->devices.items = arena_array(arena, 3, struct spec_device_rule);
+	ret->devices.items = arena_array(arena, 4 + VM_GROUPS_MAX, struct spec_device_rule);
 	if (!ret->devices.items)
 		return -ENOMEM;
 	ret->devices.items[0] = (struct spec_device_rule){
 		.type = 'a', .major = -1, .minor = -1, .access = use | BPF_DEVCG_ACC_MKNOD};
-	ret->devices.items[1] = (struct spec_device_rule){
-		.allow = true, .type = 'c', .major = MISC, .minor = KVM, .access = use};
-	ret->devices.items[2] = (struct spec_device_rule){
-		.allow = true, .type = 'c', .major = MISC, .minor = TUN, .access = use};
-	ret->devices.count = 3;
+	for (size_t i = 0; i < count + plan->groups.count; i++) {
+		const struct vm_group *node =
+			i < count ? always + i : plan->groups.items + i - count;
+
+		ret->devices.items[i + 1] = (struct spec_device_rule){.allow = true,
+			.type = 'c',
+			.major = node->major,
+			.minor = node->minor,
+			.access = use};
+	}
+	ret->devices.count = 1 + count + plan->groups.count;
 	return 0;
 }
 
@@ -385,7 +428,7 @@ int vm_plan_host(const struct spec_config *config, const struct vm_plan *plan, s
 	if (r < 0)
 		return err_sys(err, r, "planning the virtual machine");
 	r = vm_plan_resources(l->resources ? l->resources : &none, plan, arena, resources, err);
-	if (r == 0 && host_devices(arena, resources) < 0)
+	if (r == 0 && host_devices(plan, arena, resources) < 0)
 		r = err_sys(err, -ENOMEM, "planning the virtual machine");
 	if (r == 0)
 		*ret = host;
@@ -438,6 +481,16 @@ static int guest_mounts(json_t *guest, const struct spec_config *config)
 			r = share_mount(
 				json_array_get(mounts, i), &config->mounts.items[i], shared++);
 	return r;
+}
+
+/* What the machine gets has other names there; the agent finds them. */
+static void guest_devices(json_t *devices, const struct spec_linux *l)
+{
+	bool group;
+
+	for (size_t i = l->devices.count; i-- > 0;)
+		if (is_vfio(&l->devices.items[i], &group))
+			json_array_remove(devices, i);
 }
 
 /* The container's network is the machine's own. */
@@ -517,6 +570,7 @@ json_t *vm_plan_guest(const struct spec_config *config, size_t layers)
 			json_string(layers ? GUEST_ROOT : GUEST_FILES "/rootfs"));
 	if (r < 0)
 		return NULL;
+	guest_devices(json_object_get(linux_, "devices"), &config->linux_);
 	drop_keys(guest, hosts);
 	drop_keys(linux_, hosts_linux);
 	drop_keys(json_object_get(guest, "process"), hosts_process);

@@ -16,13 +16,25 @@ enum {
 	VM_VCPUS_MAX = 8, /* without a number that is asked for */
 };
 
+enum { VM_GROUPS_MAX = 8 };
+
+/* A group of the host's IOMMU: /dev/vfio/N among linux.devices. */
+struct vm_group {
+	const char *path;
+	int64_t major, minor;
+};
+
 struct vm_plan {
 	uint32_t vcpus, memory_mib;
 	uint32_t needed_mib; /* of .memory_mib; the rest is there to grow into */
 	struct vm_tuning tuning;
 	const char *kernel;       /* a path or an imported one's name; NULL: kernel_find()'s */
 	const char *command_line; /* what is added to it, "" or " word word" */
-	uint64_t overhead;        /* bytes that VMM, file server and attendant may take */
+	struct {
+		struct vm_group items[VM_GROUPS_MAX];
+		size_t count;
+	} groups;          /* whose devices the machine gets */
+	uint64_t overhead; /* bytes that VMM, file server and attendant may take */
 };
 
 /* CPUS: how many the host has. Memory from ARENA. −EINVAL, −ENOTSUP with the field's name. */

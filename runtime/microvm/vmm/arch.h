@@ -17,9 +17,14 @@
 #include <linux/kvm.h>
 #include <stdbool.h>
 
+#ifdef __x86_64__
+#define ARCH_HAS_PCI /* a root bus, with what arch_routes() needs */
+#endif
+
 enum {
 	ARCH_DEVICES_MAX = 16,
 #ifdef __x86_64__
+	ARCH_ROUTES_MAX = 40, /* 24 inputs of the IO-APIC, 16 of the old controllers */
 	ARCH_VCPUS_MAX = 128, /* 8-bit APIC ids, with room below the broadcast */
 	ARCH_SERIAL_IRQ = 4,
 #elif defined(__aarch64__)
@@ -35,13 +40,22 @@ struct arch_device {
 	uint32_t irq; /* GSI */
 };
 
+struct arch_range {
+	uint64_t gpa, size; /* bytes */
+};
+
+/* The root bus of PCI: configuration space of bus 0, and where base addresses may be. */
+struct arch_pci {
+	bool present;
+	struct arch_range ecam, low, high; /* low: below 4 GiB; high: chosen by who adds devices */
+};
+
 struct arch_layout {
-	struct {
-		uint64_t gpa, size;
-	} ram[GUEST_REGION_MAX];
+	struct arch_range ram[GUEST_REGION_MAX];
 	size_t ram_count;
 	struct arch_device devices[ARCH_DEVICES_MAX];
 	uint64_t high_gpa; /* above everything: free for memory that is not RAM */
+	struct arch_pci pci;
 };
 
 /* Pure. −EINVAL when SIZE (bytes) is not a number of pages, or too small or too large. */
@@ -64,6 +78,9 @@ struct arch_start {
 int arch_vm_init(int vm_fd, struct err *err);
 int arch_vcpu_made(int vm_fd, int vcpu_fd, unsigned int index, struct err *err);
 int arch_vm_ready(int vm_fd, unsigned int vcpus, struct err *err);
+/* The routes that KVM has from the beginning, which KVM_SET_GSI_ROUTING would take away: into RET,
+ * of ARCH_ROUTES_MAX. Returns how many; RET_NEXT is the first interrupt number behind them. */
+uint32_t arch_routes(struct kvm_irq_routing_entry *ret, uint32_t *ret_next);
 /* Kernel, initramfs, command line, and the tables that describe the machine, into fresh memory. */
 int arch_load(const struct arch_boot *boot, const struct arch_layout *layout,
 	const struct guest_memory *memory, struct arch_start *ret, struct err *err);

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
+#include <linux/vfio.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -97,6 +97,23 @@ static int add_filesystem(
 	return r < 0 ? r : vm_add(&m->vm, &fs->device, err);
 }
 
+/* Behind everything else that needs addresses. */
+static int add_vfio(struct machine *m, const struct plan *plan, struct err *err)
+{
+#ifdef ARCH_HAS_PCI
+	const struct pmem *last = m->pmems + plan->pmems.count - 1;
+	uint64_t high =
+		plan->pmems.count ? last->config.start + last->config.size : m->vm.layout.high_gpa;
+
+	return vfio_open(&m->vfio, plan->vfio, &m->vm, (unsigned int)plan->pmems.count,
+		(high + PMEM_GAP - 1) & -PMEM_GAP, err);
+#else
+	(void)m;
+	(void)plan;
+	return err_set(err, -ENOTSUP, "vfio: there is no PCI in machines of this architecture");
+#endif
+}
+
 static int add_storage(struct machine *m, const struct plan *plan, struct err *err)
 {
 	int r = 0;
@@ -158,6 +175,8 @@ int machine_open(struct machine *m, const struct plan *plan, int kvm, struct err
 		r = add_small(m, plan, err);
 	if (r == 0)
 		r = add_storage(m, plan, err);
+	if (r == 0 && plan->vfio)
+		r = add_vfio(m, plan, err);
 	if (r == 0)
 		r = control_open(m, plan->control.set ? (int)plan->control.value : -1,
 			plan->control_listener.set ? (int)plan->control_listener.value : -1, err);

@@ -15,6 +15,7 @@
 #include "runtime/microvm/devices/vsock.h"
 #include "runtime/microvm/plan.h"
 #include "runtime/microvm/vmm/control.h"
+#include "runtime/microvm/vmm/vfio.h"
 #include "runtime/microvm/vmm/vm.h"
 
 /* Who asks for something: a command, or the runtime. */
@@ -34,6 +35,7 @@ struct machine {
 	struct net *nets;
 	struct pmem *pmems;
 	struct fs *filesystems;
+	struct vfio vfio;
 	size_t filesystem_count;
 	struct control_client control; /* the runtime's own */
 	struct loop_source control_listener;
@@ -50,10 +52,10 @@ int machine_open(struct machine *machine, const struct plan *plan, int kvm, stru
 enum vm_outcome machine_run(struct machine *machine, const struct plan *plan, struct err *err);
 
 /*
- * state.c. Saving: the loop's thread, of a machine that is paused; −EBUSY otherwise, or −errno of a
- * write (the files are of no use then) or of the file server, which writes FILES (−1: it need not).
- * Nothing touches the memory from then on until machine_saved(), so that it can be copied.
- * Restoring: instead of vm_load().
+ * state.c. Saving: the loop's thread, of a machine that is paused; −EBUSY otherwise, −EOPNOTSUPP
+ * with devices of the host's, or −errno of a write (the files are of no use then) or of the file
+ * server, which writes FILES (−1: it need not). Nothing touches the memory from then on until
+ * machine_saved(), so that it can be copied. Restoring: instead of vm_load().
  */
 int machine_state_open(struct machine *machine, struct err *err);
 int machine_save(struct machine *machine, int state, int files);

@@ -89,9 +89,11 @@ static int hold_devices(struct machine *m)
 
 int machine_save(struct machine *m, int state, int files)
 {
-	int r = vm_is_resting(&m->vm) && !m->held ? hold_devices(m) : -EBUSY;
+	int r = m->vfio.count                       ? -EOPNOTSUPP
+		: vm_is_resting(&m->vm) && !m->held ? hold_devices(m)
+						    : -EBUSY;
 
-	if (r == -EBUSY)
+	if (r == -EBUSY || r == -EOPNOTSUPP) /* what a device of the host's knows stays in it */
 		return r;
 	if (r == 0)
 		r = save_state(m, state);

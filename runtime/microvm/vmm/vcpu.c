@@ -40,18 +40,30 @@ static struct mmio *find_mmio(struct vm *vm, uint64_t gpa, uint32_t *ret_offset)
 	return NULL;
 }
 
+static const struct vm_range *find_range(const struct vm *vm, uint64_t gpa)
+{
+	for (unsigned int i = 0; i < vm->range_count; i++)
+		if (gpa - vm->ranges[i].gpa < vm->ranges[i].size)
+			return vm->ranges + i;
+	return NULL;
+}
+
 /* What is not there reads as ones, as on a bus without anybody. */
 static void handle_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	uint32_t offset = 0, len = run->mmio.len;
 	struct mmio *mmio = find_mmio(vcpu->vm, run->mmio.phys_addr, &offset);
+	const struct vm_range *range = mmio ? NULL : find_range(vcpu->vm, run->mmio.phys_addr);
 
 	if (len > sizeof(run->mmio.data))
 		len = sizeof(run->mmio.data);
-	if (!mmio && arch_mmio(run, &vcpu->vm->serial))
+	if (!mmio && !range && arch_mmio(run, &vcpu->vm->serial))
 		return;
-	if (!mmio)
+	if (range)
+		range->access(range->context, run->mmio.phys_addr - range->gpa, run->mmio.data, len,
+			run->mmio.is_write);
+	else if (!mmio)
 		memset(run->mmio.data, 0xff, len);
 	else if (run->mmio.is_write)
 		mmio_write(mmio, offset, run->mmio.data, len);

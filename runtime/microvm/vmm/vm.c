@@ -229,6 +229,15 @@ int vm_add(struct vm *vm, struct device *device, struct err *err)
 	return r;
 }
 
+int vm_add_range(struct vm *vm, const struct vm_range *range, struct err *err)
+{
+	if (vm->range_count == VM_RANGES_MAX)
+		return err_set(
+			err, -ENOSPC, "a VM has room for %d ranges of registers", VM_RANGES_MAX);
+	vm->ranges[vm->range_count++] = *range;
+	return 0;
+}
+
 int vm_load(struct vm *vm, int kernel, int initramfs, const char *command_line, struct err *err)
 {
 	const struct arch_boot boot = {

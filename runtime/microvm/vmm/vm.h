@@ -25,6 +25,7 @@ enum vm_outcome {
 	VM_FAILED,  /* vm.err says why */
 };
 
+enum { VM_RANGES_MAX = 32 };
 enum { VM_EXITS_MAX = 40 }; /* exit reasons that are counted one by one, KVM_EXIT_… */
 
 struct vm;
@@ -40,6 +41,14 @@ struct vcpu {
 	uint64_t exits[VM_EXITS_MAX]; /* by its own thread */
 	int stats_fd;                 /* KVM's own counters, or −1 */
 	off_t exits_offset;           /* of the one that counts all exits */
+};
+
+/* Guest addresses that are neither memory nor registers of devices/mmio.h. */
+struct vm_range {
+	uint64_t gpa, size; /* bytes */
+	/* OFFSET is in the range, LEN 1 to 8. DATA is filled in unless WRITE. Any vCPU's thread. */
+	void (*access)(void *context, uint64_t offset, void *data, uint32_t len, bool write);
+	void *context;
 };
 
 struct vm_options {
@@ -59,6 +68,8 @@ struct vm {
 	int serial_irq;
 	struct mmio mmios[ARCH_DEVICES_MAX];
 	unsigned int mmio_count;
+	struct vm_range ranges[VM_RANGES_MAX];
+	unsigned int range_count;
 	struct vcpu *vcpus;
 	unsigned int vcpu_count;
 	struct loop_source ended; /* eventfd: a vCPU set .outcome */
@@ -79,6 +90,8 @@ int vm_add(struct vm *vm, struct device *device, struct err *err);
  * counts from 0. */
 int vm_map(struct vm *vm, unsigned int slot, uint64_t gpa, uint64_t size, void *hva, bool read_only,
 	struct err *err);
+/* Calls RANGE.access for what the guest does there. Before the guest runs. */
+int vm_add_range(struct vm *vm, const struct vm_range *range, struct err *err);
 /* What to boot; the caller keeps the descriptors. */
 int vm_load(struct vm *vm, int kernel, int initramfs, const char *command_line, struct err *err);
 

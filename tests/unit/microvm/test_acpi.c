@@ -95,6 +95,30 @@ static void test_tables(void **state)
 	assert_int_equal(cpus, 3);
 }
 
+/* Its root bus: a window of configuration space, claimed by the mainboard and told in MCFG. */
+static void test_root_bus(void **state)
+{
+	const struct arch_pci pci = {.present = true,
+		.ecam = {0xe0000000, 1 << 20},
+		.low = {0xd1000000, 0xf000000},
+		.high = {0x100000000, 1 << 20}};
+	const struct acpi_machine machine = {.vcpus = 1, .pci = &pci};
+	autobuf struct buf b = {};
+	const uint8_t *xsdt, *fadt, *mcfg, *dsdt;
+
+	(void)state;
+	assert_int_equal(acpi_write(&machine, GPA, &b), 0);
+	xsdt = table(&b, u64((const uint8_t *)b.data + 24), "XSDT");
+	assert_int_equal(u32(xsdt + 4), 36 + 3 * 8);
+	mcfg = table(&b, u64(xsdt + 52), "MCFG");
+	assert_int_equal(u32(mcfg + 4), 60);
+	assert_int_equal(u64(mcfg + 44), pci.ecam.gpa);
+	assert_int_equal(u32(mcfg + 52), 0); /* segment 0, bus 0 to 0 */
+	fadt = table(&b, u64(xsdt + 36), "FACP");
+	dsdt = table(&b, u64(fadt + 140), "DSDT");
+	assert_int_equal(count_devices(dsdt + 36, u32(dsdt + 4) - 36), 3);
+}
+
 /* The largest machine fits where the tables go. */
 static void test_size(void **state)
 {
@@ -106,6 +130,8 @@ static void test_size(void **state)
 	(void)state;
 	assert_int_equal(arch_layout(64 << 20, &layout, &err), 0);
 	machine.devices = layout.devices;
+	layout.pci.present = true;
+	machine.pci = &layout.pci;
 	assert_int_equal(acpi_write(&machine, GPA, &b), 0);
 	assert_true(b.len <= 0x100000 - GPA);
 }
@@ -138,6 +164,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_root_bus),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_layout),
 	};

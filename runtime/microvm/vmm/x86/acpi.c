@@ -60,6 +60,15 @@ struct fadt {
 
 _Static_assert(sizeof(struct fadt) == 276, "5.2.9: the FADT of revision 6");
 
+/* Memory mapped configuration, 4.1.2 of the PCI Firmware Specification */
+struct mcfg {
+	struct header header;
+	uint64_t reserved, base;
+	uint16_t segment;
+	uint8_t first_bus, last_bus;
+	uint32_t more_reserved;
+} __attribute__((packed));
+
 /* Multiple APIC description table, 5.2.12 */
 struct madt {
 	struct header header;
@@ -207,6 +216,35 @@ static void aml_ports(struct buf *resources, uint16_t port, uint8_t count)
 	aml_u8(resources, count);
 }
 
+enum { SPACE_MEMORY = 0, SPACE_BUS = 2, SPACE_PRODUCER = 0x0c /* both ends are fixed */ };
+
+/* Address space descriptors (6.4.3.5): what a bridge hands on. */
+static void aml_buses(struct buf *resources, uint16_t first, uint16_t last)
+{
+	const uint16_t range[] = {0, first, last, 0, (uint16_t)(last - first + 1)};
+
+	aml_u8(resources, 0x88);
+	aml_u16(resources, 3 + sizeof(range));
+	aml_u8(resources, SPACE_BUS);
+	aml_u8(resources, SPACE_PRODUCER);
+	aml_u8(resources, 0);
+	buf_add(resources, range, sizeof(range));
+}
+
+static void aml_window(struct buf *resources, const struct arch_range *window, bool prefetchable)
+{
+	const uint64_t range[] = {0, window->gpa, window->gpa + window->size - 1, 0, window->size};
+
+	if (!window->size)
+		return;
+	aml_u8(resources, 0x8a);
+	aml_u16(resources, 3 + sizeof(range));
+	aml_u8(resources, SPACE_MEMORY);
+	aml_u8(resources, SPACE_PRODUCER);
+	aml_u8(resources, prefetchable ? 0x07 : 0x01); /* writable; prefetchable */
+	buf_add(resources, range, sizeof(range));
+}
+
 static void aml_device(struct buf *aml, const char *name, const struct buf *body)
 {
 	autobuf struct buf content = {};
@@ -250,6 +288,47 @@ static void serial_device(struct buf *aml)
 	aml_device(aml, "COM1", &body);
 }
 
+/* Linux takes configuration space only where a device of the mainboard's has claimed it. */
+static void mainboard_device(struct buf *aml, const struct arch_pci *pci)
+{
+	autobuf struct buf body = {}, resources = {};
+
+	aml_name(&body, "_HID");
+	aml_string(&body, "PNP0C02");
+	aml_name(&body, "_UID");
+	aml_int(&body, 0);
+	aml_memory(&resources, (uint32_t)pci->ecam.gpa, (uint32_t)pci->ecam.size);
+	aml_resources(&body, &resources);
+	aml_device(aml, "MB00", &body);
+}
+
+static void root_bus(struct buf *aml, const struct arch_pci *pci)
+{
+	autobuf struct buf body = {}, resources = {};
+	static const char *const zeros[] = {"_UID", "_SEG", "_BBN"};
+
+	aml_name(&body, "_HID");
+	aml_string(&body, "PNP0A08");
+	aml_name(&body, "_CID");
+	aml_string(&body, "PNP0A03");
+	for (size_t i = 0; i < 3; i++) {
+		aml_name(&body, zeros[i]);
+		aml_int(&body, 0);
+	}
+	aml_name(&body, "_CCA");
+	aml_int(&body, 1);
+	aml_buses(&resources, 0, 0);
+	aml_window(&resources, &pci->low, false);
+	aml_window(&resources, &pci->high, true);
+	aml_resources(&body, &resources);
+	aml_device(aml, "PCI0", &body);
+}
+
+static bool has_pci(const struct acpi_machine *machine)
+{
+	return machine->pci && machine->pci->present;
+}
+
 static void dsdt_write(const struct acpi_machine *machine, struct buf *ret)
 {
 	autobuf struct buf scope = {};
@@ -263,6 +342,10 @@ static void dsdt_write(const struct acpi_machine *machine, struct buf *ret)
 	serial_device(&scope);
 	for (unsigned int i = 0; i < machine->device_count; i++)
 		virtio_device(&scope, i, machine->devices + i);
+	if (has_pci(machine)) {
+		mainboard_device(&scope, machine->pci);
+		root_bus(&scope, machine->pci);
+	}
 	aml_u8(ret, 0x10); /* ScopeOp */
 	aml_package(ret, &scope);
 	aml_name(ret, "_S5_");
@@ -287,6 +370,15 @@ static void madt_write(const struct acpi_machine *machine, struct buf *ret)
 		buf_add(ret, &cpu, sizeof(cpu));
 	}
 	buf_add(ret, &io, sizeof(io));
+	seal(ret, start);
+}
+
+static void mcfg_write(const struct arch_pci *pci, struct buf *ret)
+{
+	const struct mcfg mcfg = {.header = header("MCFG", 1), .base = pci->ecam.gpa};
+	size_t start = ret->len;
+
+	buf_add(ret, &mcfg, sizeof(mcfg));
 	seal(ret, start);
 }
 
@@ -326,8 +418,8 @@ int acpi_write(const struct acpi_machine *machine, uint64_t gpa, struct buf *ret
 		.revision = 2,
 		.length = sizeof(rsdp)};
 	struct header xsdt = header("XSDT", 1);
-	uint64_t tables[2], dsdt;
-	size_t start = ret->len, at;
+	uint64_t tables[3], dsdt;
+	size_t start = ret->len, count = 2, at;
 
 	buf_add(ret, &rsdp, sizeof(rsdp));
 	dsdt = next_table(ret, gpa, start);
@@ -336,10 +428,14 @@ int acpi_write(const struct acpi_machine *machine, uint64_t gpa, struct buf *ret
 	fadt_write(dsdt, ret);
 	tables[1] = next_table(ret, gpa, start);
 	madt_write(machine, ret);
+	if (has_pci(machine)) {
+		tables[count++] = next_table(ret, gpa, start);
+		mcfg_write(machine->pci, ret);
+	}
 	rsdp.xsdt = next_table(ret, gpa, start);
 	at = ret->len;
 	buf_add(ret, &xsdt, sizeof(xsdt));
-	buf_add(ret, tables, sizeof(tables));
+	buf_add(ret, tables, count * sizeof(tables[0]));
 	seal(ret, at);
 	rsdp.checksum = checksum(&rsdp, offsetof(struct rsdp, length)); /* the first 20 bytes */
 	rsdp.extended_checksum = checksum(&rsdp, sizeof(rsdp));

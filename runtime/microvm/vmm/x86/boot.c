@@ -26,6 +26,9 @@ enum {
 #define RAM_HOLE 0xc0000000ULL /* RAM goes on at 4 GiB */
 #define RAM_HIGH 0x100000000ULL
 #define DEVICES  0xd0000000ULL
+#define PCI_LOW  0xd1000000ULL
+#define PCI_ECAM 0xe0000000ULL
+#define PCI_BUS  (256ULL * X86_PAGE) /* configuration space of one bus */
 #define RAM_MIN  (16ULL << 20)
 #define RAM_MAX  (1ULL << 40)
 
@@ -50,7 +53,9 @@ static const uint32_t free_irqs[ARCH_DEVICES_MAX] = {
 
 int arch_layout(uint64_t size, struct arch_layout *ret, struct err *err)
 {
-	struct arch_layout layout = {.ram_count = 1, .high_gpa = RAM_HIGH};
+	struct arch_layout layout = {.ram_count = 1,
+		.high_gpa = RAM_HIGH,
+		.pci = {.ecam = {PCI_ECAM, PCI_BUS}, .low = {PCI_LOW, PCI_ECAM - PCI_LOW}}};
 
 	if (size < RAM_MIN || size > RAM_MAX || size % X86_PAGE)
 		return err_set(err, -EINVAL, "memory: 16 MiB to 1 TiB, in pages of 4 KiB");
@@ -75,7 +80,7 @@ struct machine {
 	const struct arch_layout *layout;
 	struct x86_kernel kernel;
 	uint64_t initramfs, initramfs_size;
-	struct pvh_map map[GUEST_REGION_MAX + 3];
+	struct pvh_map map[GUEST_REGION_MAX + 4];
 	unsigned int map_count;
 };
 
@@ -93,6 +98,8 @@ static void map_memory(struct machine *m)
 	map_add(m, X86_KERNEL_FLOOR, l->ram[0].size, E820_RAM);
 	if (l->ram_count > 1)
 		map_add(m, l->ram[1].gpa, l->ram[1].gpa + l->ram[1].size, E820_RAM);
+	if (l->pci.present)
+		map_add(m, l->pci.ecam.gpa, l->pci.ecam.gpa + l->pci.ecam.size, E820_RESERVED);
 }
 
 static void write_pvh(const struct machine *m)
@@ -151,6 +158,7 @@ static int write_acpi(const struct arch_boot *boot, const struct machine *m, str
 		.vcpus = boot->vcpus,
 		.devices = m->layout->devices,
 		.device_count = boot->devices,
+		.pci = &m->layout->pci,
 	};
 	autobuf struct buf tables = {};
 	int r = acpi_write(&machine, ACPI_TABLES, &tables);

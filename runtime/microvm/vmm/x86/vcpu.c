@@ -23,6 +23,8 @@ enum {
 	APIC_MODE_NMI = 0x400,
 	IDENTITY_MAP = 0xfffbc000,
 	TSS = 0xfffbd000,
+	IO_APIC_PINS = 24,
+	PIC_PINS = 8,
 };
 
 int arch_vm_init(int vm_fd, struct err *err)
@@ -39,6 +41,27 @@ int arch_vm_init(int vm_fd, struct err *err)
 	/* No PIT: with reduced-hardware ACPI and KVM's clock, nobody asks for it. */
 	r = sys_ioctl(vm_fd, KVM_CREATE_IRQCHIP, NULL);
 	return r < 0 ? err_sys(err, r, "KVM_CREATE_IRQCHIP") : 0;
+}
+
+static struct kvm_irq_routing_entry chip_route(uint32_t gsi, uint32_t chip, uint32_t pin)
+{
+	return (struct kvm_irq_routing_entry){.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip = {.irqchip = chip, .pin = pin}};
+}
+
+uint32_t arch_routes(struct kvm_irq_routing_entry *ret, uint32_t *ret_next)
+{
+	uint32_t count = 0;
+
+	for (uint32_t gsi = 0; gsi < IO_APIC_PINS; gsi++)
+		ret[count++] = chip_route(gsi, KVM_IRQCHIP_IOAPIC, gsi);
+	for (uint32_t gsi = 0; gsi < 2 * PIC_PINS; gsi++)
+		ret[count++] = chip_route(gsi,
+			gsi < PIC_PINS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+			gsi % PIC_PINS);
+	*ret_next = IO_APIC_PINS;
+	return count;
 }
 
 static void fix_cpuid(struct kvm_cpuid_entry2 *entry, unsigned int index, bool deadline_timer)
