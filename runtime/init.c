@@ -219,7 +219,7 @@ static int build_root(struct launch *l, struct err *err)
 		r = make_console(l, &ctx, err);
 	if (r == 0)
 		r = mounts_restrict(&ctx, err);
-	return r < 0 ? r : mounts_pivot(&ctx, err);
+	return r < 0 ? r : mounts_pivot(&ctx, l->user.procfd, err);
 }
 
 /*

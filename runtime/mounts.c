@@ -112,9 +112,25 @@ static int set_propagation(const struct mounts_context *ctx, struct err *err)
 	return r < 0 ? err_sys(err, r, "linux.rootfsPropagation") : 0;
 }
 
-int mounts_pivot(struct mounts_context *ctx, struct err *err)
+/*
+ * pivot_root(2) of a caller in a chroot(2) changes his root and not the namespace's, where
+ * everybody comes who joins it: `exec` would be on the host. setns(2) into one's own namespace
+ * leaves such a root. What was out of sight until then is still shared with the host.
+ */
+static int leave_chroot(int procfd)
 {
-	int r = sys_fchdir(ctx->rootfd);
+	autoclose int fd = sys_openat(procfd, "self/ns/mnt", O_RDONLY, 0);
+	int r = fd < 0 ? fd : sys_setns(fd, CLONE_NEWNS);
+
+	return r < 0 ? r : sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, 0, 0, MS_PRIVATE, -1);
+}
+
+int mounts_pivot(struct mounts_context *ctx, int procfd, struct err *err)
+{
+	int r = ctx->plan->mount_namespace ? 0 : leave_chroot(procfd);
+
+	if (r == 0)
+		r = sys_fchdir(ctx->rootfd);
 
 	if (r == 0 && ctx->plan->mount_namespace) {
 		r = sys_chroot(".");

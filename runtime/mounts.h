@@ -50,8 +50,8 @@ int mounts_add(struct mounts_context *ctx, const struct plan_mount *mount, int s
 	struct err *err);
 /* Init. Masked and read-only paths, then the root's own attributes. */
 int mounts_restrict(struct mounts_context *ctx, struct err *err);
-/* Init. The container's root becomes the process's, the host's tree goes. */
-int mounts_pivot(struct mounts_context *ctx, struct err *err);
+/* Init. The container's root becomes the process's and the namespace's, the host's tree goes. */
+int mounts_pivot(struct mounts_context *ctx, int procfd, struct err *err);
 /* Init. Binds the terminal PEER (an open pts) over /dev/console; see A3. */
 int mounts_bind_console(struct mounts_context *ctx, int peer, struct err *err);
 

@@ -257,3 +257,20 @@ test_hostname_needs_its_own_namespace() {
 	expect_failure run_sh true '.hostname="x"' "$(without_filter uts)"
 	assert_contains "$ERROR" hostname
 }
+
+# pivot_root(2) there changes the root of a process; whoever joins comes to the namespace's.
+test_a_caller_in_a_chroot() {
+	mkdir "$TEST_DIR/root"
+	mount --rbind / "$TEST_DIR/root"
+	next_container
+	bundle_sh "$BUNDLE" 'touch /here; sleep 1000'
+	chroot "$TEST_DIR/root" "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" \
+		"$ID" </dev/null >/dev/null 2>&1
+	oci start "$ID"
+	wait_until test -e "$BUNDLE/rootfs/here"
+	assert_eq "$(chroot "$TEST_DIR/root" "$BRIG_OCI" --root "$TEST_DIR/state" exec "$ID" ls /here)" /here
+	assert_eq "$(oci exec "$ID" ls /here)" /here
+	assert_eq "$(nsenter --mount="/proc/$(cat "$BUNDLE/pid")/ns/mnt" /bin/busybox ls /here)" /here
+	oci delete --force "$ID"
+	umount -R "$TEST_DIR/root"
+}
