@@ -10,7 +10,9 @@ quick=(checks unit)
 # with ThreadSanitizer
 sanitized=(asan tsan)
 threaded=(threads mmio block vsock net small)
-slow=(rig integration attack images netns cli fault vm engines)
+slow=(rig integration attack images netns cli fault vm)
+# Long under emulation: by name
+named=(engines snapshot)
 logs=build/test-logs
 
 usage() {
@@ -18,7 +20,7 @@ usage() {
 usage: ./test.sh [SUITE...]   runs all suites or these
        ./test.sh --list       lists them
 
-suites: ${quick[*]} ${sanitized[*]} ${slow[*]}
+suites: ${quick[*]} ${sanitized[*]} ${slow[*]}; only by name: ${named[*]}
 
 On Debian 12 or 13 as root, missing packages are installed first. Every suite's output is in
 $logs/SUITE.log. The last line is "N passed, N failed, N skipped"; the exit status is not 0
@@ -106,11 +108,11 @@ only() {
 main() {
 	local suite
 	case ${1-} in
-	--list) printf '%s\n' "${quick[@]}" "${sanitized[@]}" "${slow[@]}" && exit 0 ;;
+	--list) printf '%s\n' "${quick[@]}" "${sanitized[@]}" "${slow[@]}" "${named[@]}" && exit 0 ;;
 	-h | --help) usage && exit 0 ;;
 	esac
 	for suite; do
-		[[ " ${quick[*]} ${sanitized[*]} ${slow[*]} " = *" $suite "* ]] || { echo "test.sh: there is no suite $suite" >&2 && exit 2; }
+		[[ " ${quick[*]} ${sanitized[*]} ${slow[*]} ${named[*]} " = *" $suite "* ]] || { echo "test.sh: there is no suite $suite" >&2 && exit 2; }
 	done
 	passed=0 failed=0 skipped=0 bad=''
 	if ! packages_ensure build test || ! build_project "$logs/build.log"; then
@@ -119,7 +121,7 @@ main() {
 		finish
 	fi
 	mapfile -t first < <(only "${quick[*]}" "$*")
-	mapfile -t second < <(only "${slow[*]}" "$*")
+	mapfile -t second < <(only "${slow[*]}${*:+ ${named[*]}}" "$*")
 	[ ${#first[@]} = 0 ] || run_suites "$(nproc)" "${first[@]}"
 	for suite in $(only "${sanitized[*]}" "$*"); do run_sanitized "$suite"; done
 	[ ${#second[@]} = 0 ] || run_suites 2 "${second[@]}"
