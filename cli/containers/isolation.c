@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/containers/isolation.h"
 
+#include "base/parse.h"
 #include "base/sys.h"
 #include "cli/containers/assemble.h"
 #include "spec/config.h"
@@ -74,6 +75,23 @@ static int refuse_namespaces(const struct run_options *o, struct err *err)
 	return 0;
 }
 
+/* A device that the machine itself can have: of PCI, behind an IOMMU. */
+static bool is_vfio(const char *device)
+{
+	const char *rest;
+
+	return parse_has_prefix(device, "vfio:", &rest) ||
+	       parse_has_prefix(device, "/dev/vfio/", &rest);
+}
+
+static bool has_others(const struct strings *devices)
+{
+	for (size_t i = 0; i < devices->count; i++)
+		if (!is_vfio(devices->items[i]))
+			return true;
+	return false;
+}
+
 static int refuse_rest(const struct run_options *o, struct err *err)
 {
 	static const char devices[] = "the devices of this machine are not the virtual one's";
@@ -85,7 +103,7 @@ static int refuse_rest(const struct run_options *o, struct err *err)
 		const char *option, *why;
 		bool set;
 	} all[] = {
-		{"device", devices, o->devices.count},
+		{"device", devices, has_others(&o->devices)},
 		{"device-cgroup-rule", devices, o->device_rules.count},
 		{"gpus", devices, o->gpus},
 		{"userns", "a virtual machine has users of its own",
@@ -129,12 +147,24 @@ static int refuse_mounts(const struct record *record, struct err *err)
 	return 0;
 }
 
+static int refuse_vfio(const struct strings *devices, struct err *err)
+{
+	const char *rest;
+
+	for (size_t i = 0; i < devices->count; i++)
+		if (parse_has_prefix(devices->items[i], "vfio:", &rest))
+			return err_set(err, -EINVAL,
+				"--device %s: only a virtual machine can have it: --isolation vm",
+				devices->items[i]);
+	return 0;
+}
+
 int isolation_check(const struct record *record, bool rootless, struct err *err)
 {
 	int r;
 
 	if (!isolation_is_vm(record))
-		return 0;
+		return refuse_vfio(&record->options.devices, err);
 	if (rootless)
 		return err_set(err, -EPERM, "--isolation vm: only root can make virtual machines");
 	r = refuse_namespaces(&record->options, err);

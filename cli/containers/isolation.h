@@ -14,7 +14,8 @@ bool isolation_is_vm(const struct record *record);
 const char *isolation_name(const struct record *record);
 
 /*
- * Refuses what a virtual machine cannot honour, naming the option: −EINVAL, or −EPERM when it is
- * the user who may not make one. Looks at the sources of mounts, that far as they are there.
+ * Refuses what a virtual machine cannot honour, or only one can, naming the option: −EINVAL, or
+ * −EPERM when it is the user who may not make one. Looks at the sources of mounts, that far as they
+ * are there.
  */
 int isolation_check(const struct record *record, bool rootless, struct err *err);

@@ -42,7 +42,8 @@
 		{"deny-connect", 0, OPTION_TEXTS, RUN(deny_connect), .argument = "HOST[:PORT]",    \
 			.help = "do not let it connect there"},                                    \
 		{"device", 0, OPTION_TEXTS, RUN(devices), .argument = "HOST[:PATH[:rwm]]",         \
-			.help = "give it a device of this machine"},                               \
+			.help = "give it a device of this machine; vfio:0000:03:00.0 for "         \
+				"--isolation vm"},                                                 \
 		{"device-cgroup-rule", 0, OPTION_TEXTS, RUN(device_rules), .argument = "RULE",     \
 			.help = "let it use devices that it finds: \"c 42:* rmw\""},               \
 		{"device-read-bps", 0, OPTION_TEXTS, RUN(read_bps), .argument = "DEVICE:RATE",     \

@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -119,6 +120,42 @@ static bool is_access(const char *text)
 	return *text && strlen(text) <= 3 && strspn(text, "rwm") == strlen(text);
 }
 
+/* "vfio:0000:03:00.0", or without the domain: its group of the IOMMU, with all that is in it. */
+static int add_vfio(struct device_list *list, const char *address, struct err *err)
+{
+	const char *domain = strlen(address) == strlen("03:00.0") ? "0000:" : "";
+	char path[64], target[PATH_MAX], node[64];
+	unsigned int numbers[4];
+	ssize_t n;
+	char end;
+	int r;
+
+	snprintf(path, sizeof(path), "%s%.20s", domain, address);
+	if (sscanf(path, "%4x:%2x:%2x.%1x%c", numbers, numbers + 1, numbers + 2, numbers + 3,
+		    &end) != 4)
+		return err_set(
+			err, -EINVAL, "--device: vfio:%s is not like vfio:0000:03:00.0", address);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s%.20s", domain, address);
+	if (sys_faccessat(AT_FDCWD, path, F_OK, 0) < 0)
+		return err_set(
+			err, -ENODEV, "--device vfio:%s: this machine has no such device", address);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s%.20s/iommu_group", domain, address);
+	n = sys_readlinkat(AT_FDCWD, path, target, sizeof(target) - 1);
+	if (n < 0)
+		return err_set(err, -ENOTSUP,
+			"--device vfio:%s: this machine has no IOMMU, or it is off "
+			"(intel_iommu=on, amd_iommu=on)",
+			address);
+	target[n] = '\0';
+	snprintf(node, sizeof(node), "/dev/vfio/%.20s", strrchr(target, '/') + 1);
+	r = add_path(list, node, node, "rw");
+	return r < 0 ? err_set(err, r,
+			       "--device vfio:%s: give it to the driver vfio-pci first "
+			       "(driver_override)",
+			       address)
+		     : 0;
+}
+
 /* HOST[:PATH[:rwm]]; "HOST:rwm" too. */
 static int add_written(struct device_list *list, const char *text, struct err *err)
 {
@@ -127,6 +164,8 @@ static int add_written(struct device_list *list, const char *text, struct err *e
 	size_t count = 0;
 	int r;
 
+	if (parse_has_prefix(text, "vfio:", &to))
+		return add_vfio(list, to, err);
 	if (!copy)
 		return err_sys(err, -ENOMEM, "--device");
 	while (save && count < 4)

@@ -12,6 +12,8 @@
 
 enum {
 	CPUID_MAX = 256,
+	CPUID_VMX = 1 << 5,
+	CPUID_SVM = 1 << 2,
 	MSR_TSC = 0x10,
 	MSR_MISC_ENABLE = 0x1a0,
 	MSR_MTRR_DEF_TYPE = 0x2ff,
@@ -70,8 +72,12 @@ static void fix_cpuid(struct kvm_cpuid_entry2 *entry, unsigned int index, bool d
 	case 1:
 		entry->ebx = (entry->ebx & 0x00ffffff) | index << 24; /* initial APIC id */
 		entry->ecx |= 1U << 31;                               /* a hypervisor is there */
+		entry->ecx &= ~(uint32_t)CPUID_VMX;
 		if (deadline_timer)
 			entry->ecx |= 1U << 24;
+		break;
+	case 0x80000001: /* a guest's own guests would be a way into KVM's largest part */
+		entry->ecx &= ~(uint32_t)CPUID_SVM;
 		break;
 	case 0xb:
 	case 0x1f:

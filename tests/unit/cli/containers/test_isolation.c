@@ -92,6 +92,22 @@ static void test_allowed(void **state)
 	assert_string_equal(isolation_name(&record), "vm");
 }
 
+static void test_passthrough(void **state)
+{
+	struct record record = {.options = {.devices = LIST("vfio:0000:03:00.0")}};
+	struct err err = {};
+
+	(void)state;
+	assert_int_equal(isolation_check(&record, false, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "--isolation vm"));
+	record.options.isolation = SPEC_ISOLATION_VM;
+	assert_int_equal(isolation_check(&record, false, &err), 0);
+	record.options.devices = LIST("/dev/vfio/3");
+	assert_int_equal(isolation_check(&record, false, &err), 0);
+	record.options.devices = LIST("/dev/vfio/3", "/dev/fuse");
+	assert_int_equal(isolation_check(&record, false, &err), -EINVAL);
+}
+
 static void test_mounts(void **state)
 {
 	struct record_mount mounts[] = {
@@ -118,6 +134,7 @@ int main(void)
 		cmocka_unit_test(test_settle),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_allowed),
+		cmocka_unit_test(test_passthrough),
 		cmocka_unit_test(test_mounts),
 	};
 
