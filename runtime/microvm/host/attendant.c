@@ -122,6 +122,7 @@ static int open_state(struct attendant *a, struct err *err)
 	return r < 0 ? err_sys(err, r, "container \"%s\"", l->user.container->id) : 0;
 }
 
+/* #syscalls:attendant getrandom uname */
 static int fill_setup(struct attendant *a, struct err *err)
 {
 	struct utsname host;
