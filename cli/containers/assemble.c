@@ -207,6 +207,8 @@ static int add_annotations(const struct record *record, json_t *config, struct e
 	if (record->options.isolation)
 		json_object_set_new(annotations, "org.brig.isolation",
 			json_string(json_name_of(spec_isolation_names, record->options.isolation)));
+	if (record->options.template_)
+		json_object_set_new(annotations, "org.brig.template", json_string("true"));
 	return json_object_set(config, "annotations", annotations) < 0
 		       ? err_sys(err, -ENOMEM, "annotations")
 		       : 0;

@@ -147,8 +147,10 @@ static int refuse_mounts(const struct record *record, struct err *err)
 	return 0;
 }
 
-static int refuse_vfio(const struct strings *devices, struct err *err)
+/* What only a machine can have. */
+static int refuse_for_container(const struct run_options *o, struct err *err)
 {
+	const struct strings *devices = &o->devices;
 	const char *rest;
 
 	for (size_t i = 0; i < devices->count; i++)
@@ -156,6 +158,9 @@ static int refuse_vfio(const struct strings *devices, struct err *err)
 			return err_set(err, -EINVAL,
 				"--device %s: only a virtual machine can have it: --isolation vm",
 				devices->items[i]);
+	if (o->template_)
+		return err_set(err, -EINVAL,
+			"--template: only virtual machines have templates: --isolation vm");
 	return 0;
 }
 
@@ -164,7 +169,7 @@ int isolation_check(const struct record *record, bool rootless, struct err *err)
 	int r;
 
 	if (!isolation_is_vm(record))
-		return refuse_vfio(&record->options.devices, err);
+		return refuse_for_container(&record->options, err);
 	if (rootless)
 		return err_set(err, -EPERM, "--isolation vm: only root can make virtual machines");
 	r = refuse_namespaces(&record->options, err);

@@ -54,7 +54,8 @@ struct run_options {
 	const char *cgroup_parent;
 
 	/* privileges */
-	int isolation; /* enum spec_isolation; 0: container */
+	int isolation;  /* enum spec_isolation; 0: container */
+	bool template_; /* org.brig.template */
 	bool privileged;
 	int systemd; /* enum run_systemd */
 	struct strings cap_add, cap_drop, security, sysctls;

@@ -170,6 +170,8 @@
 			.implied = "always",                                                       \
 			.help = "run a distribution's init as its first process [true: when "      \
 				"the command is one]"},                                            \
+		{"template", 0, OPTION_FLAG, RUN(template_),                                       \
+			.help = "begin with a saved virtual machine instead of a boot"},           \
 		{"tmpfs", 0, OPTION_TEXTS, RUN(tmpfs), .argument = "PATH[:OPTIONS]",               \
 			.help = "mount a file system in memory"},                                  \
 		{"tty", 't', OPTION_FLAG, RUN(tty), .help = "give it a terminal"},                 \

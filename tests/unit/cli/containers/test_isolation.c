@@ -100,6 +100,11 @@ static void test_passthrough(void **state)
 	(void)state;
 	assert_int_equal(isolation_check(&record, false, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "--isolation vm"));
+	record.options.devices = (struct strings){};
+	record.options.template_ = true;
+	assert_int_equal(isolation_check(&record, false, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "--template"));
+	record.options.devices = LIST("vfio:0000:03:00.0");
 	record.options.isolation = SPEC_ISOLATION_VM;
 	assert_int_equal(isolation_check(&record, false, &err), 0);
 	record.options.devices = LIST("/dev/vfio/3");
