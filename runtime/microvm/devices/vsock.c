@@ -588,7 +588,8 @@ int vsock_open(struct vsock *v, const struct vsock_options *options,
 		return err_sys(err, -errno, "vsock buffers");
 	for (size_t i = 0; i < VSOCK_CONNECTIONS_MAX; i++)
 		v->connections[i].buffer = v->buffers + i * VSOCK_BUFFER;
-	memcpy(v->ports, options->ports, options->port_count * sizeof(*v->ports));
+	if (options->port_count)
+		memcpy(v->ports, options->ports, options->port_count * sizeof(*v->ports));
 	if (options->listener < 0)
 		return 0;
 	v->listener.fd = options->listener;
