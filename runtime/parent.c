@@ -74,6 +74,8 @@ static void fill_launch(struct making *m)
 	l->sources = &m->sources;
 	l->cgroup = m->cgroup;
 	l->run = m->run;
+	l->layers = m->options->layers;
+	l->layer_count = m->options->layer_count;
 	l->tell_created = waits_for_created(m);
 	l->cgroup_path = m->cgroup_path[0] ? m->cgroup_path : NULL;
 	l->sync = m->stages_sync;
