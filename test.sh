@@ -12,7 +12,7 @@ sanitized=(asan tsan)
 threaded=(threads mmio block vsock net small)
 slow=(rig integration attack images netns cli fault vm)
 # Long under emulation: by name
-named=(engines snapshot)
+named=(engines vm-long)
 logs=build/test-logs
 
 usage() {
