@@ -11,8 +11,8 @@ quick=(checks unit)
 sanitized=(asan tsan)
 threaded=(threads mmio block vsock net small)
 slow=(rig integration attack images netns cli fault vm)
-# Long under emulation: by name
-named=(engines vm-long)
+# Long under emulation, or not yet seen green as a whole: by name
+named=(engines long)
 logs=build/test-logs
 
 usage() {
