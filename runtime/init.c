@@ -118,14 +118,15 @@ static int enter_namespaces(const struct launch *l, struct err *err)
 		r = stage_join(plan, err);
 	if (r == 0 && (plan->new_namespaces & CLONE_NEWNET))
 		r = netns_raise_loopback(err);
+	/* What is delegated is all that the namespace shows. */
+	if (r == 0)
+		r = cgroup_enter_delegated(l->cgroup, 0, err);
 	/* Not by the clone: that would make the creator's cgroup the namespace's root. */
 	if (r == 0 && plan->new_cgroup_namespace) {
 		r = sys_unshare(CLONE_NEWCGROUP);
 		if (r < 0)
 			return err_sys(err, r, "make a cgroup namespace");
 	}
-	if (r == 0)
-		r = cgroup_enter_delegated(l->cgroup, 0, err);
 	if (r == 0)
 		r = set_names(plan->config, err);
 	for (size_t i = 0; i < plan->nsysctls && r == 0; i++)

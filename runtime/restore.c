@@ -156,12 +156,14 @@ static int prepare(void *arg, struct err *err)
 		r = mounts_attach(rootfs, place);
 	if (r < 0)
 		return err_sys(err, r, "root.path: mount %s", m->plan.rootfs);
-	if (m->plan.new_cgroup_namespace && s->options->flags.cgroups == CRIU_CGROUPS_IGNORE) {
+	r = cgroup_enter_delegated(m->cgroup, 0, err);
+	if (r == 0 && m->plan.new_cgroup_namespace &&
+		s->options->flags.cgroups == CRIU_CGROUPS_IGNORE) {
 		r = sys_unshare(CLONE_NEWCGROUP);
 		if (r < 0)
 			return err_sys(err, r, "make a cgroup namespace");
 	}
-	return cgroup_enter_delegated(m->cgroup, 0, err);
+	return r;
 }
 
 /* ---- the request ---- */
