@@ -115,14 +115,25 @@ static int set_propagation(const struct mounts_context *ctx, struct err *err)
 /*
  * pivot_root(2) of a caller in a chroot(2) changes his root and not the namespace's, where
  * everybody comes who joins it: `exec` would be on the host. setns(2) into one's own namespace
- * leaves such a root. What was out of sight until then is still shared with the host.
+ * leaves such a root.
  */
 static int leave_chroot(int procfd)
 {
 	autoclose int fd = sys_openat(procfd, "self/ns/mnt", O_RDONLY, 0);
-	int r = fd < 0 ? fd : sys_setns(fd, CLONE_NEWNS);
 
-	return r < 0 ? r : sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, 0, 0, MS_PRIVATE, -1);
+	return fd < 0 ? fd : sys_setns(fd, CLONE_NEWNS);
+}
+
+/* Old and new root in one place: the old one is then on top, and goes. What of it was out of sight
+ * in a chroot is still shared with the host, which must not lose it. */
+static int exchange_root(void)
+{
+	autoclose int old = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
+	int r = old < 0 ? old : sys_pivot_root(".", ".");
+
+	if (r == 0)
+		r = sys_mount_setattr(old, "", AT_EMPTY_PATH | AT_RECURSIVE, 0, 0, MS_PRIVATE, -1);
+	return r < 0 ? r : sys_umount2(".", MNT_DETACH);
 }
 
 int mounts_pivot(struct mounts_context *ctx, int procfd, struct err *err)
@@ -131,7 +142,6 @@ int mounts_pivot(struct mounts_context *ctx, int procfd, struct err *err)
 
 	if (r == 0)
 		r = sys_fchdir(ctx->rootfd);
-
 	if (r == 0 && ctx->plan->mount_namespace) {
 		r = sys_chroot(".");
 	} else if (r == 0 && ctx->plan->request.no_pivot) {
@@ -140,10 +150,7 @@ int mounts_pivot(struct mounts_context *ctx, int procfd, struct err *err)
 		if (r == 0)
 			r = sys_chroot(".");
 	} else if (r == 0) {
-		/* Old and new root in one place: the old one is then on top, and goes. */
-		r = sys_pivot_root(".", ".");
-		if (r == 0)
-			r = sys_umount2(".", MNT_DETACH);
+		r = exchange_root();
 	}
 	if (r == 0)
 		r = sys_chdir("/");

@@ -260,8 +260,12 @@ test_hostname_needs_its_own_namespace() {
 
 # pivot_root(2) there changes the root of a process; whoever joins comes to the namespace's.
 test_a_caller_in_a_chroot() {
+	local before
 	mkdir "$TEST_DIR/root"
 	mount --rbind / "$TEST_DIR/root"
+	# As systemd makes them: what goes in the container's namespace must not go here.
+	mount --make-rshared /
+	before=$(wc -l </proc/self/mountinfo)
 	next_container
 	bundle_sh "$BUNDLE" 'touch /here; sleep 1000'
 	chroot "$TEST_DIR/root" "$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" \
@@ -272,5 +276,7 @@ test_a_caller_in_a_chroot() {
 	assert_eq "$(oci exec "$ID" ls /here)" /here
 	assert_eq "$(nsenter --mount="/proc/$(cat "$BUNDLE/pid")/ns/mnt" /bin/busybox ls /here)" /here
 	oci delete --force "$ID"
+	assert_eq "$(wc -l </proc/self/mountinfo)" "$before" "mounts of the host"
+	mount --make-rprivate /
 	umount -R "$TEST_DIR/root"
 }
