@@ -166,15 +166,15 @@ static int read_long_name(struct tar *tar, uint64_t size, struct buf *ret, struc
 	return 0;
 }
 
-static int read_global(struct tar *tar, uint64_t size, struct err *err)
+/* The body of an extended header, into RET, which is empty. */
+static int read_extended(struct tar *tar, uint64_t size, struct buf *ret, struct err *err)
 {
-	autobuf struct buf text = {};
 	char *p;
 	int r;
 
 	if (size > TAR_PAX_MAX)
 		return tar_bad(tar, err, "an extended header is larger than 1 MiB");
-	p = buf_reserve(&text, size + 1);
+	p = buf_reserve(ret, size + 1);
 	if (!p)
 		return err_sys(err, -ENOMEM, "tar");
 	r = size ? tar_get(tar, p, size, err) : 1;
@@ -182,33 +182,32 @@ static int read_global(struct tar *tar, uint64_t size, struct err *err)
 		return tar_bad(tar, err, "the archive is cut off");
 	if (r < 0)
 		return r;
-	text.len = size;
-	r = tar_pax_check_global(tar, &text, err);
+	ret->len = size;
+	return 0;
+}
+
+static int read_global(struct tar *tar, uint64_t size, struct err *err)
+{
+	autobuf struct buf text = {};
+	int r = read_extended(tar, size, &text, err);
+
+	if (r == 0)
+		r = tar_pax_check_global(tar, &text, err);
 	return r < 0 ? r : skip(tar, padding(size), err);
 }
 
 static int read_pax(struct tar *tar, uint64_t size, struct err *err)
 {
-	char *p;
 	int r;
 
 	/* One extended header for each entry: a second one would have to merge with it, and
 	 * readers disagree about how. */
 	if (tar->pax.present)
 		return tar_bad(tar, err, "two extended headers for one entry");
-	if (size > TAR_PAX_MAX)
-		return tar_bad(tar, err, "an extended header is larger than 1 MiB");
 	tar_pax_reset(&tar->pax);
-	p = buf_reserve(&tar->pax.text, size);
-	if (!p)
-		return err_sys(err, -ENOMEM, "tar");
-	r = size ? tar_get(tar, p, size, err) : 1;
+	r = read_extended(tar, size, &tar->pax.text, err);
 	if (r == 0)
-		return tar_bad(tar, err, "the archive is cut off");
-	if (r < 0)
-		return r;
-	tar->pax.text.len = size;
-	r = tar_pax_parse(tar, err);
+		r = tar_pax_parse(tar, err);
 	return r < 0 ? r : skip(tar, padding(size), err);
 }
 
