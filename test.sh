@@ -37,7 +37,7 @@ run_suites() {
 	meson test -C build --no-rebuild --logbase run --num-processes "$jobs" "${options[@]}" >"$logs/meson.log" 2>&1 || bad=1
 	for suite; do
 		suite_tap "$suite" build/meson-logs/run.json >"$logs/$suite.log"
-		count_suite "$suite"
+		count_suite "$suite" build/meson-logs/run.json
 	done
 }
 
@@ -59,7 +59,7 @@ run_sanitized() {
 			--num-processes "$(nproc)" "${tests[@]}" >"$logs/meson-$suite.log" 2>&1 || bad=1
 		suite_tap unit "$dir/meson-logs/$suite.json" >"$logs/$suite.log"
 	fi
-	count_suite "$suite"
+	count_suite "$suite" "$dir/meson-logs/$suite.json" unit
 }
 
 # suite_tap SUITE RECORD: meson's record of one suite as TAP, a program's own lines, or one line for a program that
@@ -79,13 +79,15 @@ suite_tap() {
 		else empty end' "$2" || echo "not ok 0 - meson's record cannot be read"
 }
 
-# Adds one suite to the totals
+# count_suite SUITE RECORD [NAME]: adds one suite, NAME in meson's record, to the totals, and says how long its programs ran
 count_suite() {
-	local report line
+	local report line time
 	report=$(tests/lib/count "$1" "$logs/$1.log") || bad=1
 	line=$(tail -n 1 <<<"$report")
 	sed '$d' <<<"$report" | sed 's/^/  /'
-	printf '%-12s %s\n' "$1" "$line"
+	time=$(jq -rs --arg prefix "brig:${3-$1} / " \
+		'map(select(.name | startswith($prefix)).duration) | add // 0 | ceil' "$2" 2>/dev/null) || time="?"
+	printf '%-12s %s (%s s)\n' "$1" "$line" "$time"
 	read -r p _ f _ s _ <<<"$line"
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }

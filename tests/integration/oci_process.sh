@@ -236,6 +236,13 @@ test_memory_policy() {
 		"mode":"MPOL_BIND","nodes":"0","flags":["MPOL_F_STATIC_NODES"]|bind=static:0
 		"mode":"MPOL_BIND","nodes":"0","flags":["MPOL_F_RELATIVE_NODES"]|bind=relative:0
 	EOF
+	if [ "$(uname -r | sort -V - <(echo 6.9) | head -n 1)" = 6.9 ]; then
+		assert_contains "$(run_sh 'head -1 /proc/self/numa_maps' \
+			'.linux.memoryPolicy={"mode":"MPOL_WEIGHTED_INTERLEAVE","nodes":"0"}')" " weighted interleave:0 "
+	else
+		expect_failure run_sh true '.linux.memoryPolicy={"mode":"MPOL_WEIGHTED_INTERLEAVE","nodes":"0"}'
+		assert_contains "$ERROR" "MPOL_WEIGHTED_INTERLEAVE 6.9"
+	fi
 }
 
 test_argument_with_odd_bytes() {

@@ -96,3 +96,17 @@ test_a_skip_that_is_not_expected_fails_the_run() {
 	echo 'not ok 1 # SKIP c' >tap
 	assert_status 1 env BRIG_EXPECTED_SKIPS="$PWD/expected" "$BRIG_TEST_LIB/count" suite tap
 }
+
+test_what_a_failed_test_printed_is_told() {
+	printf '%s\n' 'ok 1 - a' '# of a' 'not ok 2 - b' '# why' '# and where' 'ok 3 - c' '# of c' 'not ok 4 - d' >tap
+	assert_status 1 "$BRIG_TEST_LIB/count" suite tap
+	assert_eq "$output" "failed: suite: b
+    why
+    and where
+failed: suite: d
+2 passed, 2 failed, 0 skipped"
+	{ echo 'not ok 1 - long' && seq -f '# %g.' 30; } >tap
+	assert_status 1 "$BRIG_TEST_LIB/count" suite tap
+	assert_contains "$output" $'failed: suite: long\n    11.\n'
+	assert_contains "$output" $'    30.\n0 passed'
+}

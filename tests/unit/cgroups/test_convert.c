@@ -161,10 +161,13 @@ static void test_memory_that_v2_cannot_do_is_refused(void **state)
 		refused(-EOPNOTSUPP, cases[i].field, convert_resources, &resources, &nothing,
 			&arena, &w);
 	}
-	/* Without swap there is nothing to be swappy with. */
+	/* Without swap there is nothing to be swappy with; v2 is hierarchical always. */
 	{
-		struct spec_memory memory = {
-			.swappiness = I64(0), .limit = I64(5), .swap = I64(5), .kernel = I64(-1)};
+		struct spec_memory memory = {.swappiness = I64(0),
+			.limit = I64(5),
+			.swap = I64(5),
+			.kernel = I64(-1),
+			.use_hierarchy = {true, true}};
 		struct spec_resources resources = {.memory = &memory};
 
 		ok(convert_resources, &resources, &nothing, &arena, &w);

@@ -112,6 +112,8 @@ static void test_room_to_grow(void **state)
 	end(&p);
 }
 
+#define HARDWARE(fields) ",\"vm\":{\"kernel\":{\"path\":\"/k\"},\"hwConfig\":{" fields "}}"
+
 static void test_refused(void **state)
 {
 	static const struct {
@@ -141,6 +143,11 @@ static void test_refused(void **state)
 		{NAMESPACES, "",
 			",\"vm\":{\"kernel\":{\"path\":\"/k\"},\"hwConfig\":{\"vcpus\":65}}",
 			"vm.hwConfig.vcpus"},
+		{NAMESPACES, "", HARDWARE("\"deviceTree\":\"/dt\""), "vm.hwConfig.deviceTree"},
+		{NAMESPACES, "", HARDWARE("\"dtdevs\":[\"/d\"]"), "vm.hwConfig.dtdevs"},
+		{NAMESPACES, "", HARDWARE("\"irqs\":[5]"), "vm.hwConfig.irqs"},
+		{NAMESPACES, "", HARDWARE("\"iomems\":[{\"firstMFN\":1,\"nrMFNs\":1}]"),
+			"vm.hwConfig.iomems"},
 		{NAMESPACES, ",\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0\"}", "",
 			"linux.memoryPolicy"},
 	};

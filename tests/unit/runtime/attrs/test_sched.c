@@ -6,6 +6,7 @@
 #include "tests/unit/runtime/attrs/child.h"
 
 #include <linux/ioprio.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,10 +88,36 @@ static void applied(void **state)
 	assert_int_equal(child_run(batch, NULL), 0);
 }
 
+static void flags(void *arg)
+{
+	const struct spec_scheduler batch_5 = {
+		.policy = SCHED_BATCH, .nice = 5, .flags = SCHED_FLAG_RESET_ON_FORK};
+	const struct spec_scheduler keep = {
+		.policy = SCHED_OTHER, .nice = 7, .flags = SCHED_FLAG_KEEP_POLICY};
+	struct sys_sched_attr attr = {};
+	struct err err = {};
+
+	(void)arg;
+	child_check(sched_apply_scheduler(&batch_5, &err) == 0);
+	child_check(sys_sched_getattr(0, &attr) >= 0 && attr.flags & SCHED_FLAG_RESET_ON_FORK);
+	child_check(sched_apply_scheduler(&keep, &err) == 0);
+	child_check(sys_sched_getattr(0, &attr) >= 0);
+	child_check(attr.policy == SCHED_BATCH && attr.nice == 7);
+}
+
+static void flags_applied(void **state)
+{
+	(void)state;
+	assert_int_equal(child_run(flags, NULL), 0);
+}
+
 static void deadline(void *arg)
 {
-	const struct spec_scheduler scheduler = {
-		.policy = 6, .runtime = 1000000, .deadline = 100000000, .period = 100000000};
+	const struct spec_scheduler scheduler = {.policy = 6,
+		.flags = SCHED_FLAG_RECLAIM | SCHED_FLAG_DL_OVERRUN,
+		.runtime = 1000000,
+		.deadline = 100000000,
+		.period = 100000000};
 	struct sys_sched_attr attr = {};
 	struct err err = {};
 	int r = sched_apply_scheduler(&scheduler, &err);
@@ -104,6 +131,7 @@ static void deadline(void *arg)
 	child_check(r == 0);
 	child_check(sys_sched_getattr(0, &attr) >= 0);
 	child_check(attr.policy == 6 && attr.runtime == 1000000 && attr.deadline == 100000000);
+	child_check(attr.flags == (SCHED_FLAG_RECLAIM | SCHED_FLAG_DL_OVERRUN));
 }
 
 static void deadline_applied(void **state)
@@ -229,6 +257,7 @@ int main(void)
 		cmocka_unit_test(lists),
 		cmocka_unit_test(nothing_asked),
 		cmocka_unit_test(applied),
+		cmocka_unit_test(flags_applied),
 		cmocka_unit_test(deadline_applied),
 		cmocka_unit_test(memory_applied),
 		cmocka_unit_test(personality_flags),
