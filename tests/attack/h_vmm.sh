@@ -1,7 +1,7 @@
 #!/bin/bash
 # Section H: a guest that attacks its VMM with every device there (tests/attack/guest). Without KVM the same rows are in tests/unit/microvm/test_attack.c and tests/fuzz.
 # where: vm
-# time-limit: 300
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/test.sh"
 
@@ -41,7 +41,7 @@ whole() {
 # bounded: no growth of the VMM beyond a fixed part, and its control socket always answered
 bounded() {
 	assert_matches "$errors" 'slowest-ms ([0-9]+) grown-kib (-?[0-9]+) own-kib ([0-9]+)'
-	[ "${BASH_REMATCH[1]}" -le 10000 ] || fail "the VMM was busy for ${BASH_REMATCH[1]} ms"
+	[ "${BASH_REMATCH[1]}" -le 60000 ] || fail "the VMM was busy for ${BASH_REMATCH[1]} ms"
 	[ "${BASH_REMATCH[3]}" -le 8192 ] || fail "the VMM has ${BASH_REMATCH[3]} KiB of its own"
 }
 
@@ -54,7 +54,7 @@ test_H1_descriptors_at_the_ends_of_memory() {
 }
 
 test_H1_rings_of_any_content() {
-	hostile -t 200 rings
+	hostile -t 500 rings
 	whole
 	bounded
 }
@@ -72,7 +72,7 @@ test_H2_queues_keep_their_size() {
 }
 
 test_H3_chains_of_all_memory() {
-	hostile -t 200 greedy
+	hostile -t 500 greedy
 	whole
 	bounded
 }
@@ -144,7 +144,7 @@ test_H11_kernel_that_faults() {
 }
 
 test_H12_descriptors_change_meanwhile() {
-	hostile -C 2 -t 200 race
+	hostile -C 2 -t 500 race
 	whole
 	said second processor 1
 	bounded

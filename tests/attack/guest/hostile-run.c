@@ -282,7 +282,7 @@ static void parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.vcpus = 1, .seconds = 120};
+	struct options o = {.vcpus = 1, .seconds = 300};
 	struct launch_options launch = {.fds = fds, .log = 2};
 	struct watched w = {};
 	struct err err = {};
