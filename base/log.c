@@ -11,18 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
+const struct json_name log_level_names[] = {
+	{"error", LOG_ERROR},
+	{"warning", LOG_WARNING},
+	{"warn", LOG_WARNING},
+	{"info", LOG_INFO},
+	{"debug", LOG_DEBUG},
+	{NULL, 0},
+};
+
 static struct {
 	int fd;
 	bool json;
 	enum log_level level;
 } log_state = {.fd = STDERR_FILENO, .level = LOG_WARNING};
-
-static const char *const level_names[] = {
-	[LOG_ERROR] = "error",
-	[LOG_WARNING] = "warning",
-	[LOG_INFO] = "info",
-	[LOG_DEBUG] = "debug",
-};
 
 int log_open(const struct log_options *options, struct err *err)
 {
@@ -90,14 +92,14 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	put_line(log_state.fd, log_state.json, level_names[level], text);
+	put_line(log_state.fd, log_state.json, json_name_of(log_level_names, level), text);
 	errno = saved;
 }
 
 void log_failure(const char *name, const struct err *err)
 {
 	if (log_state.json)
-		put_line(log_state.fd, true, level_names[LOG_ERROR], err->text);
+		put_line(log_state.fd, true, "error", err->text);
 	else
 		put_line(log_state.fd, false, name, err->text);
 	if (log_state.fd != STDERR_FILENO)

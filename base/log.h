@@ -10,10 +10,13 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/json.h"
 
 #include <stdbool.h>
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+extern const struct json_name log_level_names[]; /* → enum log_level */
 
 struct log_options {
 	const char *path; /* NULL: standard error. Opened for appending, created with mode 0600 */

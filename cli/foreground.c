@@ -3,15 +3,14 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "cli/tty.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <termios.h>
 
 /* One direction of a terminal: what was read and is not yet written. */
 struct flow {
@@ -22,23 +21,12 @@ struct flow {
 	bool ended, left;
 };
 
-static void all_signals(sigset_t *set)
-{
-	sigfillset(set);
-	/* These mean that we ourselves are broken. */
-	sigdelset(set, SIGSEGV);
-	sigdelset(set, SIGBUS);
-	sigdelset(set, SIGILL);
-	sigdelset(set, SIGFPE);
-	sigdelset(set, SIGABRT);
-}
-
 int foreground_begin(struct err *err)
 {
 	sigset_t set;
 
-	all_signals(&set);
-	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? err_sys(err, -errno, "block signals") : 0;
+	tty_signals(&set);
+	return tty_block_signals(&set, err);
 }
 
 static void copy_window_size(int master)
@@ -47,17 +35,6 @@ static void copy_window_size(int master)
 
 	if (sys_ioctl(0, TIOCGWINSZ, &size) == 0)
 		(void)!sys_ioctl(master, TIOCSWINSZ, &size);
-}
-
-static bool make_raw(struct termios *ret_before)
-{
-	struct termios raw;
-
-	if (tcgetattr(0, ret_before) < 0)
-		return false;
-	raw = *ret_before;
-	cfmakeraw(&raw);
-	return tcsetattr(0, TCSADRAIN, &raw) == 0;
 }
 
 static void flow_read(struct flow *flow)
@@ -173,17 +150,17 @@ int foreground_wait(struct foreground *fg, struct err *err)
 	sigset_t set;
 	int status = 0, r;
 
-	all_signals(&set);
+	tty_signals(&set);
 	sigfd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (sigfd < 0)
 		return err_sys(err, -errno, "signalfd");
 	if (fg->master >= 0) {
 		copy_window_size(fg->master);
-		raw = make_raw(&before);
+		raw = tty_raw(&before);
 	}
 	r = wait_loop(fg, sigfd, &status, err);
 	if (raw)
-		tcsetattr(0, TCSADRAIN, &before);
+		tty_restore(&before);
 	if (r < 0)
 		return r;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

@@ -3,6 +3,7 @@
 #include "cli/brig/brig.h"
 #include "cli/containers/attach.h"
 #include "cli/detach.h"
+#include "cli/tty.h"
 
 #include "base/fd.h"
 #include "base/sys.h"
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <termios.h>
 
 struct client {
 	const struct client_options *o;
@@ -27,16 +27,10 @@ struct client {
 	size_t pending_len;
 };
 
-static void all_signals(sigset_t *set)
+static void passed_on(sigset_t *set)
 {
-	sigfillset(set);
-	/* These mean that we ourselves are broken. */
-	sigdelset(set, SIGSEGV);
-	sigdelset(set, SIGBUS);
-	sigdelset(set, SIGILL);
-	sigdelset(set, SIGFPE);
-	sigdelset(set, SIGABRT);
-	/* And these are for the shell's job control. */
+	tty_signals(set);
+	/* These are for the shell's job control. */
 	sigdelset(set, SIGTSTP);
 	sigdelset(set, SIGTTIN);
 	sigdelset(set, SIGTTOU);
@@ -47,8 +41,8 @@ int client_begin(struct err *err)
 {
 	sigset_t set;
 
-	all_signals(&set);
-	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? err_sys(err, -errno, "block signals") : 0;
+	passed_on(&set);
+	return tty_block_signals(&set, err);
 }
 
 static void send_size(const struct client *c)
@@ -60,17 +54,6 @@ static void send_size(const struct client *c)
 
 		attach_send(c->o->sock, ATTACH_SIZE, &size, sizeof(size));
 	}
-}
-
-static bool make_raw(struct termios *ret_before)
-{
-	struct termios raw;
-
-	if (tcgetattr(STDIN_FILENO, ret_before) < 0)
-		return false;
-	raw = *ret_before;
-	cfmakeraw(&raw);
-	return tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
 }
 
 static void send_pending(struct client *c)
@@ -190,17 +173,17 @@ int client_run(const struct client_options *options, bool *ret_detached, struct 
 
 	if (r < 0)
 		return r;
-	all_signals(&set);
+	passed_on(&set);
 	c.sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (c.sigfd < 0)
 		return err_sys(err, -errno, "signalfd");
 	fcntl(options->sock, F_SETFL, O_NONBLOCK);
 	send_size(&c);
 	if (options->tty && options->input)
-		raw = make_raw(&before);
+		raw = tty_raw(&before);
 	r = loop(&c, &code, err);
 	if (raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+		tty_restore(&before);
 	cleanup_close(&c.sigfd);
 	*ret_detached = c.detached;
 	return r < 0 ? r : code;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* diff: what a container has changed, from its upper layer. */
 #include "cli/brig/brig.h"
-#include "cli/containers/userns.h"
+#include "cli/brig/root.h"
 #include "cli/output/human.h"
 #include "cli/output/list.h"
 
@@ -164,21 +164,12 @@ static int print(const struct diffing *d, const char *format, struct err *err)
 
 static int compare(struct brig *b, const struct box *box, struct diffing *d, struct err *err)
 {
-	struct snapshot_mount_options options = {.userns = -1, .read_only = true};
-	autosnapshot struct snapshot snapshot = {};
-	autoclose int upper = -1, userns = -1;
+	autoclose int upper = -1;
 	struct store *store;
-	int r = brig_store(b, &store, err);
+	int r = d->lower = root_open_snapshot(b, box, true, err);
 
-	if (r == 0 && geteuid() != 0)
-		r = box_enter_userns(store, err);
-	else if (r == 0)
-		r = box_open_userns(&box->record, &userns, err);
-	options.userns = userns;
-	if (r == 0)
-		r = snapshot_load(store, box->id, &snapshot, err);
-	if (r == 0)
-		r = d->lower = snapshot_mount(store, &snapshot, &options, err);
+	if (r >= 0)
+		r = brig_store(b, &store, err);
 	if (r < 0)
 		return r;
 	r = upper = snapshot_open_upper(store, box->id);

@@ -13,15 +13,6 @@
 
 #include <string.h>
 
-static const struct json_name log_levels[] = {
-	{"error", LOG_ERROR},
-	{"warning", LOG_WARNING},
-	{"warn", LOG_WARNING},
-	{"info", LOG_INFO},
-	{"debug", LOG_DEBUG},
-	{NULL, 0},
-};
-
 static const struct brig_global global_defaults = {.log_level = LOG_WARNING};
 
 static const struct option global_options[] = {
@@ -32,7 +23,7 @@ static const struct option global_options[] = {
 	{"cgroup-manager", 0, OPTION_NAME, OPTION_AT(brig_global, cgroup_manager),
 		.names = cgroup_driver_names,
 		.help = "make cgroups in the file system, through systemd, or not at all"},
-	{"log-level", 0, OPTION_NAME, OPTION_AT(brig_global, log_level), .names = log_levels,
+	{"log-level", 0, OPTION_NAME, OPTION_AT(brig_global, log_level), .names = log_level_names,
 		.help = "show errors, and warnings, information or debugging output too"},
 	{"debug", 'D', OPTION_FLAG, OPTION_AT(brig_global, debug),
 		.help = "the same as --log-level=debug"},

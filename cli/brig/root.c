@@ -18,9 +18,9 @@ static int open_running(const struct box *box, bool *ret_bare, struct err *err)
 	return r < 0 ? r : container_open_root(&c, ret_bare, err);
 }
 
-static int open_snapshot(struct brig *b, const struct box *box, struct err *err)
+int root_open_snapshot(struct brig *b, const struct box *box, bool read_only, struct err *err)
 {
-	struct snapshot_mount_options options = {.userns = -1};
+	struct snapshot_mount_options options = {.userns = -1, .read_only = read_only};
 	autosnapshot struct snapshot snapshot = {};
 	autoclose int userns = -1;
 	struct store *store;
@@ -40,7 +40,7 @@ int root_open(struct brig *b, const struct box *box, struct root *ret, struct er
 {
 	enum box_state state = box_state(box);
 	bool runs = state == BOX_RUNNING || state == BOX_PAUSED, bare = true;
-	int fd = runs ? open_running(box, &bare, err) : open_snapshot(b, box, err);
+	int fd = runs ? open_running(box, &bare, err) : root_open_snapshot(b, box, false, err);
 
 	if (fd < 0)
 		return fd;

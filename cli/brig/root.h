@@ -19,3 +19,9 @@ void root_close(struct root *root);
 /* The descriptor beneath which PATH has to be walked to, and as what; borrowed until the next call.
  */
 int root_find(struct root *root, const char *path, const char **ret_rest);
+
+/*
+ * The snapshot of BOX, which need not run, as a mount that is nowhere: a descriptor, or an error.
+ * Without privilege this process enters the user namespace that the store's files belong to.
+ */
+int root_open_snapshot(struct brig *b, const struct box *box, bool read_only, struct err *err);

@@ -21,15 +21,6 @@ static const struct json_name log_formats[] = {
 	{NULL, 0},
 };
 
-static const struct json_name log_levels[] = {
-	{"error", LOG_ERROR},
-	{"warning", LOG_WARNING},
-	{"warn", LOG_WARNING},
-	{"info", LOG_INFO},
-	{"debug", LOG_DEBUG},
-	{NULL, 0},
-};
-
 static const struct oci_global global_defaults = {.log_level = LOG_WARNING};
 
 static const struct option global_options[] = {
@@ -39,7 +30,7 @@ static const struct option global_options[] = {
 		.help = "append messages to FILE instead of standard error"},
 	{"log-format", 0, OPTION_NAME, OPTION_AT(oci_global, log_format), .names = log_formats,
 		.help = "format of the log"},
-	{"log-level", 0, OPTION_NAME, OPTION_AT(oci_global, log_level), .names = log_levels,
+	{"log-level", 0, OPTION_NAME, OPTION_AT(oci_global, log_level), .names = log_level_names,
 		.help = "log errors, and warnings, information or debugging output too"},
 	{"debug", 0, OPTION_FLAG, OPTION_AT(oci_global, debug),
 		.help = "the same as --log-level=debug"},

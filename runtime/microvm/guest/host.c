@@ -3,6 +3,7 @@
 #include "base/sys.h"
 #include "runtime/microvm/guest/guest.h"
 
+#include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
