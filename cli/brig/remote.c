@@ -386,7 +386,7 @@ int remote_call(struct brig *b, json_t *request, const struct remote_events *eve
 	struct conversation c = {.events = events};
 	autoclose int out = -1;
 	int status = 0, r;
-	pid_t pid;
+	pid_t pid = -1;
 
 	r = start(b, request, &pid, &out, err);
 	if (r < 0)
