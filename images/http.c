@@ -407,6 +407,7 @@ static int explain(struct http_client *c, CURLcode code, const char *url, struct
 		{CURLE_RECV_ERROR, -ECONNRESET},
 		{CURLE_SEND_ERROR, -ECONNRESET},
 		{CURLE_PEER_FAILED_VERIFICATION, -EKEYREJECTED},
+		{CURLE_SSL_CACERT_BADFILE, -ENOKEY},
 		{CURLE_OUT_OF_MEMORY, -ENOMEM},
 		{CURLE_URL_MALFORMAT, -EINVAL},
 		{CURLE_UNSUPPORTED_PROTOCOL, -EPROTONOSUPPORT},
@@ -426,6 +427,10 @@ static int explain(struct http_client *c, CURLcode code, const char *url, struct
 		text = "the client certificate or its key cannot be used";
 	if (error == -EKEYREJECTED)
 		text = "its certificate is not one that this machine trusts";
+	if (error == -ENOKEY)
+		text = "no certificate can be checked: the authorities' certificates cannot be "
+		       "read "
+		       "(of this machine: package ca-certificates)";
 	return err_set(t->err, error, "%.200s: %s", url, text);
 }
 

@@ -100,6 +100,8 @@ test_certificates() {
 	refused certificate images pull 10.99.0.1:5001/good:1
 	CA_FILE=cert.pem images pull 10.99.0.1:5001/good:1
 	INSECURE=1 STORE=$TEST_DIR/second images pull 10.99.0.1:5001/good:1
+	mount -t tmpfs none /etc/ssl/certs
+	STORE=$TEST_DIR/third refused ca-certificates images pull 10.99.0.1:5001/good:1
 }
 
 # From https there is no way to http, and no plain http to begin with.
