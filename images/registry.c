@@ -290,21 +290,28 @@ int registry_do(struct registry *g, struct http_client *client, struct http_requ
 
 /* ---- documents ---- */
 
+static int ask_for_document(struct registry *g, struct http_client *client, const char *method,
+	const char *tag, struct http_response *ret, struct err *err)
+{
+	autobuf struct buf url = {};
+	struct http_request q = {.method = method,
+		.body_fd = -1,
+		.accept = accept_documents,
+		.max_body = SPEC_DOCUMENT_MAX};
+
+	registry_url(g, &url, "manifests/%s", tag);
+	q.url = buf_str(&url);
+	return registry_do(g, client, &q, NULL, ret, err);
+}
+
 int registry_get_document(struct registry *g, struct http_client *client, const char *tag,
 	struct buf *ret, struct buf *ret_type, struct digest *ret_digest, struct err *err)
 {
 	autoresponse struct http_response response = {};
-	autobuf struct buf url = {};
-	struct http_request q = {.method = "GET",
-		.body_fd = -1,
-		.accept = accept_documents,
-		.max_body = SPEC_DOCUMENT_MAX};
 	bool by_digest = spec_digest_is_valid(tag);
 	int r;
 
-	registry_url(g, &url, "manifests/%s", tag);
-	q.url = buf_str(&url);
-	r = registry_do(g, client, &q, NULL, &response, err);
+	r = ask_for_document(g, client, "GET", tag, &response, err);
 	if (r < 0)
 		return r;
 	r = digest_of(
@@ -323,16 +330,9 @@ int registry_head_document(struct registry *g, struct http_client *client, const
 	struct digest *ret, struct err *err)
 {
 	autoresponse struct http_response response = {};
-	autobuf struct buf url = {};
-	struct http_request q = {.method = "HEAD",
-		.body_fd = -1,
-		.accept = accept_documents,
-		.max_body = SPEC_DOCUMENT_MAX};
 	int r;
 
-	registry_url(g, &url, "manifests/%s", tag);
-	q.url = buf_str(&url);
-	r = registry_do(g, client, &q, NULL, &response, err);
+	r = ask_for_document(g, client, "HEAD", tag, &response, err);
 	if (r < 0)
 		return r;
 	if (!spec_digest_is_valid(buf_str(&response.docker_digest)))
