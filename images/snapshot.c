@@ -307,6 +307,8 @@ static int fuse_options(struct store *s, const struct snapshot *snapshot,
 		return err_set(err, -EINVAL,
 			"store %s: fuse-overlayfs takes no \",\" or \":\" here", root);
 	buf_puts(ret, "lowerdir=");
+	if (o->read_only && o->written)
+		buf_printf(ret, "%s/containers/%s/upper:", root, snapshot->id);
 	for (size_t i = 0; i < snapshot->count; i++)
 		buf_printf(ret, "%s%s/layers/%s/diff", i ? ":" : "", root,
 			digest_hex(snapshot->chains[i].text));
@@ -338,6 +340,14 @@ static bool is_refusal(int r)
 	return r == -EPERM || r == -EACCES || r == -EINVAL || r == -ENODEV || r == -EOPNOTSUPP;
 }
 
+/* The kernel's refusal in ERR, and what would help. Returns its code. */
+static int add_way_out(const struct err *missing, struct err *err)
+{
+	struct err refusal = *err;
+
+	return err_set(err, refusal.code, "%s (to go without it: %s)", refusal.text, missing->text);
+}
+
 int snapshot_mount(struct store *s, const struct snapshot *snapshot,
 	const struct snapshot_mount_options *o, struct err *err)
 {
@@ -359,7 +369,7 @@ int snapshot_mount(struct store *s, const struct snapshot *snapshot,
 	if (r >= 0 || !is_refusal(r) || o->userns >= 0)
 		return r;
 	if (fuse_check(&missing) < 0)
-		return err_set(err, r, "%s; %s to go without it", err->text, missing.text);
+		return add_way_out(&missing, err);
 	err_clear(err);
 	return mount_by_fuse(s, snapshot, o, err);
 }
@@ -397,9 +407,11 @@ int snapshot_probe(struct store *s, enum snapshot_driver *ret, struct err *err)
 
 	if (r < 0 && !is_refusal(r))
 		return r;
-	if (r < 0 && fuse_check(&missing) < 0)
-		return err_set(
-			err, -EOPNOTSUPP, "%s; %s to go without it", err->text, missing.text);
+	if (r < 0 && fuse_check(&missing) < 0) {
+		add_way_out(&missing, err);
+		err->code = -EOPNOTSUPP;
+		return -EOPNOTSUPP;
+	}
 	*ret = r < 0 ? SNAPSHOT_FUSE : SNAPSHOT_OVERLAY;
 	return 0;
 }

@@ -37,6 +37,9 @@ struct snapshot_mount_options {
 	/* A server (images/fuse.h) that mounts it in place of the kernel. NULL: only when the
 	 * kernel refuses, with a server of its own, for which this process has the store's ids. */
 	const int *server;
+	/* With .read_only and a server: what the container has written is there, too, also while it
+	 * runs. */
+	bool written;
 };
 
 /*
