@@ -1,7 +1,8 @@
 #!/bin/bash
 # Builds brig and shows one container of it: what it sees and may do, beside the same on the host; then
 # containers of an image, by brig.
-# usage: ./demo.sh      BRIG_OCI names another runtime to show; nothing is built then.
+# usage: ./demo.sh      BRIG_OCI names another runtime to show, BRIG_BUILD a folder with what is built
+# already; nothing is built then.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 . tests/lib/packages.sh
@@ -111,15 +112,15 @@ show_memory_limit() {
 
 # The command for people, from the build folder, for COMMAND as a shell has it
 brig() {
-	BRIG_LIBEXEC=$work/libexec BRIG_SHARE=$PWD/build/cli \
-		bash -c "'$PWD/build/cli/brig' --root '$data' --runroot '$work/run' $1" 2>&1 </dev/null
+	BRIG_LIBEXEC=$work/libexec BRIG_SHARE=$build/cli \
+		bash -c "'$build/cli/brig' --root '$data' --runroot '$work/run' $1" 2>&1 </dev/null
 }
 
 install_brig() {
 	local file
 	mkdir "$work/libexec" "$data"
-	for file in build/images/{brig-unpack,brig-registry} build/netns/brig-dns build/cli/brig-init \
-		build/runtime/microvm/brig-{vmm,fsd,guest}; do
+	for file in "$build"/images/{brig-unpack,brig-registry} "$build"/netns/brig-dns "$build"/cli/brig-init \
+		"$build"/runtime/microvm/brig-{vmm,fsd,guest}; do
 		[ ! -e "$file" ] || cp "$file" "$work/libexec"
 	done
 }
@@ -161,16 +162,17 @@ clean_up() {
 
 main() {
 	local begin end
-	bold='' dim='' green='' plain='' id=brig-demo-$$ oci=${BRIG_OCI:-$PWD/build/cli/brig-oci}
+	bold='' dim='' green='' plain='' id=brig-demo-$$ build=${BRIG_BUILD:-$PWD/build}
+	oci=${BRIG_OCI:-$build/cli/brig-oci}
 	[ ! -t 1 ] || { bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' plain=$'\e[0m'; }
 	title "brig: one container, from nothing"
 	packages_ensure demo
-	if [ -z "${BRIG_OCI-}" ]; then
+	if [ -z "${BRIG_OCI-}${BRIG_BUILD-}" ]; then
 		packages_ensure build
 		build_project build/build.log
 		note "Built $oci ($(du -hL "$oci" | cut -f 1))."
 	fi
-	data=$PWD/build/demo-$$
+	data=$build/demo-$$
 	work=$(mktemp -d "${TMPDIR:-/tmp}/brig-demo.XXXXXX") bundle=$work/bundle global=(--root "$work/state")
 	trap clean_up EXIT
 	chmod 755 "$work"

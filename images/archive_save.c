@@ -134,45 +134,26 @@ static int list_image(
 	return 0;
 }
 
-/* The name to save under: canonical when TEXT is a name, for an id any of its names. */
-static int name_for(struct save *s, const char *text, const struct image *image, struct buf *ret,
-	struct err *err)
-{
-	autonames struct store_names names = {};
-	int r = store_names_list(s->store, &names, err);
-
-	for (size_t i = 0; r == 0 && i < names.count; i++) {
-		autobuf struct buf shown = {};
-
-		if (strcmp(names.items[i].digest, image->manifest_digest) != 0)
-			continue;
-		reference_format(&names.items[i].reference, &shown);
-		if (!ret->len || strstr(buf_str(&shown), text)) {
-			ret->len = 0;
-			buf_puts(ret, buf_str(&shown));
-		}
-	}
-	return r;
-}
-
 static int save_image(struct save *s, const char *text, struct err *err)
 {
 	autoimage struct image image = {};
-	autobuf struct buf name = {}, manifest = {};
-	int r = image_open(s->store, text, &image, err);
+	autobuf struct buf reference = {}, manifest = {};
+	struct store_name name;
+	int r = image_find(s->store, text, &name, err);
 
 	if (r == 0)
-		r = name_for(s, text, &image, &name, err);
-	if (r == 0)
-		r = store_blob_read(
-			s->store, image.manifest_digest, SPEC_DOCUMENT_MAX, &manifest, err);
+		r = image_open_digest(s->store, name.digest, &image, err);
+	if (r < 0)
+		return r;
+	reference_format(&name.reference, &reference);
+	r = store_blob_read(s->store, image.manifest_digest, SPEC_DOCUMENT_MAX, &manifest, err);
 	if (r == 0)
 		r = put_blob(s, image.manifest_digest, err);
 	if (r == 0)
 		r = put_blob(s, image_id(&image), err);
 	for (size_t i = 0; r == 0 && i < image.manifest->layers.count; i++)
 		r = put_blob(s, image.manifest->layers.items[i].digest, err);
-	return r < 0 ? r : list_image(s, &image, buf_str(&name), manifest.len, err);
+	return r < 0 ? r : list_image(s, &image, buf_str(&reference), manifest.len, err);
 }
 
 static int save_lists(struct save *s, struct err *err)

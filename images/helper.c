@@ -23,11 +23,12 @@ const struct unpack_limits helper_default_limits = {
 
 int helper_prepare(struct store *s, struct err *err)
 {
+	static const struct store_ids all = {};
 	int fd;
 
 	if (s->userns >= 0 || s->userns_refused || s->starter >= 0)
 		return 0;
-	fd = userns_create(&s->ids, err);
+	fd = userns_create(s->inside && !s->ids.single ? &all : &s->ids, err);
 	if (fd >= 0) {
 		s->userns = fd;
 		return 0;

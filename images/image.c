@@ -171,7 +171,7 @@ static int find_short(struct store *s, const char *text, const struct reference 
 	return find_match(s, text, match_short, ref, ret, err);
 }
 
-static int find_name(struct store *s, const char *text, struct store_name *ret, struct err *err)
+int image_find(struct store *s, const char *text, struct store_name *ret, struct err *err)
 {
 	const char *hex = strncmp(text, "sha256:", 7) == 0 ? text + 7 : text;
 	struct reference ref;
@@ -195,7 +195,7 @@ static int find_name(struct store *s, const char *text, struct store_name *ret, 
 int image_open(struct store *s, const char *text, struct image *ret, struct err *err)
 {
 	struct store_name name;
-	int r = find_name(s, text, &name, err);
+	int r = image_find(s, text, &name, err);
 
 	return r < 0 ? r : image_open_digest(s, name.digest, ret, err);
 }
@@ -211,7 +211,7 @@ int image_tag(struct store *s, const char *text, const char *target, struct err 
 
 	if (hold < 0)
 		return hold;
-	r = find_name(s, text, &name, err);
+	r = image_find(s, text, &name, err);
 	if (r == 0)
 		r = reference_parse(target, &ref, err);
 	if (r == 0)
@@ -278,7 +278,7 @@ int image_remove(struct store *s, const char *text, bool force, struct err *err)
 
 	if (hold < 0)
 		return hold;
-	r = find_name(s, text, &name, err);
+	r = image_find(s, text, &name, err);
 	if (r == 0)
 		r = store_names_list(s, &names, err);
 	if (r < 0)

@@ -19,9 +19,11 @@ struct image {
 	struct buf config_text; /* as it is in the store, for `inspect` */
 };
 
-/* TEXT as a person writes it; a short name finds "localhost/…", else "docker.io/library/…", else
- * any registry's repository of that name when there is one only. −ENOENT, −EINVAL when it is
- * ambiguous. */
+/* The name in the store that TEXT, as a person writes it, means: a short name finds "localhost/…",
+ * else "docker.io/library/…", else any registry's repository of that name when there is one only;
+ * an id finds any name of its image. −ENOENT, −EINVAL when it is ambiguous. */
+int image_find(struct store *store, const char *text, struct store_name *ret, struct err *err);
+/* The image that TEXT means, as image_find(). */
 int image_open(struct store *store, const char *text, struct image *ret, struct err *err);
 /* The image of the manifest DIGEST. */
 int image_open_digest(struct store *store, const char *digest, struct image *ret, struct err *err);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/sys.h"
+#include "images/fuse.h"
 #include "images/image.h"
 #include "images/layer.h"
 #include "images/overlay.h"
@@ -290,25 +291,9 @@ static int open_parts(struct store *s, const struct snapshot *snapshot, bool rea
 	return 0;
 }
 
-int snapshot_mount(struct store *s, const struct snapshot *snapshot,
-	const struct snapshot_mount_options *o, struct err *err)
-{
-	autoparts struct parts parts = {
-		.overlay = {.userns = o->userns, .top = -1, .volatile_ = o->volatile_}};
-	int r;
-
-	if (!snapshot->count)
-		return err_set(err, -EINVAL, "an image without layers has no root file system");
-	r = open_parts(s, snapshot, o->read_only, &parts, err);
-	if (r < 0)
-		return r;
-	parts.overlay.lowers = parts.fds;
-	parts.overlay.count = parts.count;
-	return overlay_mount(&parts.overlay, err);
-}
-
-int snapshot_fuse_options(
-	struct store *s, const struct snapshot *snapshot, struct buf *ret, struct err *err)
+/* "lowerdir=…:…,upperdir=…,workdir=…", absolute paths. */
+static int fuse_options(struct store *s, const struct snapshot *snapshot,
+	const struct snapshot_mount_options *o, struct buf *ret, struct err *err)
 {
 	char link[64], root[PATH_MAX];
 	ssize_t n;
@@ -322,40 +307,111 @@ int snapshot_fuse_options(
 		return err_set(err, -EINVAL,
 			"store %s: fuse-overlayfs takes no \",\" or \":\" here", root);
 	buf_puts(ret, "lowerdir=");
+	if (o->read_only && o->written)
+		buf_printf(ret, "%s/containers/%s/upper:", root, snapshot->id);
 	for (size_t i = 0; i < snapshot->count; i++)
 		buf_printf(ret, "%s%s/layers/%s/diff", i ? ":" : "", root,
 			digest_hex(snapshot->chains[i].text));
-	buf_printf(ret, ",upperdir=%s/containers/%s/upper,workdir=%s/containers/%s/work", root,
-		snapshot->id, root, snapshot->id);
-	if (store_ids(s)->single)
-		buf_puts(ret, ",xattr_permissions=2");
+	if (!o->read_only)
+		buf_printf(ret, ",upperdir=%s/containers/%s/upper,workdir=%s/containers/%s/work",
+			root, snapshot->id, root, snapshot->id);
+	if (!o->read_only && o->volatile_)
+		buf_puts(ret, ",volatile");
 	return ret->failed ? err_sys(err, -ENOMEM, "snapshot") : 0;
 }
 
-/*
- * Asks the kernel for a context and nothing else: whether overlay may be mounted here is decided at
- * fsopen(2), by the user namespace and the kernel's age (5.11).
- */
+static int mount_by_fuse(struct store *s, const struct snapshot *snapshot,
+	const struct snapshot_mount_options *o, struct err *err)
+{
+	autobuf struct buf options = {};
+	autoclose int own = -1;
+	int r = fuse_options(s, snapshot, o, &options, err);
+
+	if (r == 0 && !o->server)
+		r = own = fuse_server_start(s, true, err);
+	return r < 0 ? r
+		     : fuse_mount(
+			       o->server ? *o->server : own, buf_str(&options), o->read_only, err);
+}
+
+/* What a kernel says that has no overlay for this user, or for the file system of the store. */
+static bool is_refusal(int r)
+{
+	return r == -EPERM || r == -EACCES || r == -EINVAL || r == -ENODEV || r == -EOPNOTSUPP;
+}
+
+/* The kernel's refusal in ERR, and what would help. Returns its code. */
+static int add_way_out(const struct err *missing, struct err *err)
+{
+	struct err refusal = *err;
+
+	return err_set(err, refusal.code, "%s (to go without it: %s)", refusal.text, missing->text);
+}
+
+int snapshot_mount(struct store *s, const struct snapshot *snapshot,
+	const struct snapshot_mount_options *o, struct err *err)
+{
+	autoparts struct parts parts = {
+		.overlay = {.userns = o->userns, .top = -1, .volatile_ = o->volatile_}};
+	struct err missing = {};
+	int r;
+
+	if (!snapshot->count)
+		return err_set(err, -EINVAL, "an image without layers has no root file system");
+	if (o->server)
+		return mount_by_fuse(s, snapshot, o, err);
+	r = open_parts(s, snapshot, o->read_only, &parts, err);
+	if (r < 0)
+		return r;
+	parts.overlay.lowers = parts.fds;
+	parts.overlay.count = parts.count;
+	r = overlay_mount(&parts.overlay, err);
+	if (r >= 0 || !is_refusal(r) || o->userns >= 0)
+		return r;
+	if (fuse_check(&missing) < 0)
+		return add_way_out(&missing, err);
+	err_clear(err);
+	return mount_by_fuse(s, snapshot, o, err);
+}
+
+/* An overlay of an empty directory, with the upper one where those of containers are. */
+static int try_overlay(struct store *s, struct err *err)
+{
+	autoclose int all = open_containers(s), dir = -1;
+	autoclose int lower = sys_openat(store_root(s), "trash", O_PATH | O_DIRECTORY, 0), fs = -1;
+	char name[32];
+	int r = all < 0 ? all : lower < 0 ? lower : 0;
+
+	snprintf(name, sizeof(name), ".probe-%d", getpid());
+	if (r == 0)
+		r = sys_mkdirat(all, name, 0700);
+	if (r == 0)
+		r = dir = sys_openat(all, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (r >= 0)
+		r = sys_mkdirat(dir, "upper", 0700);
+	if (r == 0)
+		r = sys_mkdirat(dir, "work", 0700);
+	if (r < 0)
+		return err_sys(err, r, "store");
+	r = fs = overlay_mount(
+		&(struct overlay){.lowers = &lower, .count = 1, .userns = -1, .top = dir}, err);
+	cleanup_close(&fs);
+	path_remove_tree(all, name);
+	return r < 0 ? r : 0;
+}
+
 int snapshot_probe(struct store *s, enum snapshot_driver *ret, struct err *err)
 {
-	autoclose int context = sys_fsopen("overlay");
-	int r = context;
+	struct err missing = {};
+	int r = try_overlay(s, err);
 
-	/* Recorded owners are something that only fuse-overlayfs reads. */
-	if (r >= 0 && !store_ids(s)->single)
-		r = sys_fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0);
-	else if (r >= 0)
-		r = -EPERM;
-	if (r == 0) {
-		*ret = SNAPSHOT_OVERLAY;
-		return 0;
+	if (r < 0 && !is_refusal(r))
+		return r;
+	if (r < 0 && fuse_check(&missing) < 0) {
+		add_way_out(&missing, err);
+		err->code = -EOPNOTSUPP;
+		return -EOPNOTSUPP;
 	}
-	if (sys_faccessat(AT_FDCWD, "/usr/bin/fuse-overlayfs", X_OK, 0) == 0 &&
-		sys_faccessat(AT_FDCWD, "/dev/fuse", R_OK | W_OK, 0) == 0) {
-		*ret = SNAPSHOT_FUSE;
-		return 0;
-	}
-	return err_set(err, -EOPNOTSUPP,
-		"overlay mounts are not allowed here, and there is no fuse-overlayfs to take its "
-		"place");
+	*ret = r < 0 ? SNAPSHOT_FUSE : SNAPSHOT_OVERLAY;
+	return 0;
 }

@@ -24,16 +24,22 @@ struct snapshot {
 	size_t count;
 };
 
-/* How to mount it: overlay(5 of the kernel's documentation), or fuse-overlayfs(1). */
+/* How it is mounted. */
 enum snapshot_driver {
 	SNAPSHOT_OVERLAY = 1, /* the kernel's, "userxattr" */
-	SNAPSHOT_FUSE,        /* fuse-overlayfs, for users whose kernel does not let them */
+	SNAPSHOT_FUSE,        /* fuse-overlayfs(1): images/fuse.h */
 };
 
 struct snapshot_mount_options {
 	int userns;     /* user namespace that the ids of the layers are shifted into; −1: none */
 	bool read_only; /* no upper directory: for `image mount` and for looking inside */
 	bool volatile_; /* "volatile": no syncing, for containers that are removed at their end */
+	/* A server (images/fuse.h) that mounts it in place of the kernel. NULL: only when the
+	 * kernel refuses, with a server of its own, for which this process has the store's ids. */
+	const int *server;
+	/* With .read_only and a server: what the container has written is there, too, also while it
+	 * runs. */
+	bool written;
 };
 
 /*
@@ -52,21 +58,18 @@ int snapshot_lock(struct store *store, const char *id, bool wait, struct err *er
 int snapshot_remove(struct store *store, const char *id, struct err *err);
 
 /*
- * A detached overlay mount (fsmount(2)) of the snapshot, for move_mount(2). The caller has
- * CAP_SYS_ADMIN over its mount namespace. −EINVAL when the file system of the layers or the kernel
- * cannot shift ids.
+ * A detached mount (fsmount(2)) of the snapshot, for move_mount(2). The caller has CAP_SYS_ADMIN
+ * over its mount namespace. −EINVAL when the file system of the layers or the kernel cannot shift
+ * ids.
  */
 int snapshot_mount(struct store *store, const struct snapshot *snapshot,
 	const struct snapshot_mount_options *options, struct err *err);
 
-/* What the options of fuse-overlayfs are: "lowerdir=…:…,upperdir=…,workdir=…", absolute paths. */
-int snapshot_fuse_options(
-	struct store *store, const struct snapshot *snapshot, struct buf *ret, struct err *err);
-
 /* O_PATH descriptor of the directory that holds what the container wrote. */
 int snapshot_open_upper(struct store *store, const char *id);
 
-/* Which driver this process may use here; tried, not guessed. */
+/* Which driver this process, with the store's ids, may use here: tried with directories in the
+ * store. −EOPNOTSUPP: none. */
 int snapshot_probe(struct store *store, enum snapshot_driver *ret, struct err *err);
 
 CLEANUP_DEFINE(snapshot, struct snapshot, snapshot_free)

@@ -187,6 +187,12 @@ int store_reopen(struct store *s, struct err *err)
 	return 0;
 }
 
+void store_entered(struct store *s)
+{
+	cleanup_close(&s->userns);
+	s->inside = true;
+}
+
 int store_root(const struct store *s)
 {
 	return s->root;

@@ -64,6 +64,9 @@ void store_close(struct store *store);
 /* Opens the directory once more, at the same place: a process that has entered another mount
  * namespace may mount only what it reached there. */
 int store_reopen(struct store *store, struct err *err);
+/* This process has become root of a user namespace with the store's ids: helpers are given its ids
+ * from now on, as they are. store_ids() stays. */
+void store_entered(struct store *store);
 /* O_PATH descriptor of the store's directory, borrowed. */
 int store_root(const struct store *store);
 /* O_PATH descriptor of brig-unpack, borrowed; opened once, so an upgrade cannot mix versions. */

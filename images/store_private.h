@@ -10,6 +10,7 @@ struct store {
 	int starter; /* socket of images/starter.h; −1: helpers are started here */
 	int note;    /* of what is written without waiting for the disk, locked; −1: none */
 	bool userns_refused;
+	bool inside; /* this process has the ids of the images itself */
 	struct store_ids ids;
 	struct store_id_range *ranges;
 	bool rebooted;

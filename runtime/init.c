@@ -197,11 +197,13 @@ static int build_root(struct launch *l, struct err *err)
 		.devfd = -1,
 		.ptsfd = -1,
 	};
-	struct mount_sources own;
+	struct mount_sources own = *l->sources;
 	int r = 0;
 
 	if (l->plan->sources_by_init) {
-		r = mounts_open_sources(l->plan, l->user.procfd, &own, err);
+		r = l->plan->request.sources.enter
+			    ? mounts_open_rootfs(l->plan, &own, err)
+			    : mounts_open_sources(l->plan, l->user.procfd, &own, err);
 		ctx.sources = &own;
 	}
 	if (r == 0)

@@ -40,6 +40,7 @@ struct create_options {
 		void *context;
 	} connect;
 	struct plan_rootfs rootfs; /* in place of what root.path has; .open NULL: none */
+	struct plan_sources sources;
 	/* An image whose layers are disks, for isolation "vm": descriptors of EROFS images
 	 * (read-only, the caller's), topmost first. The root has the folders "upper" and "work"
 	 * then, to which overlay writes. 0: the root is the root. */

@@ -107,6 +107,7 @@ int making_plan(struct making *m, struct err *err)
 		.no_pivot = m->options->no_pivot,
 		.notify_socket = m->options->activation.notify_socket,
 		.rootfs = m->options->rootfs,
+		.sources = m->options->sources,
 	};
 	struct cgroup_facts facts = {.rootless = !m->rt->host.privileged};
 	char own[PATH_MAX];

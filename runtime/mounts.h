@@ -28,6 +28,10 @@ int mounts_open_sources(
 /* The same for one mount of a container that runs: what has to be made on the host, where its
  * source is, else *RET is left alone. Parent. */
 int mounts_open_source(const struct plan_mount *mount, int procfd, int *ret, struct err *err);
+/* Binds alone: the opener (runtime/parent_sources.h). The root alone, into SOURCES. */
+int mounts_open_binds(
+	const struct plan *plan, int procfd, struct mount_sources *ret, struct err *err);
+int mounts_open_rootfs(const struct plan *plan, struct mount_sources *sources, struct err *err);
 void mounts_close_sources(struct mount_sources *sources);
 
 /* What the init process knows while it builds the root. */

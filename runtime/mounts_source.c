@@ -65,48 +65,62 @@ int mounts_open_source(const struct plan_mount *mount, int procfd, int *ret, str
 	return 0;
 }
 
-static int open_rootfs(const struct plan *plan, struct err *err)
+int mounts_open_rootfs(const struct plan *plan, struct mount_sources *sources, struct err *err)
 {
 	const struct plan_rootfs *given = &plan->request.rootfs;
 	char path[PATH_MAX];
 	int fd;
 
-	if (given->open)
-		return given->open(given->context, err);
-	/* The slash: nothing but a directory. */
-	fd = snprintf(path, sizeof(path), "%s/", plan->rootfs) < (int)sizeof(path)
-		     ? mounts_clone(AT_FDCWD, path, true, false)
-		     : -ENAMETOOLONG;
-	return fd < 0 ? err_sys(err, fd, "root.path: open %s", plan->rootfs) : fd;
+	if (given->open) {
+		fd = given->open(given->context, err);
+	} else { /* The slash: nothing but a directory. */
+		fd = snprintf(path, sizeof(path), "%s/", plan->rootfs) < (int)sizeof(path)
+			     ? mounts_clone(AT_FDCWD, path, true, false)
+			     : -ENAMETOOLONG;
+		if (fd < 0)
+			err_sys(err, fd, "root.path: open %s", plan->rootfs);
+	}
+	sources->rootfs = fd < 0 ? -1 : fd;
+	return fd < 0 ? fd : 0;
 }
 
-int mounts_open_sources(
+int mounts_open_binds(
 	const struct plan *plan, int procfd, struct mount_sources *ret, struct err *err)
 {
 	struct mount_sources s = {.rootfs = -1, .count = plan->nmounts};
-	int r;
+	int r = 0;
 
 	s.fds = calloc(plan->nmounts + 1, sizeof(*s.fds));
 	if (!s.fds)
 		return err_sys(err, -ENOMEM, "open mount sources");
 	for (size_t i = 0; i < s.count; i++)
 		s.fds[i] = -1;
-	r = s.rootfs = open_rootfs(plan, err);
-	if (r < 0)
-		goto fail;
-	for (size_t i = 0; i < s.count; i++) {
+	for (size_t i = 0; i < s.count && r == 0; i++) {
 		if (plan->mounts[i].kind != PLAN_MOUNT_BIND)
 			continue;
 		r = open_source(&plan->mounts[i], procfd, &s.fds[i], err);
-		if (r < 0) {
+		if (r < 0)
 			err_add(err, "mounts: %s", plan->mounts[i].destination);
-			goto fail;
-		}
 	}
-	*ret = s;
-	return 0;
-fail:
-	mounts_close_sources(&s);
+	if (r < 0)
+		mounts_close_sources(&s);
+	else
+		*ret = s;
+	return r;
+}
+
+int mounts_open_sources(
+	const struct plan *plan, int procfd, struct mount_sources *ret, struct err *err)
+{
+	struct mount_sources root = {.rootfs = -1};
+	int r = mounts_open_rootfs(plan, &root, err);
+
+	if (r == 0)
+		r = mounts_open_binds(plan, procfd, ret, err);
+	if (r < 0)
+		mounts_close_sources(&root);
+	else
+		ret->rootfs = root.rootfs;
 	return r;
 }
 

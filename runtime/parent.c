@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "netns/devices.h"
 #include "runtime/making.h"
+#include "runtime/parent_sources.h"
 #include "runtime/rdt.h"
 #include "runtime/sync.h"
 #include "runtime/userns.h"
@@ -357,7 +358,9 @@ static int make(struct making *m, struct err *err)
 		r = making_plan(m, err);
 	if (r == 0)
 		r = parent_seccomp(m->rt, m->applied, &m->seccomp, err);
-	if (r == 0 && !m->plan.sources_by_init)
+	if (r == 0 && m->plan.request.sources.enter)
+		r = parent_open_sources(&m->plan, m->rt->procfd, &m->sources, err);
+	else if (r == 0 && !m->plan.sources_by_init)
 		r = mounts_open_sources(&m->plan, m->rt->procfd, &m->sources, err);
 	if (r == 0)
 		r = making_reserve(m, err);

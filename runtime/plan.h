@@ -38,12 +38,23 @@ struct plan_rootfs {
 	void *context;
 };
 
+/*
+ * Whose the sources of binds are, when the container's root may not reach them: .enter is called in
+ * a child of the parent, which then opens them in that identity. NULL: as plan.sources_by_init
+ * says.
+ */
+struct plan_sources {
+	int (*enter)(void *context, struct err *err);
+	void *context;
+};
+
 /* What the command line asked for. Paths are absolute. */
 struct plan_request {
 	const char *id, *bundle;
 	bool no_pivot;
 	const char *notify_socket; /* bound to ACTIVATION_SOCKET; NULL: none */
 	struct plan_rootfs rootfs;
+	struct plan_sources sources;
 };
 
 /* How the id maps of a new user namespace are written; user_namespaces(7). */
@@ -120,7 +131,7 @@ struct plan {
 	bool deny_setgroups;
 
 	/* Only root may clone the host's mounts where they are; anybody else's init does it in the
-	 * mount namespace of its own. */
+	 * mount namespace of its own, but for binds with request.sources. */
 	bool sources_by_init;
 	const char *rootfs;          /* absolute */
 	uint64_t rootfs_propagation; /* MS_… of the runtime's view, MS_REC included */

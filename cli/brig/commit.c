@@ -164,6 +164,10 @@ static int open_files(struct brig *b, const struct box *box, struct root *ret, s
 	if (state != BOX_RUNNING && state != BOX_PAUSED)
 		return root_open(b, box, ret, err);
 	r = ret->fd = open_running(box, err);
+	if (r >= 0 && b->rootless && root_is_fuse(r)) {
+		cleanup_close(&ret->fd);
+		r = ret->fd = root_open_written(b, box, err);
+	}
 	return r < 0 ? r : 0;
 }
 

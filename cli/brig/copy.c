@@ -24,6 +24,8 @@ const struct option brig_cp_options[] = {
 };
 
 /* One end of a copy. */
+#define NO_ID ((uint32_t)-1)
+
 struct place {
 	const char *text;  /* as it was written */
 	const char *path;  /* without the container */
@@ -245,8 +247,8 @@ static int copy(struct brig *b, const struct brig_cp_values *values, struct plac
 	struct store_ids from_ids = {}, to_ids = {};
 	struct tree_options options = {
 		.keep_owner = values->archive,
-		.uid = to->root.fd >= 0 ? 0 : geteuid(),
-		.gid = to->root.fd >= 0 ? 0 : getegid(),
+		.uid = to->root.fd >= 0 ? 0 : from->root.uid,
+		.gid = to->root.fd >= 0 ? 0 : from->root.gid,
 	};
 	autoclose int source = -1;
 
@@ -254,6 +256,10 @@ static int copy(struct brig *b, const struct brig_cp_values *values, struct plac
 		return err_set(err, -EINVAL, "cp: one of the two has to be CONTAINER:PATH");
 	if (strcmp(to->text, "-") == 0)
 		return copy_out(b, from, err);
+	if (from->root.fd >= 0 && (from->root.uid == NO_ID || from->root.gid == NO_ID))
+		return err_set(err, -EPERM,
+			"cp: %s: its ids do not include yours while it runs: stop it first",
+			from->text);
 	if (!b->rootless) {
 		int r = box_read_ids(&from->box.record, b->arena, &from_ids, err);
 

@@ -101,6 +101,16 @@ static int look(struct diffing *d, int dirfd, const char *prefix, const char *na
 		return r == -ENOENT ? 0 : r;
 	if (is_mount_point(d, path, &st) && !in_image(d, path))
 		return 0;
+	if (strcmp(name, ".wh..wh..opq") == 0 && S_ISREG(st.st_mode)) /* fuse-overlayfs's mark */
+		return 0;
+	/* fuse-overlayfs, where it may make no devices */
+	if (strncmp(name, ".wh.", 4) == 0 && S_ISREG(st.st_mode)) {
+		char gone[PATH_MAX];
+
+		snprintf(gone, sizeof(gone), "%s/%s", prefix, name + 4);
+		if (in_image(d, gone))
+			return add(d, 'D', gone);
+	}
 	if (is_whiteout(dirfd, name, &st))
 		return in_image(d, path) ? add(d, 'D', path) : 0;
 	r = add(d, in_image(d, path) ? 'C' : 'A', path);

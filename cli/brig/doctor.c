@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/sys.h"
 #include "cli/brig/images.h"
+#include "cli/containers/userns.h"
 #include "cli/output/human.h"
 #include "cli/output/terminal.h"
 #include "images/policy.h"
@@ -169,18 +170,63 @@ static void check_landlock(struct doctor *d)
 			"second wall around unpacking");
 }
 
+/* What a process with the store's ids finds. */
+struct overlay_finding {
+	enum snapshot_driver driver;
+	char text[ERR_TEXT_MAX]; /* of an error */
+};
+
+static void find_overlay(struct store *store, bool rootless, struct overlay_finding *ret)
+{
+	struct err err = {};
+	int r = rootless ? box_enter_userns(store, &err) : 0;
+
+	if (r == 0)
+		r = snapshot_probe(store, &ret->driver, &err);
+	snprintf(ret->text, sizeof(ret->text), "%s", r < 0 ? err.text : "");
+}
+
+static int find_in_child(struct store *store, bool rootless, struct overlay_finding *ret)
+{
+	autoclose int ours = -1, theirs = -1;
+	int pair[2], r = sys_pipe(pair);
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	ours = pair[0], theirs = pair[1];
+	pid = sys_fork();
+	if (pid == 0) {
+		find_overlay(store, rootless, ret);
+		(void)!sys_write(theirs, ret, sizeof(*ret));
+		_exit(0);
+	}
+	cleanup_close(&theirs);
+	r = pid < 0 ? pid : sys_read(ours, ret, sizeof(*ret)) == sizeof(*ret) ? 0 : -ECHILD;
+	if (pid > 0)
+		sys_waitpid(pid, NULL, 0);
+	return r;
+}
+
 static void check_overlay(struct doctor *d)
 {
-	enum snapshot_driver driver;
+	struct overlay_finding found = {};
 	struct store *store;
 	struct err err = {};
+	int r = brig_store(d->b, &store, &err);
 
-	if (brig_store(d->b, &store, &err) < 0)
+	if (r < 0) {
 		say(d, BROKEN, "store", "%s", err.text);
-	else if (snapshot_probe(store, &driver, &err) < 0)
-		say(d, BROKEN, "overlay", "%s", err.text);
-	else if (driver == SNAPSHOT_FUSE)
-		say(d, LACKING, "overlay", "by fuse-overlayfs, which is slower: use Linux 5.13");
+		return;
+	}
+	r = find_in_child(store, d->b->rootless, &found);
+	if (r < 0)
+		say(d, BROKEN, "overlay", "cannot be looked at: %s", strerror(-r));
+	else if (*found.text)
+		say(d, BROKEN, "overlay", "%s", found.text);
+	else if (found.driver == SNAPSHOT_FUSE)
+		say(d, LACKING, "overlay",
+			"the kernel has none for this store: by fuse-overlayfs, which is slower");
 	else
 		say(d, FINE, "overlay", "the kernel's");
 }

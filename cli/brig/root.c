@@ -2,27 +2,76 @@
 #include "cli/brig/root.h"
 
 #include "base/sys.h"
+#include "cli/containers/idmaps.h"
 #include "cli/containers/userns.h"
+#include "images/fuse.h"
 #include "images/snapshot.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-static int open_running(const struct box *box, bool *ret_bare, struct err *err)
+bool root_is_fuse(int fd)
 {
-	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
-	int r = container_open(box->boxes->rt, box->id, false, &c, err);
+	struct statfs fs;
 
-	return r < 0 ? r : container_open_root(&c, ret_bare, err);
+	return sys_fstatfs(fd, &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC;
 }
 
-int root_open_snapshot(struct brig *b, const struct box *box, bool read_only, struct err *err)
+static uint32_t inside(const struct store_id_range *ranges, size_t count, uint32_t own)
 {
-	struct snapshot_mount_options options = {.userns = -1, .read_only = read_only};
+	return count ? idmaps_inside(ranges, count, own) : 0;
+}
+
+/* FUSE answers only to who is in the user namespace in which it was mounted. */
+static int enter_container(struct brig *b, const struct box *box, const struct container *c,
+	struct root *ret, struct err *err)
+{
+	struct store_ids ids = {};
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int r = box_read_ids(&box->record, b->arena, &ids, err);
+
+	if (r < 0)
+		return r;
+	r = sys_setns(c->pidfd, CLONE_NEWUSER);
+	if (r == 0)
+		r = sys_setresgid(0, 0, 0);
+	if (r == 0)
+		r = sys_setresuid(0, 0, 0);
+	if (r < 0)
+		return err_sys(err, r, "container %s: enter its user namespace", box->record.name);
+	ret->uid = inside(ids.uids, ids.uid_count, uid);
+	ret->gid = inside(ids.gids, ids.gid_count, gid);
+	return 0;
+}
+
+static int open_running(
+	struct brig *b, const struct box *box, bool *ret_bare, struct root *ret, struct err *err)
+{
+	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
+	int fd, r = container_open(box->boxes->rt, box->id, false, &c, err);
+
+	if (r < 0)
+		return r;
+	fd = container_open_root(&c, ret_bare, err);
+	if (fd < 0 || !b->rootless || !root_is_fuse(fd))
+		return fd;
+	r = enter_container(b, box, &c, ret, err);
+	if (r < 0)
+		cleanup_close(&fd);
+	return r < 0 ? r : fd;
+}
+
+static int open_snapshot(struct brig *b, const struct box *box,
+	struct snapshot_mount_options options, struct err *err)
+{
 	autosnapshot struct snapshot snapshot = {};
-	autoclose int userns = -1;
+	autoclose int userns = -1, server = -1;
 	struct store *store;
 	int r = brig_store(b, &store, err);
 
@@ -31,21 +80,44 @@ int root_open_snapshot(struct brig *b, const struct box *box, bool read_only, st
 	else if (r == 0)
 		r = box_open_userns(&box->record, &userns, err);
 	options.userns = userns;
-	if (r == 0)
+	/* What fuse-overlayfs has written it alone reads right. */
+	if (r == 0 && (options.written || (b->rootless && box->record.uid_map.count))) {
+		r = server = fuse_server_start(store, true, err);
+		options.server = &server;
+	}
+	if (r >= 0)
 		r = snapshot_load(store, box->id, &snapshot, err);
 	return r < 0 ? r : snapshot_mount(store, &snapshot, &options, err);
+}
+
+int root_open_snapshot(struct brig *b, const struct box *box, bool read_only, struct err *err)
+{
+	return open_snapshot(
+		b, box, (struct snapshot_mount_options){.userns = -1, .read_only = read_only}, err);
 }
 
 int root_open(struct brig *b, const struct box *box, struct root *ret, struct err *err)
 {
 	enum box_state state = box_state(box);
 	bool runs = state == BOX_RUNNING || state == BOX_PAUSED, bare = true;
-	int fd = runs ? open_running(box, &bare, err) : root_open_snapshot(b, box, false, err);
+	struct root root = {.fd = -1, .mount = -1, .uid = geteuid(), .gid = getegid()};
 
-	if (fd < 0)
-		return fd;
-	*ret = (struct root){.fd = fd, .mount = -1, .record = bare ? &box->record : NULL};
+	root.fd = runs ? open_running(b, box, &bare, &root, err)
+		       : root_open_snapshot(b, box, false, err);
+	if (root.fd < 0)
+		return root.fd;
+	if (!runs) /* in the namespace of his store a user is root */
+		root.uid = root.gid = 0;
+	root.record = bare ? &box->record : NULL;
+	*ret = root;
 	return 0;
+}
+
+int root_open_written(struct brig *b, const struct box *box, struct err *err)
+{
+	return open_snapshot(b, box,
+		(struct snapshot_mount_options){.userns = -1, .read_only = true, .written = true},
+		err);
 }
 
 void root_close(struct root *root)

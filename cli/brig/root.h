@@ -11,10 +11,20 @@ struct root {
 	int fd;                      /* −1: not open */
 	const struct record *record; /* of one that does not run, else NULL */
 	int mount;                   /* what root_find() opened last */
+	/* What the user who called brig is among the ids that this process has now; (uint32_t)−1:
+	 * none of them. */
+	uint32_t uid, gid;
 };
 
-/* BOX outlives RET. End with root_close(). */
+/* BOX outlives RET. End with root_close(). For a user without privilege this process may enter a
+ * user namespace, for good: that of his store, or of the container when fuse-overlayfs serves it.
+ */
 int root_open(struct brig *b, const struct box *box, struct root *ret, struct err *err);
+/* Whether FUSE has the file system of FD: it lets only who is in its user namespace look. */
+bool root_is_fuse(int fd);
+/* The files of BOX, which fuse-overlayfs serves, as they are while it runs, without what is mounted
+ * in it; read-only. Enters the user namespace of the store. The descriptor is the caller's. */
+int root_open_written(struct brig *b, const struct box *box, struct err *err);
 void root_close(struct root *root);
 /* The descriptor beneath which PATH has to be walked to, and as what; borrowed until the next call.
  */

@@ -376,8 +376,11 @@ int volume_remove_run(const struct invocation *inv, struct err *err)
 	autobrig struct brig b = BRIG_NONE;
 	autouses struct uses uses = {};
 	autoclose int volumes = -1;
+	struct store *store = NULL;
 	int code = 0, r = open_volumes(inv, &b, &volumes, err);
 
+	if (r == 0)
+		r = brig_store(&b, &store, err);
 	if (r == 0 && !inv->arg_count && !v->all)
 		r = err_set(err, -EINVAL, "volume rm: which volume?");
 	if (r == 0)
@@ -393,7 +396,7 @@ int volume_remove_run(const struct invocation *inv, struct err *err)
 		struct err one = {};
 		int n = is_used(&uses, name)
 				? err_set(&one, -EBUSY, "volume %s: a container has it", name)
-				: volume_remove(volumes, name, &one);
+				: volume_remove(store, volumes, name, &one);
 
 		if (n == 0) {
 			printf("%s\n", name);
@@ -427,8 +430,11 @@ int volumes_prune(
 		.unused_only = true,
 		.arena = b->arena};
 	autoclose int volumes = volumes_open(b->datafd, err);
+	struct store *store = NULL;
 	int r = volumes < 0 ? volumes : filters_parse(texts, keys, b->arena, &filters, err);
 
+	if (r == 0)
+		r = brig_store(b, &store, err);
 	if (r == 0 && filters_have(&filters, "until"))
 		r = human_parse_moment(
 			filters_value(&filters, "until"), human_now(), &c.until, err);
@@ -449,7 +455,7 @@ int volumes_prune(
 		dir = sys_openat(volumes, path, O_RDONLY | O_DIRECTORY, 0);
 		size = dir < 0 ? 0 : images_tree_size(dir);
 
-		r = volume_remove(volumes, c.names.items[i], err);
+		r = volume_remove(store, volumes, c.names.items[i], err);
 		if (r < 0)
 			break;
 		printf("%s\n", c.names.items[i]);

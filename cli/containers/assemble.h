@@ -32,9 +32,10 @@ struct assemble_throttle {
 	uint64_t rate;
 };
 
-/* A file of the host that is bound, read-only. */
+/* A file of the host that is bound, read-only; whose it is to be in the container. */
 struct assemble_file {
 	const char *source, *target;
+	uint32_t uid, gid;
 };
 
 /* A namespace: a new one, or another's by path, or none: the host's. */

@@ -6,8 +6,11 @@
 #include "cli/containers/user.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 static int set_user(const struct container *c, const char *text, struct arena *arena,
 	struct spec_process *process, const char **ret_home, struct err *err)
@@ -15,9 +18,14 @@ static int set_user(const struct container *c, const char *text, struct arena *a
 	static const struct strings no_groups = {};
 	bool bare;
 	autoclose int root = container_open_root(c, &bare, err);
+	struct statfs fs;
 	struct user user;
-	int r = root < 0 ? root : user_find(root, text, &no_groups, arena, &user, err);
+	int r = root < 0 ? root : sys_fstatfs(root, &fs);
 
+	if (r == 0 && fs.f_type == FUSE_SUPER_MAGIC && geteuid() != 0)
+		r = user_find_inside(c->pidfd, root, text, &no_groups, arena, &user, err);
+	else if (r == 0)
+		r = user_find(root, text, &no_groups, arena, &user, err);
 	if (r < 0)
 		return r;
 	process->user.uid = user.uid;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/containers/start.h"
+#include "cli/containers/start_private.h"
 
 #include "base/fd.h"
 #include "base/parse.h"
@@ -12,6 +12,7 @@
 #include "cli/containers/start_network.h"
 #include "cli/containers/userns.h"
 #include "cli/containers/volumes.h"
+#include "images/fuse.h"
 #include "images/snapshot.h"
 #include "runtime/lifecycle.h"
 #include "runtime/mounts.h"
@@ -24,24 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROFILE_MAX = 4 << 20, HOSTNAME_SIZE = 65, GROUPS_MAX = 256, HOME_SIZE = 1024 };
-
-/* A start on its way. */
-struct starting {
-	const struct start_context *ctx;
-	struct box *box;
-	struct arena arena;
-	struct assemble_facts facts;
-	struct snapshot snapshot;
-	struct box_network network;
-	int rootfs; /* the detached mount, −1 once the runtime has it */
-	/* What its ids are on the host; no ranges: the same. And a user namespace with them, for
-	 * mounts that root makes, or −1. */
-	struct store_ids ids;
-	int userns;
-	int denied; /* the egress policy's log, or −1 */
-	struct buf profile, config;
-};
+enum { PROFILE_MAX = 4 << 20, HOSTNAME_SIZE = 65 };
 
 int start_exit_code(const struct err *err)
 {
@@ -152,6 +136,9 @@ static int find_ids(struct starting *s, struct err *err)
 	struct store_id_range *me;
 	int r = box_read_ids(&s->box->record, &s->arena, &s->ids, err);
 
+	s->own_ids = s->ctx->rootless && s->ids.uid_count;
+	if (r == 0 && s->own_ids && fuse_check(err) < 0)
+		return err_add(err, "--userns: the kernel shifts ids of files for root alone");
 	if (r < 0 || s->ids.uid_count || !s->ctx->rootless)
 		return r;
 	s->ids = *own;
@@ -199,256 +186,7 @@ static int find_userns(struct starting *s, struct err *err)
 	return r < 0 || s->ctx->rootless ? r : box_open_userns(&s->box->record, &s->userns, err);
 }
 
-/* Whose a file is that belongs to ID of the container, for the process that looks at its files:
- * that of a user has the ids of his store. */
-static uint32_t file_owner(const struct starting *s, bool users, uint32_t id)
-{
-	const struct store_ids *own = store_ids(s->ctx->store);
-	uint32_t host = users ? idmaps_outside(s->ids.uids, s->ids.uid_count, id)
-			      : idmaps_outside(s->ids.gids, s->ids.gid_count, id);
-
-	if (!s->ctx->rootless)
-		return host;
-	if (own->single)
-		return id;
-	return users ? idmaps_inside(own->uids, own->uid_count, host)
-		     : idmaps_inside(own->gids, own->gid_count, host);
-}
-
 /* ---- files ---- */
-
-/* LOOK: only to read, in a process of its own: an upper layer is mounted "volatile" just once. */
-static int mount_rootfs(struct starting *s, bool look, struct err *err)
-{
-	const struct snapshot_mount_options options = {
-		.userns = s->userns,
-		.read_only = look,
-		.volatile_ = s->box->record.options.remove,
-	};
-	int r = s->rootfs = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
-
-	return r < 0 ? err_add(err, "container %s", s->box->record.name) : 0;
-}
-
-/* Called by the parent, or by the init of somebody who may mount only in a namespace of his own. */
-static int give_rootfs(void *context, struct err *err)
-{
-	struct starting *s = context;
-	int r = 0;
-
-	if (s->rootfs < 0)
-		r = store_reopen(s->ctx->store, err);
-	if (r == 0 && s->rootfs < 0)
-		r = mount_rootfs(s, false, err);
-	return r < 0 ? r : take_fd(&s->rootfs);
-}
-
-static bool is_empty(int fd)
-{
-	int copy = sys_openat(fd, ".", O_RDONLY | O_DIRECTORY, 0);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-	bool empty = true;
-
-	if (!dir) {
-		cleanup_close(&copy);
-		return false;
-	}
-	while (empty && (entry = readdir(dir)))
-		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-	closedir(dir);
-	return empty;
-}
-
-/* Whether the files of M have the container's own ids on the disk: they are shifted on the way. */
-static bool is_shifted(const struct starting *s, const struct record_mount *m)
-{
-	return s->userns >= 0 && strings_have(&m->options, "idmap");
-}
-
-/* What the image has at TARGET, with the ids that a volume is to have. */
-static int open_image_at(struct starting *s, const struct record_mount *m, struct err *err)
-{
-	const struct snapshot_mount_options options = {.userns = -1, .read_only = true};
-	autoclose int own = -1;
-	int r;
-
-	if (is_shifted(s, m)) {
-		r = own = snapshot_mount(s->ctx->store, &s->snapshot, &options, err);
-		if (r < 0)
-			return err_add(err, "volume %s", m->volume);
-	}
-	r = path_open(own >= 0 ? own : s->rootfs, m->target, O_RDONLY | O_DIRECTORY);
-	return r < 0 && r != -ENOENT && r != -ENOTDIR ? err_sys(err, r, "%s", m->target) : r;
-}
-
-/* A volume that nothing was written to yet gets what the image has in its place. */
-static int fill_volume(struct starting *s, const struct record_mount *m, struct err *err)
-{
-	autoclose int to = sys_openat(AT_FDCWD, m->source, O_RDONLY | O_DIRECTORY, 0), from = -1;
-	struct stat st;
-	int r;
-
-	if (to < 0)
-		return err_sys(err, to, "volume %s", m->volume);
-	if (!is_empty(to))
-		return 0;
-	r = from = open_image_at(s, m, err);
-	if (r == -ENOENT || r == -ENOTDIR) {
-		r = is_shifted(s, m) ? 0
-				     : sys_fchownat(to, "", file_owner(s, true, 0),
-					       file_owner(s, false, 0), AT_EMPTY_PATH);
-		return r < 0 ? err_sys(err, r, "volume %s", m->volume) : 0;
-	}
-	if (r >= 0)
-		r = copyup(from, to, err);
-	if (r == 0)
-		r = sys_fstat(from, &st);
-	if (r == 0)
-		r = sys_fchmod(to, st.st_mode & 07777);
-	return r < 0 ? err_add(err, "volume %s", m->volume) : 0;
-}
-
-/* U: the files belong to whom the container's process is. */
-static int give_away(int fd, uint32_t uid, uint32_t gid)
-{
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	int r;
-
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	r = sys_fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
-	while (r == 0 && (entry = readdir(dir))) {
-		int sub;
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		sub = sys_openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		r = sub >= 0 ? give_away(sub, uid, gid)
-			     : sys_fchownat(fd, entry->d_name, uid, gid, AT_SYMLINK_NOFOLLOW);
-	}
-	closedir(dir);
-	return r;
-}
-
-static int prepare_mount(struct starting *s, const struct record_mount *m, struct err *err)
-{
-	bool shifted = is_shifted(s, m);
-	uint32_t uid = shifted ? s->facts.user.uid : file_owner(s, true, s->facts.user.uid);
-	uint32_t gid = shifted ? s->facts.user.gid : file_owner(s, false, s->facts.user.gid);
-	struct stat st;
-	int r = 0, fd;
-
-	if (m->type == RECORD_MOUNT_TMPFS)
-		return 0;
-	r = sys_fstatat(AT_FDCWD, m->source, &st, 0);
-	if (r < 0)
-		return err_sys(err, r, "mount %s", m->source);
-	if (m->copy_up)
-		r = fill_volume(s, m, err);
-	if (r < 0 || !m->chown)
-		return r;
-	fd = sys_openat(AT_FDCWD, m->source, O_RDONLY | O_DIRECTORY, 0);
-	r = fd >= 0 ? give_away(fd, uid, gid) : sys_fchownat(AT_FDCWD, m->source, uid, gid, 0);
-	return r < 0 ? err_sys(err, r, "mount %s: U", m->source) : 0;
-}
-
-static int prepare_mounts(struct starting *s, struct err *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < s->box->record.mounts.count && r == 0; i++)
-		r = prepare_mount(s, &s->box->record.mounts.items[i], err);
-	return r;
-}
-
-/* What has to be seen to in the container's files before it is assembled. */
-static int look_at_files(struct starting *s, struct err *err)
-{
-	const struct record *record = &s->box->record;
-	int r = mount_rootfs(s, s->ctx->rootless, err);
-
-	if (r == 0)
-		r = user_find(s->rootfs, record->user, &record->options.groups, &s->arena,
-			&s->facts.user, err);
-	return r < 0 ? r : prepare_mounts(s, err);
-}
-
-/* The answer of the process that did this in a user namespace. */
-struct looked {
-	int code;
-	char text[ERR_TEXT_MAX];
-	uint32_t uid, gid, groups[GROUPS_MAX], group_count;
-	char home[HOME_SIZE];
-};
-
-/* Process: of its own, in a user namespace with the container's ids. */
-static _Noreturn void looker(struct starting *s, int sock)
-{
-	const struct user *user = &s->facts.user;
-	struct looked looked = {};
-	struct err err = {};
-
-	looked.code = box_enter_userns(s->ctx->store, &err);
-	if (looked.code == 0)
-		looked.code = look_at_files(s, &err);
-	if (looked.code == 0) {
-		looked.uid = user->uid;
-		looked.gid = user->gid;
-		for (size_t i = 0; i < user->group_count && i < GROUPS_MAX; i++)
-			looked.groups[looked.group_count++] = user->groups[i];
-		snprintf(looked.home, sizeof(looked.home), "%s", user->home);
-	}
-	snprintf(looked.text, sizeof(looked.text), "%s", err.text);
-	fd_send(sock, &looked, sizeof(looked), NULL, 0);
-	_exit(0);
-}
-
-static int take_looked(struct starting *s, const struct looked *looked, struct err *err)
-{
-	struct user *user = &s->facts.user;
-
-	if (looked->code < 0)
-		return err_set(err, looked->code, "%s", looked->text);
-	*user = (struct user){
-		.uid = looked->uid,
-		.gid = looked->gid,
-		.groups = arena_array(&s->arena, looked->group_count, uint32_t),
-		.group_count = looked->group_count,
-		.home = arena_strdup(&s->arena, looked->home),
-	};
-	if (!user->groups || !user->home)
-		return err_sys(err, -ENOMEM, "--user");
-	if (looked->group_count)
-		memcpy(user->groups, looked->groups, looked->group_count * sizeof(*user->groups));
-	return 0;
-}
-
-static int look_from_outside(struct starting *s, struct err *err)
-{
-	autofree struct looked *looked = calloc(1, sizeof(*looked));
-	size_t none = 0;
-	ssize_t n;
-	int socks[2], r = looked ? sys_socketpair(SOCK_SEQPACKET, socks) : -ENOMEM;
-	pid_t pid;
-
-	if (r < 0)
-		return err_sys(err, r, "look at the container's files");
-	pid = sys_fork();
-	if (pid == 0)
-		looker(s, socks[1]);
-	close(socks[1]);
-	n = fd_recv(socks[0], looked, sizeof(*looked), NULL, &none);
-	close(socks[0]);
-	if (pid > 0)
-		sys_waitpid(pid, NULL, 0);
-	if (n != sizeof(*looked))
-		return err_set(err, -EPIPE, "the look at the container's files has failed");
-	return take_looked(s, looked, err);
-}
 
 static int read_profile(struct starting *s, struct err *err)
 {
@@ -466,20 +204,6 @@ static int read_profile(struct starting *s, struct err *err)
 }
 
 /* ---- all of it ---- */
-
-/* To the container's root, who may want to write to them. */
-static int give_etc(struct starting *s, struct err *err)
-{
-	const char *const files[] = {
-		s->facts.hosts_file, s->facts.resolv_file, s->facts.hostname_file};
-	int r = 0;
-
-	for (size_t i = 0; s->ids.uid_count && i < ARRAY_LEN(files) && r == 0; i++)
-		if (files[i])
-			r = sys_fchownat(AT_FDCWD, files[i], file_owner(s, true, 0),
-				file_owner(s, false, 0), AT_SYMLINK_NOFOLLOW);
-	return r < 0 ? err_sys(err, r, "/etc") : 0;
-}
 
 /* hosts and resolv.conf, with what is known of the network. */
 static int write_etc(struct starting *s, struct err *err)
@@ -499,7 +223,7 @@ static int write_etc(struct starting *s, struct err *err)
 	names.address = *address ? address : NULL;
 	names.host_gateway = *gateway ? gateway : NULL;
 	r = start_write_etc(s->box, &names, &s->arena, &s->facts, err);
-	return r < 0 || s->ctx->rootless ? r : give_etc(s, err);
+	return r < 0 || s->ctx->rootless ? r : start_give_etc(s, err);
 }
 
 static int gather(struct starting *s, struct err *err)
@@ -527,9 +251,11 @@ static int gather(struct starting *s, struct err *err)
 	if (r == 0)
 		r = find_userns(s, err);
 	if (r == 0)
-		r = s->ctx->rootless ? look_from_outside(s, err) : look_at_files(s, err);
+		r = start_look_at_files(s, err);
 	if (r == 0)
 		r = start_find_devices(&record->options, &s->arena, &s->facts, err);
+	if (r == 0 && s->own_ids) /* those of the last time belong to the container's root */
+		start_forget_etc(s->box);
 	if (r == 0)
 		r = write_etc(s, err);
 	if (r == 0)
@@ -555,7 +281,9 @@ static int connect_network(void *context, int netns, int userns, struct err *err
 	struct starting *s = context;
 	int r = box_network_apply(s->ctx, s->box, netns, userns, &s->arena, &s->network, err);
 
-	return r < 0 ? r : write_etc(s, err);
+	if (r == 0)
+		r = write_etc(s, err);
+	return r < 0 || !s->own_ids ? r : start_give_etc_as_user(s, err);
 }
 
 /* The monitor keeps what holds the ports. */
@@ -571,6 +299,17 @@ static void keep_held(struct starting *s, struct started *ret)
 		ret->held[ret->held_count++] = take_fd(&s->denied);
 }
 
+/* Whether a user's binds are opened with all ids of his store: init cannot reach them, or a secret
+ * is to belong to somebody. */
+static bool gives_away(const struct starting *s)
+{
+	bool gives = s->own_ids;
+
+	for (size_t i = 0; i < s->facts.secret_count && s->ctx->rootless; i++)
+		gives |= s->facts.secrets[i].uid || s->facts.secrets[i].gid;
+	return gives;
+}
+
 static int create_and_go(struct starting *s, struct started *ret, struct err *err)
 {
 	char bundle[PATH_MAX];
@@ -579,7 +318,8 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 		.bundle = bundle,
 		.config_text = buf_str(&s->config),
 		.connect = {s->network.attached ? connect_network : NULL, s},
-		.rootfs = {give_rootfs, s},
+		.rootfs = {start_give_rootfs, s},
+		.sources = {gives_away(s) ? start_enter_store : NULL, s},
 	};
 	struct created created;
 	int r;
@@ -610,7 +350,8 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 int box_start(
 	const struct start_context *ctx, struct box *box, struct started *ret, struct err *err)
 {
-	struct starting s = {.ctx = ctx, .box = box, .rootfs = -1, .denied = -1, .userns = -1};
+	struct starting s = {
+		.ctx = ctx, .box = box, .rootfs = -1, .denied = -1, .userns = -1, .server = -1};
 	int r;
 
 	*ret = (struct started){.master = -1};
@@ -631,6 +372,7 @@ int box_start(
 		box_network_remove(ctx, box->id, &ignored);
 	}
 	cleanup_close(&s.rootfs);
+	cleanup_close(&s.server);
 	cleanup_close(&s.userns);
 	cleanup_close(&s.denied);
 	snapshot_free(&s.snapshot);
@@ -679,7 +421,7 @@ static int remove_volumes(
 
 		if (!m->anonymous || !m->volume)
 			continue;
-		r = volume_remove(volumes, m->volume, err);
+		r = volume_remove(ctx->store, volumes, m->volume, err);
 		if (r == -ENOENT)
 			r = 0;
 	}

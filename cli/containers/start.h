@@ -68,5 +68,6 @@ struct start_names {
 	const char *address, *host_gateway; /* NULL: none */
 	const struct strings *servers;      /* NULL or none: the host's */
 };
+void start_forget_etc(const struct box *box);
 int start_write_etc(const struct box *box, const struct start_names *names, struct arena *arena,
 	struct assemble_facts *facts, struct err *err);

@@ -153,6 +153,14 @@ static int write_resolv(
 	return write_file(box, "resolv.conf", &text, err);
 }
 
+void start_forget_etc(const struct box *box)
+{
+	static const char *const names[] = {"hosts", "hostname", "resolv.conf"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		sys_unlinkat(box->dirfd, names[i], 0);
+}
+
 int start_write_etc(const struct box *box, const struct start_names *names, struct arena *arena,
 	struct assemble_facts *facts, struct err *err)
 {

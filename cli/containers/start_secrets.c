@@ -97,10 +97,9 @@ static int add_variable(
 }
 
 /* What an id of the container is for root, who makes the file. */
-static uint32_t outside(const struct assemble_id_map *maps, size_t count, uint32_t id,
-	const struct assemble_facts *facts)
+static uint32_t outside(const struct assemble_id_map *maps, size_t count, uint32_t id)
 {
-	for (size_t i = 0; i < count && !facts->rootless; i++)
+	for (size_t i = 0; i < count; i++)
 		if (id >= maps[i].inside && id - maps[i].inside < maps[i].count)
 			return maps[i].outside + (id - maps[i].inside);
 	return id;
@@ -116,9 +115,12 @@ static int add_file(const struct box *box, int dir, size_t number, const struct 
 
 	snprintf(name, sizeof(name), "%zu", number);
 	r = fd_create_file(dir, name, data->data, data->len, 0600);
-	if (r == 0 && (w->uid || w->gid || (facts->uid_count && !facts->rootless)))
-		r = sys_fchownat(dir, name, outside(facts->uids, facts->uid_count, w->uid, facts),
-			outside(facts->gids, facts->gid_count, w->gid, facts), AT_SYMLINK_NOFOLLOW);
+	file->uid = w->uid;
+	file->gid = w->gid;
+	/* A user gives it away in the user namespace of his store: start_enter_store(). */
+	if (r == 0 && !facts->rootless && (w->uid || w->gid || facts->uid_count))
+		r = sys_fchownat(dir, name, outside(facts->uids, facts->uid_count, w->uid),
+			outside(facts->gids, facts->gid_count, w->gid), AT_SYMLINK_NOFOLLOW);
 	if (r == 0)
 		r = sys_fchmodat(dir, name, w->mode);
 	if (r < 0)

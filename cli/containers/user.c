@@ -8,7 +8,9 @@
 #include "base/sys.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FILE_MAX = 4 << 20, FIELDS = 7 };
 
@@ -170,16 +172,74 @@ static int read_text(int rootfd, const char *path, struct buf *ret)
 	return r < 0 ? r : fd_read_all(fd, FILE_MAX, ret);
 }
 
-int user_find(int rootfd, const char *text, const struct strings *extra, struct arena *arena,
-	struct user *ret, struct err *err)
+typedef int text_reader(void *context, const char *path, struct buf *ret);
+
+static int find_by(text_reader *read, void *context, const char *text, const struct strings *extra,
+	struct arena *arena, struct user *ret, struct err *err)
 {
 	autobuf struct buf passwd = {}, group = {};
-	int r = read_text(rootfd, "/etc/passwd", &passwd);
+	int r = read(context, "/etc/passwd", &passwd);
 
 	if (r < 0)
 		return err_sys(err, r, "the image's /etc/passwd");
-	r = read_text(rootfd, "/etc/group", &group);
+	r = read(context, "/etc/group", &group);
 	if (r < 0)
 		return err_sys(err, r, "the image's /etc/group");
 	return user_resolve(text, extra, buf_str(&passwd), buf_str(&group), arena, ret, err);
+}
+
+static int read_here(void *context, const char *path, struct buf *ret)
+{
+	return read_text(*(const int *)context, path, ret);
+}
+
+int user_find(int rootfd, const char *text, const struct strings *extra, struct arena *arena,
+	struct user *ret, struct err *err)
+{
+	return find_by(read_here, &rootfd, text, extra, arena, ret, err);
+}
+
+/* ---- in somebody's user namespace ---- */
+
+struct inside {
+	int pidfd, rootfd;
+};
+
+static int copy_inside(const struct inside *in, const char *path, int out)
+{
+	autobuf struct buf text = {};
+	int r = sys_setns(in->pidfd, CLONE_NEWUSER);
+
+	if (r == 0)
+		r = sys_setresgid(0, 0, 0);
+	if (r == 0)
+		r = sys_setresuid(0, 0, 0);
+	if (r == 0)
+		r = read_text(in->rootfd, path, &text);
+	return r < 0 ? r : fd_write_all(out, text.data, text.len);
+}
+
+static int read_inside(void *context, const char *path, struct buf *ret)
+{
+	autoclose int out = sys_memfd_create("passwd", 0);
+	int status = 0;
+	pid_t pid = out < 0 ? out : sys_fork();
+
+	if (pid < 0)
+		return pid;
+	if (pid == 0)
+		_exit(-copy_inside(context, path, out));
+	if (sys_waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+		return -ECHILD;
+	if (WEXITSTATUS(status))
+		return -WEXITSTATUS(status);
+	return lseek(out, 0, SEEK_SET) < 0 ? -errno : fd_read_all(out, FILE_MAX, ret);
+}
+
+int user_find_inside(int pidfd, int rootfd, const char *text, const struct strings *extra,
+	struct arena *arena, struct user *ret, struct err *err)
+{
+	struct inside in = {pidfd, rootfd};
+
+	return find_by(read_inside, &in, text, extra, arena, ret, err);
 }

@@ -30,3 +30,7 @@ int user_resolve(const char *text, const struct strings *extra, const char *pass
 /* The same with the files of the root file system ROOTFD; missing ones are empty. */
 int user_find(int rootfd, const char *text, const struct strings *extra, struct arena *arena,
 	struct user *ret, struct err *err);
+/* The same for the root file system ROOTFD of the process PIDFD, as root of its user namespace:
+ * FUSE lets nobody else look. Single-threaded processes only. */
+int user_find_inside(int pidfd, int rootfd, const char *text, const struct strings *extra,
+	struct arena *arena, struct user *ret, struct err *err);

@@ -21,6 +21,7 @@ int box_enter_userns(struct store *store, struct err *err)
 	r = stage_become_root(ids->single, err);
 	if (r < 0)
 		return r;
+	store_entered(store);
 	r = sys_unshare(CLONE_NEWNS);
 	return r < 0 ? err_sys(err, r, "make a mount namespace") : store_reopen(store, err);
 }

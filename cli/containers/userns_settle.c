@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "cli/containers/box.h"
 #include "cli/containers/idmaps.h"
+#include "images/fuse.h"
 #include "images/snapshot.h"
 #include "images/userns.h"
 
@@ -280,12 +281,9 @@ int box_settle_ids(const struct boxes *boxes, struct store *store, const char *c
 			"/etc/subgid");
 	if (s.wants.mode == IDMAPS_CONTAINER)
 		return settle_of_container(&s);
-	if (rootless)
-		return err_set(err, -EOPNOTSUPP,
-			"--userns: \"%s\" is for root: layers with shifted ids need privilege, and "
-			"a "
-			"user's containers have his subordinate ids anyway",
-			record->options.userns ? record->options.userns : "--uidmap");
+	if (rootless && fuse_check(err) < 0)
+		return err_add(err,
+			"--userns: the kernel shifts the ids of files for root alone: for you");
 	if (s.wants.mode == IDMAPS_PATH)
 		return settle_of_path(&s);
 	r = *ret_lock = lock_ids(boxes, err);

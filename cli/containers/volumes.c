@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "cli/containers/record.h"
+#include "images/layer.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -132,7 +133,7 @@ void volume_free(struct volume *volume)
 	arena_free(&volume->arena);
 }
 
-int volume_remove(int volumes, const char *name, struct err *err)
+int volume_remove(struct store *store, int volumes, const char *name, struct err *err)
 {
 	char temp[RECORD_NAME_MAX + 32];
 	int r = -ENOENT;
@@ -145,6 +146,8 @@ int volume_remove(int volumes, const char *name, struct err *err)
 		return err_set(err, r, "no such volume: %s", name);
 	if (r == 0)
 		r = path_remove_tree(volumes, temp);
+	if (r == -EACCES || r == -EPERM) /* a user's, with files of his container's other ids */
+		r = layer_remove_tree(store, volumes, temp, err);
 	return r < 0 ? err_sys(err, r, "remove volume %s", name) : 0;
 }
 

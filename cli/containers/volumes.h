@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "images/store.h"
 
 struct volume {
 	const char *name, *created; /* RFC 3339 */
@@ -32,8 +33,9 @@ int volume_create(int volumes, const char *name, const struct pairs *labels,
 /* −ENOENT "no such volume: NAME". */
 int volume_load(int volumes, const char *name, struct volume *ret, struct err *err);
 void volume_free(struct volume *volume);
-/* Removes it and its files; whether it is in use is the caller's to know. −ENOENT. */
-int volume_remove(int volumes, const char *name, struct err *err);
+/* Removes it and its files, also those of other ids of STORE; whether it is in use is the caller's
+ * to know. −ENOENT. */
+int volume_remove(struct store *store, int volumes, const char *name, struct err *err);
 /* Calls FN for every volume, in no order; stops at a result that is not 0 and returns it. */
 int volumes_each(
 	int volumes, int (*fn)(const struct volume *volume, void *arg), void *arg, struct err *err);

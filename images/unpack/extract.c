@@ -6,6 +6,8 @@
 #include "images/unpack/jail.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -32,6 +34,14 @@ static bool is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
+static bool remove_named_whiteout(int parent, const char *base)
+{
+	char name[NAME_MAX + 1];
+
+	return snprintf(name, sizeof(name), "%s%s", whiteout_prefix, base) < (int)sizeof(name) &&
+	       sys_unlinkat(parent, name, 0) == 0;
+}
+
 /*
  * Makes room for a new entry. *RET_HID tells that a whiteout stood there: then what comes must hide
  * the lower layers as the whiteout did.
@@ -42,11 +52,11 @@ static int make_room(
 	struct stat st;
 	int r = sys_fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW);
 
-	*ret_hid = false;
+	*ret_hid = x->named_whiteouts && remove_named_whiteout(parent, base);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0) {
-		*ret_hid = is_whiteout(&st);
+		*ret_hid |= is_whiteout(&st);
 		if (S_ISDIR(st.st_mode))
 			extract_forget_parent(x); /* it could be inside; PARENT stays open below */
 		r = S_ISDIR(st.st_mode) ? path_remove_tree(parent, base)
@@ -228,6 +238,10 @@ static int make_whiteout(struct extract *x, const struct extract_name *name, str
 	r = sys_fstatat(parent, hidden, &st, AT_SYMLINK_NOFOLLOW);
 	if (r == -ENOENT) {
 		r = sys_mknodat(parent, hidden, S_IFCHR | 0, makedev(0, 0));
+		if (r == -EPERM) {
+			x->named_whiteouts = true;
+			r = fd = sys_openat(parent, name->base, O_WRONLY | O_CREAT | O_NOFOLLOW, 0);
+		}
 		return r < 0 ? err_sys(err, r, "create a whiteout") : 0;
 	}
 	if (r < 0)

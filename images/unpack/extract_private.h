@@ -24,6 +24,9 @@ struct extract {
 	int parent;
 	char parent_path[PATH_MAX];
 	struct late_directory *late; /* newest first */
+	/* Whiteouts are files by their names in the archive, for fuse-overlayfs: the file system
+	 * takes no devices, as when it is an overlay itself. */
+	bool named_whiteouts;
 	struct arena arena;
 	struct unpack_reply *reply;
 };

@@ -74,6 +74,7 @@ static const char *find_seen(struct pack *p, const struct stat *st, struct err *
 static bool keep_xattr(const char *name)
 {
 	return (strncmp(name, "user.", 5) == 0 && strncmp(name, "user.overlay.", 13) != 0 &&
+		       strncmp(name, "user.fuseoverlayfs.", 19) != 0 &&
 		       strncmp(name, "user.containers.", 16) != 0) ||
 	       strcmp(name, "security.capability") == 0;
 }
@@ -134,11 +135,16 @@ static void read_owner(struct pack *p, int fd, struct tar_entry *e)
 		pack_owner(fd, &e->uid, &e->gid, &e->mode);
 }
 
+/* As the kernel's overlay marks it, or as fuse-overlayfs does. */
 static bool is_opaque(int fd)
 {
+	static const char *const names[] = {"user.overlay.opaque", "user.fuseoverlayfs.opaque"};
 	char value[2];
 
-	return fgetxattr(fd, "user.overlay.opaque", value, sizeof(value)) == 1 && *value == 'y';
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (fgetxattr(fd, names[i], value, sizeof(value)) == 1 && *value == 'y')
+			return true;
+	return false;
 }
 
 static int pack_content(struct pack *p, int fd, uint64_t size, struct err *err)
@@ -332,6 +338,7 @@ static int pack_tree(struct pack *p, int fd, uint32_t depth, struct err *err)
 	autoarena struct arena arena = {};
 	struct strings names = {};
 	size_t n = strlen(p->path);
+	bool layer = p->request->format == UNPACK_LAYER;
 	int r = pack_list_names(fd, &arena, &names, err);
 
 	if (r == 0 && depth > p->request->limits.depth)
@@ -341,6 +348,9 @@ static int pack_tree(struct pack *p, int fd, uint32_t depth, struct err *err)
 			r = err_set(err, -ENAMETOOLONG, "its path is too long");
 			break;
 		}
+		/* fuse-overlayfs's second mark is the one that the directory has in the tar. */
+		if (layer && strcmp(names.items[i], ".wh..wh..opq") == 0 && is_opaque(fd))
+			continue;
 		sprintf(p->path + n, "%s%s", n ? "/" : "", names.items[i]);
 		r = pack_entry(p, fd, names.items[i], depth + 1, err);
 		if (r == 0)

@@ -29,8 +29,12 @@ test_files() {
 	user stop -t 0 box
 	assert_contains "$(user diff box)" "A /root/y"
 	user cp box:/root/y y
+	user cp box:/root - | tar -t >list
+	assert_contains "$(cat list)" y
+	assert_contains "$(user export box | tar -t)" root/y
 	assert_eq "$(cat home/y)" y
 	assert_runs user rm box
+	assert_runs user volume rm data
 	assert_eq "$(find home/.local/share/brig/images/containers home/.local/share/brig/images/trash -mindepth 1)" ""
 }
 

@@ -89,6 +89,8 @@ test_images_of_it_have_its_own_ids() {
 	pool 'containers:2000000:200000'
 	brig run --network none --name box --userns auto busybox sh -c 'echo x >/new; chown 33:34 /new'
 	assert_runs brig commit box made
+	# A layer that says nothing of its root has one that everybody may walk through
+	assert_eq "$(brig run --rm --network none -u 33 made stat -c %a /)" 755
 	assert_eq "$(brig run --rm --network none made stat -c %u:%g /new /)" $'33:34\n0:0'
 	brig export box | tar -tv --numeric-owner >list
 	assert_contains "$(grep new list)" 33/34
