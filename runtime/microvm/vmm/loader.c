@@ -3,7 +3,18 @@
 
 #include "base/sys.h"
 
-enum { PAGE = 4096 };
+#include <sys/mman.h>
+
+#ifndef MADV_COLLAPSE /* Linux 6.1 */
+#define MADV_COLLAPSE 25
+#endif
+
+enum {
+	PAGE = 4096,
+	HUGE_PAGE = 2 << 20,
+	DESCRIBED = 64,      /* what describes a page of the guest's takes a 64th of it */
+	EARLY_MIN = 8 << 20, /* bytes: and what else its kernel takes before it has an allocator */
+};
 
 int loader_read(int fd, void *buf, size_t len, uint64_t offset)
 {
@@ -48,6 +59,31 @@ int loader_place(int fd, const struct guest_memory *memory, uint64_t floor, uint
 	return loader_read(fd, hva, file_len, offset); /* the rest is zero: memory is fresh */
 }
 
+void loader_expect(const struct guest_memory *memory, uint64_t gpa, uint64_t end)
+{
+	const uint64_t mask = -(uint64_t)HUGE_PAGE;
+	uint8_t *hva;
+
+	gpa &= mask;
+	end &= mask; /* what is left of the last one may be nobody's */
+	hva = end > gpa ? gpa_to_hva(memory, gpa, end - gpa) : NULL;
+	if (!hva)
+		return;
+	/* The kernel makes nothing out of nothing: each needs one small page. */
+	for (uint64_t at = 0; at < end - gpa; at += HUGE_PAGE)
+		(void)*(volatile uint8_t *)(hva + at);
+	madvise(hva, end - gpa, MADV_COLLAPSE);
+}
+
+/* Linux takes its first memory from the top down, below the initramfs. */
+static uint64_t expect_early(
+	const struct guest_memory *memory, const struct kernel_image *image, uint64_t gpa)
+{
+	uint64_t early = guest_memory_size(memory) / DESCRIBED + EARLY_MIN;
+
+	return gpa > image->end && gpa - image->end > early ? gpa - early : gpa;
+}
+
 int initramfs_load(int fd, const struct guest_memory *memory, const struct kernel_image *image,
 	uint64_t *ret_gpa, uint64_t *ret_size, struct err *err)
 {
@@ -68,6 +104,7 @@ int initramfs_load(int fd, const struct guest_memory *memory, const struct kerne
 			"initramfs: %llu bytes do not fit beside the kernel, give the guest more "
 			"memory",
 			(unsigned long long)size);
+	loader_expect(memory, expect_early(memory, image, gpa), gpa + size);
 	r = loader_read(fd, hva, size, 0);
 	if (r < 0)
 		return err_sys(err, r, "initramfs");
