@@ -100,6 +100,7 @@ static const struct json_rule plan_rules[] = {
 	{"vcpus", JSON_U32, JSON_AT(plan, vcpus)},
 	{"memoryMiB", JSON_U32, JSON_AT(plan, memory_mib)},
 	{"hugePages", JSON_BOOL, JSON_AT(plan, huge_pages)},
+	{"nested", JSON_BOOL, JSON_AT(plan, nested)},
 	{"commandLine", JSON_TEXT, JSON_AT(plan, command_line)},
 	{"kernel", JSON_I32, JSON_AT(plan, kernel)},
 	{"restore", JSON_STRUCT, JSON_AT(plan, restore), .table = &restore_table},

@@ -85,6 +85,7 @@ struct plan_restore {
 struct plan {
 	uint32_t vcpus;      /* 0: 1 */
 	uint32_t memory_mib; /* 0: 256 */
+	bool nested;         /* the guest sees the processor's virtualisation, where KVM has it */
 	bool huge_pages;     /* from the host's pool of 2 MiB pages */
 	const char *command_line;
 	int32_t kernel; /* only without .restore */

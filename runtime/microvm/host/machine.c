@@ -10,6 +10,7 @@
 #include "runtime/microvm/boot/unpack.h"
 #include "runtime/microvm/host/kernel.h"
 #include "runtime/microvm/host/launch.h"
+#include "runtime/microvm/host/nested.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -37,6 +38,7 @@ void machine_init(struct vm_machine *m)
 struct launching {
 	const struct machine_options *o;
 	json_t *plan;
+	const char *nested; /* the driver for guests of the guest, or NULL */
 	int fds[FDS_MAX];
 	size_t fd_count;
 };
@@ -95,7 +97,7 @@ static size_t vfio_count(const struct machine_options *o)
 static int open_initramfs(
 	const struct launching *l, const struct kernel *kernel, int cache, struct err *err)
 {
-	const char *aliases[VFIO_DEVICES_MAX];
+	const char *aliases[VFIO_DEVICES_MAX + 1];
 	char path[PATH_MAX];
 	autoclose int agent = -1;
 	struct initramfs_options options = {
@@ -108,6 +110,8 @@ static int open_initramfs(
 	options.agent = agent;
 	for (size_t i = 0; i < options.alias_count; i++)
 		aliases[i] = l->o->vfio->items[i].modalias;
+	if (l->nested)
+		aliases[options.alias_count++] = l->nested;
 	return initramfs_open(&options, cache, err);
 }
 
@@ -298,11 +302,11 @@ static int add_rest(struct launching *l, struct err *err)
 		return err_sys(err, -ENOMEM, "vm.kernel.parameters");
 	}
 	return json_object_update_new(l->plan,
-		       json_pack("{s:i,s:i,s:b,s:b,s:s,s:b,s:{s:i,s:i}}", "vcpus",
+		       json_pack("{s:i,s:i,s:b,s:b,s:b,s:s,s:b,s:{s:i,s:i}}", "vcpus",
 			       (int)l->o->plan->vcpus, "memoryMiB", (int)l->o->plan->memory_mib,
-			       "hugePages", (int)l->o->plan->tuning.huge_pages, "balloon",
-			       !vfio_count(l->o), "commandLine", line, "rng", 1, "jail", "uid",
-			       (int)l->o->uid, "gid", (int)l->o->uid)) < 0
+			       "hugePages", (int)l->o->plan->tuning.huge_pages, "nested",
+			       l->nested != NULL, "balloon", !vfio_count(l->o), "commandLine", line,
+			       "rng", 1, "jail", "uid", (int)l->o->uid, "gid", (int)l->o->uid)) < 0
 		       ? err_sys(err, -ENOMEM, "the virtual machine")
 		       : 0;
 }
@@ -313,6 +317,8 @@ static int start(struct vm_machine *m, struct launching *l, struct err *err)
 	struct launch_options launch;
 	int pidfd = -1, r = set_fd(l, "kvm", open_kvm(err), "/dev/kvm", err);
 
+	if (r == 0 && l->o->plan->tuning.nested)
+		r = nested_driver(l->fds[l->fd_count - 1], &l->nested, err);
 	if (r == 0)
 		r = l->o->restore ? add_restore(l, err) : add_kernel(l, err);
 	if (r == 0)

@@ -164,6 +164,7 @@ int machine_open(struct machine *m, const struct plan *plan, int kvm, struct err
 		.kvm = kvm,
 		.memory_size = (uint64_t)plan->memory_mib << 20,
 		.huge_pages = plan->huge_pages,
+		.nested = plan->nested,
 		.vcpus = plan->vcpus,
 		.serial = plan->serial.set ? (int)plan->serial.value : -1,
 	};
@@ -184,8 +185,10 @@ int machine_open(struct machine *m, const struct plan *plan, int kvm, struct err
 		r = machine_state_open(m, err);
 	if (r < 0)
 		return r;
-	if (plan->restore)
-		return machine_restore(m, plan->restore->state, plan->restore->memory, err);
+	if (plan->restore) {
+		r = machine_restore(m, plan->restore->state, plan->restore->memory, err);
+		return r < 0 ? r : vm_renew(&m->vm, err);
+	}
 	return vm_load(&m->vm, plan->kernel, plan->initramfs.set ? (int)plan->initramfs.value : -1,
 		plan->command_line, err);
 }
