@@ -23,8 +23,8 @@ test_only_who_asks_sees_the_processors_virtualisation() {
 	assert_ne "$(oci exec "$ID" grep -cw -e svm -e vmx /proc/cpuinfo)" 0
 	assert_eq "$(oci exec "$ID" stat -c '%F %a' /dev/kvm)" 'character special file 660'
 	# A few instructions in a machine within the machine.
-	oci exec "$ID" /tools/brig doctor >doctor || :
-	assert_contains "$(cat doctor)" 'runs virtual machines'
+	oci exec "$ID" /tools/brig doctor >report || :
+	assert_contains "$(cat report)" 'runs virtual machines'
 	# What KVM knows of it cannot be saved.
 	expect_failure oci checkpoint --image-path images "$ID"
 	assert_eq "$(status_of "$ID")" running
