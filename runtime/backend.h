@@ -30,6 +30,16 @@ struct backend_exec {
 	int console_socket; /* connected; gets the terminal's master. −1: none */
 };
 
+/* Mounts for a container that runs. */
+struct backend_mounts {
+	const struct container *container;
+	const struct spec_config
+		*config;         /* the container's, with these mounts in place of its own */
+	const json_t *json;      /* {"mounts": […]}: the same, as in config.json */
+	const struct plan *plan; /* of those among them that the host makes… */
+	const struct mount_sources *sources; /* …and from what; .rootfs is −1 */
+};
+
 struct backend {
 	const char *name; /* "vm": in the record, and the value of --isolation */
 
@@ -72,6 +82,11 @@ struct backend {
 	/* Parent. The container's root file system as the host has it, to walk beneath, without
 	 * what is mounted in it. */
 	int (*open_root)(const struct container *c, struct err *err);
+	/* Parent. Adds all of MOUNTS, or none. */
+	int (*mounts_add)(const struct backend_mounts *mounts, struct err *err);
+	/* Parent. Takes the topmost mount at each of PATHS away, from the last to the first. */
+	int (*mounts_remove)(
+		const struct container *c, const struct strings *paths, struct err *err);
 	/*
 	 * Parent. Writes C, which freeze() has stopped, to the folder IMAGES, for init_main() with
 	 * launch.images; nothing is left there on failure.

@@ -310,15 +310,6 @@ int container_open_root(const struct container *c, bool *ret_bare, struct err *e
 	return fd;
 }
 
-int container_refuse_backend(const struct container *c, const char *verb, struct err *err)
-{
-	const struct backend *backend = container_backend(c);
-
-	return !backend ? 0
-			: err_set(err, -ENOTSUP, "container \"%s\": %s: not with isolation \"%s\"",
-				  c->id, verb, backend->name);
-}
-
 int container_parse_record(struct container *c, const char *text, size_t len, struct err *err)
 {
 	int r = json_parse("state.json", text, len, &c->json, err);

@@ -108,9 +108,6 @@ int container_parse_record(struct container *c, const char *text, size_t len, st
 /* Writes RECORD (stolen) as the container's record and reads the members from it. */
 int container_record(struct container *c, json_t *record, struct err *err);
 
-/* −ENOTSUP for a container of a backend (runtime/backend.h), which has no VERB. */
-int container_refuse_backend(const struct container *c, const char *verb, struct err *err);
-
 enum container_status container_status(const struct container *c);
 
 /* Opens the container's cgroup. *RET is ended with cgroup_free(). −ENOENT when it is gone. */

@@ -106,10 +106,11 @@ int container_update(const struct runtime *rt, const char *id, const struct upda
  * Adds the mounts of LIST to a container that exists, in order; on failure those that were added
  * are gone again. Sources are what they are on the host at this moment; destinations are resolved
  * beneath the container's root. A mount that shows the container's namespaces (proc, sysfs, mqueue,
- * cgroup) is made inside of them. −EPERM for bind mounts by somebody who is not root.
+ * cgroup) is made inside of them. −EPERM for bind mounts by somebody who is not root. JSON: LIST as
+ * spec_mounts_parse() gave it.
  */
-int container_mounts_add(
-	const struct runtime *rt, const char *id, const struct spec_mounts *list, struct err *err);
+int container_mounts_add(const struct runtime *rt, const char *id, const struct spec_mounts *list,
+	const json_t *json, struct err *err);
 /*
  * Takes the topmost mount at each of PATHS away, from the last to the first. No component may be a
  * symbolic link: the container could lead to another mount by one, and uncover what that hides.

@@ -7,6 +7,7 @@
  * dumpable and enters the pid namespace only when a procfs of it is to be made.
  */
 #include "base/sys.h"
+#include "runtime/backend.h"
 #include "runtime/lifecycle.h"
 #include "runtime/stage.h"
 #include "runtime/sync.h"
@@ -22,12 +23,14 @@
 
 struct live {
 	const struct runtime *rt;
+	const struct backend *backend; /* of the container, or NULL */
 	struct container container;
 	struct spec_config *config;
 	unsigned int namespaces;
 	struct arena arena;
 	/* add */
 	struct spec_config asked; /* the configuration with just the new mounts */
+	struct spec_config hosts; /* what a backend leaves of it to the host */
 	struct plan plan;
 	struct mount_sources sources;
 	int *made; /* what was attached, for the way back */
@@ -163,16 +166,15 @@ static int open_live(struct live *l, const char *id, struct err *err)
 	enum container_status status;
 	int r = container_open(l->rt, id, true, &l->container, err);
 
-	if (r == 0)
-		r = container_refuse_backend(&l->container, "mounts", err);
 	if (r < 0)
 		return r;
+	l->backend = container_backend(&l->container);
 	status = container_status(&l->container);
 	if (status == CONTAINER_CREATING || status == CONTAINER_STOPPED)
 		return err_set(err, -EINVAL, "container \"%s\" is %s: container not running", id,
 			container_status_name(status));
 	r = container_config(&l->container, &l->config, err);
-	if (r == 0)
+	if (r == 0 && !l->backend)
 		r = stage_container_namespaces(&l->container, l->config, &l->namespaces, err);
 	return r;
 }
@@ -180,7 +182,7 @@ static int open_live(struct live *l, const char *id, struct err *err)
 static int check_mount(const struct live *l, const struct plan_mount *mount, struct err *err)
 {
 	/* A tree of the host's would show, of which no more than a part may be seen. */
-	if (mount->kind == PLAN_MOUNT_CGROUP && !(l->namespaces & CLONE_NEWCGROUP))
+	if (mount->kind == PLAN_MOUNT_CGROUP && !l->backend && !(l->namespaces & CLONE_NEWCGROUP))
 		return err_set(err, -ENOTSUP, "needs a container with a cgroup namespace");
 	if (mount->is_dev)
 		return err_set(
@@ -225,11 +227,18 @@ static int prepare_add(struct live *l, const struct spec_mounts *list, struct er
 		.id = l->container.id,
 		.bundle = l->container.bundle,
 	};
-	int r;
+	const struct create_options none = {};
+	const struct spec_config *applied = &l->asked;
+	int r = 0;
 
 	l->asked = *l->config;
 	l->asked.mounts = *list;
-	r = plan_make(&l->asked, &request, &l->rt->host, &l->arena, &l->plan, err);
+	if (l->backend) {
+		r = l->backend->plan(&l->asked, &none, &l->arena, &l->hosts, err);
+		applied = &l->hosts;
+	}
+	if (r == 0)
+		r = plan_make(applied, &request, &l->rt->host, &l->arena, &l->plan, err);
 	return r < 0 ? r : open_sources(l, err);
 }
 
@@ -283,8 +292,21 @@ static struct live new_live(const struct runtime *rt)
 	};
 }
 
-int container_mounts_add(
-	const struct runtime *rt, const char *id, const struct spec_mounts *list, struct err *err)
+static int add_by_backend(struct live *l, const json_t *json, struct err *err)
+{
+	const struct backend_mounts mounts = {
+		.container = &l->container,
+		.config = &l->asked,
+		.json = json,
+		.plan = &l->plan,
+		.sources = &l->sources,
+	};
+
+	return l->backend->mounts_add(&mounts, err);
+}
+
+int container_mounts_add(const struct runtime *rt, const char *id, const struct spec_mounts *list,
+	const json_t *json, struct err *err)
 {
 	struct live l = new_live(rt);
 	int r = open_live(&l, id, err);
@@ -292,7 +314,7 @@ int container_mounts_add(
 	if (r == 0)
 		r = prepare_add(&l, list, err);
 	if (r == 0)
-		r = run_joiner(&l, err);
+		r = l.backend ? add_by_backend(&l, json, err) : run_joiner(&l, err);
 	close_live(&l);
 	return r;
 }
@@ -305,7 +327,8 @@ int container_mounts_remove(
 
 	l.paths = paths;
 	if (r == 0)
-		r = run_joiner(&l, err);
+		r = l.backend ? l.backend->mounts_remove(&l.container, paths, err)
+			      : run_joiner(&l, err);
 	close_live(&l);
 	return r;
 }

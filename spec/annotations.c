@@ -76,6 +76,7 @@ static const struct {
 	{"org.brig.vm.huge_pages", NULL},
 	{"org.brig.vm.kernel", NULL},
 	{"org.brig.vm.memory_max", NULL},
+	{"org.brig.vm.nested", NULL},
 	{"org.brig.vm.net.receive", NULL},
 	{"org.brig.vm.net.send", NULL},
 	{"org.criu.config", NULL},

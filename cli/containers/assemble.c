@@ -209,6 +209,8 @@ static int add_annotations(const struct record *record, json_t *config, struct e
 			json_string(json_name_of(spec_isolation_names, record->options.isolation)));
 	if (record->options.template_)
 		json_object_set_new(annotations, "org.brig.template", json_string("true"));
+	if (record->options.nested)
+		json_object_set_new(annotations, "org.brig.vm.nested", json_string("true"));
 	return json_object_set(config, "annotations", annotations) < 0
 		       ? err_sys(err, -ENOMEM, "annotations")
 		       : 0;

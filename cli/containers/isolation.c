@@ -158,6 +158,9 @@ static int refuse_for_container(const struct run_options *o, struct err *err)
 			return err_set(err, -EINVAL,
 				"--device %s: only a virtual machine can have it: --isolation vm",
 				devices->items[i]);
+	if (o->nested)
+		return err_set(err, -EINVAL,
+			"--nested: only virtual machines have machines within: --isolation vm");
 	if (o->template_)
 		return err_set(err, -EINVAL,
 			"--template: only virtual machines have templates: --isolation vm");

@@ -56,6 +56,7 @@ struct run_options {
 	/* privileges */
 	int isolation;  /* enum spec_isolation; 0: container */
 	bool template_; /* org.brig.template */
+	bool nested;    /* org.brig.vm.nested */
 	bool privileged;
 	int systemd; /* enum run_systemd */
 	struct strings cap_add, cap_drop, security, sysctls;

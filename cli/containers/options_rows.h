@@ -121,6 +121,8 @@
 			.help = "mount something: type=bind|volume|tmpfs, source=, target=, "      \
 				"readonly …"},                                                     \
 		{"name", 0, OPTION_TEXT, RUN(name), .argument = "NAME", .help = "call it NAME"},   \
+		{"nested", 0, OPTION_FLAG, RUN(nested),                                            \
+			.help = "let its virtual machine have virtual machines"},                  \
 		{"network", 0, OPTION_TEXTS, RUN(network), .argument = "NETWORK",                  \
 			.help = "connect it to a network, or host, none, container:NAME"},         \
 		{"net", 0, OPTION_TEXTS, RUN(network), .hidden = true},                            \

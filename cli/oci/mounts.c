@@ -41,7 +41,7 @@ int oci_mounts_add(const struct invocation *inv, struct err *err)
 			name, buf_str(&text), text.len, inv->arena, &json, &list, err);
 	if (r == 0)
 		r = oci_open_runtime(inv, &rt, err);
-	return r < 0 ? r : container_mounts_add(&rt, inv->args[0], &list, err);
+	return r < 0 ? r : container_mounts_add(&rt, inv->args[0], &list, json, err);
 }
 
 static int read_destinations(const char *name, const json_t *json, struct arena *arena,

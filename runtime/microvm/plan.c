@@ -40,6 +40,7 @@ static const struct json_rule net_rules[] = {
 	{"mtu", JSON_U32, JSON_AT(plan_net, mtu)},
 	{"receive", JSON_STRUCT, JSON_AT(plan_net, receive), .table = &limit_table},
 	{"send", JSON_STRUCT, JSON_AT(plan_net, send), .table = &limit_table},
+	{"vhost", JSON_OPT_U32, JSON_AT(plan_net, vhost)},
 	{},
 };
 static const struct json_table net_table = {sizeof(struct plan_net), net_rules};
@@ -100,6 +101,7 @@ static const struct json_rule plan_rules[] = {
 	{"vcpus", JSON_U32, JSON_AT(plan, vcpus)},
 	{"memoryMiB", JSON_U32, JSON_AT(plan, memory_mib)},
 	{"hugePages", JSON_BOOL, JSON_AT(plan, huge_pages)},
+	{"nested", JSON_BOOL, JSON_AT(plan, nested)},
 	{"commandLine", JSON_TEXT, JSON_AT(plan, command_line)},
 	{"kernel", JSON_I32, JSON_AT(plan, kernel)},
 	{"restore", JSON_STRUCT, JSON_AT(plan, restore), .table = &restore_table},

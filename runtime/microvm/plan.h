@@ -43,6 +43,7 @@ struct plan_net {
 	const char *mac;
 	uint32_t mtu;
 	struct plan_limit *receive, *send;
+	struct opt_u32 vhost; /* /dev/vhost-net, fresh; not with a limit */
 };
 
 struct plan_pmem {
@@ -85,6 +86,7 @@ struct plan_restore {
 struct plan {
 	uint32_t vcpus;      /* 0: 1 */
 	uint32_t memory_mib; /* 0: 256 */
+	bool nested;         /* the guest sees the processor's virtualisation, where KVM has it */
 	bool huge_pages;     /* from the host's pool of 2 MiB pages */
 	const char *command_line;
 	int32_t kernel; /* only without .restore */

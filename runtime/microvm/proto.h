@@ -31,7 +31,7 @@
 #define PROTO_LAYER_SERIAL "layer-%u"
 
 enum {
-	PROTO_VERSION = 3,
+	PROTO_VERSION = 4,
 	PROTO_READY_PORT = 1,
 	PROTO_PORT = 2,
 	PROTO_REQUEST_MAX = 1 << 20,
@@ -62,7 +62,10 @@ enum proto_type {
 			  * of a restored machine, is now this one. DONE: nothing */
 	PROTO_FREEZE,    /* nothing: the container's processes stop. DONE: nothing */
 	PROTO_THAW,      /* nothing: they go on. DONE: nothing */
-	PROTO_POWER_OFF, /* nothing; all file systems are synced first */
+	PROTO_MOUNTS_ADD,    /* mounts as JSON, all or none. DONE: nothing */
+	PROTO_MOUNTS_REMOVE, /* the path of one. DONE: nothing */
+	PROTO_FORGET,        /* a name in GUEST_FILES that the host has taken away. DONE: nothing */
+	PROTO_POWER_OFF,     /* nothing; all file systems are synced first */
 };
 
 struct proto_frame {

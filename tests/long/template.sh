@@ -62,3 +62,46 @@ test_twenty_at_once() {
 	wait
 	assert_nothing_left
 }
+
+# netns NAME NUMBER: a network namespace with an interface that the host has the other end of
+netns() {
+	ip netns add "$1"
+	ip link add "host$2" type veth peer name eth0 netns "$1" address "02:00:00:00:00:0$2"
+	ip addr add "10.99.$2.1/24" dev "host$2" && ip link set "host$2" up
+	ip -n "$1" link set lo up && ip -n "$1" link set eth0 up
+	ip -n "$1" addr add "10.99.$2.2/24" dev eth0
+}
+
+# One template, two networks: each machine is who its namespace says, to the network and to the host.
+test_machines_with_a_network() {
+	local before n
+	need_tun
+	before=$(templates)
+	for n in 1 2; do
+		netns "clone-$n" "$n"
+		create_sh 'cat /sys/class/net/eth0/address; mknod /dev/vsock c $(tr : " " </sys/class/misc/vsock/dev)
+			/tools/vsock-cid /dev/vsock; nc -lk -p 80 -e cat /sys/class/net/eth0/address' \
+			'.linux.resources = {"memory": {"limit": 33554432}, "devices": [{"allow": true, "access": "rwm"}]}' \
+			'.annotations["org.brig.template"] = "true" | .process.capabilities |= map_values(["CAP_MKNOD", "CAP_NET_BIND_SERVICE"])' \
+			'.mounts += [{"destination":"/tools","type":"bind","source":"'"$(dirname "$(tool vsock-cid)")"'","options":["bind","ro"]}]' \
+			'.linux.namespaces |= map(if .type == "network" then .path = "/run/netns/clone-'"$n"'" else . end)'
+		oci start "$ID"
+		wait_until two_lines "$BUNDLE/out"
+		assert_eq "$(head -n 1 "$BUNDLE/out")" "02:00:00:00:00:0$n"
+		sed -n 2p "$BUNDLE/out" >>cids
+	done
+	assert_eq "$(templates)" $((before + 1))
+	assert_eq "$(grep -cE '^[0-9]+$' cids)" 2
+	assert_eq "$(sort -u cids | wc -l)" 2 "$(cat cids)"
+	# Both at once, over the wire.
+	for n in 1 2; do
+		assert_eq "$(busybox nc -w 10 "10.99.$n.2" 80 </dev/null)" "02:00:00:00:00:0$n"
+	done
+	for n in "$TEST_DIR/state"/t-*; do oci delete --force "$(basename "$n")"; done
+	ip netns del clone-1 && ip netns del clone-2
+	assert_nothing_left
+}
+
+two_lines() {
+	[ "$(wc -l <"$1")" -ge 2 ]
+}

@@ -55,10 +55,11 @@ static int find_one(const struct wanted *w, const char *dep, const char *builtin
 static int find_driver(const char *list, const char *alias, const char *dep, const char *builtin,
 	struct arena *arena, struct drivers *ret, struct err *err)
 {
-	size_t len = 0;
-	const char *name = modules_driver(list, alias, &len);
+	bool is_name = !strchr(alias, ':');
+	size_t len = strlen(alias);
+	const char *name = is_name ? alias : modules_driver(list, alias, &len);
 	const struct wanted driver = {
-		"boot", name ? arena_printf(arena, "%.*s", (int)len, name) : NULL, false};
+		"boot", name ? arena_printf(arena, "%.*s", (int)len, name) : NULL, is_name};
 
 	if (!name)
 		return 0;

@@ -17,8 +17,8 @@ struct drivers {
 /*
  * Finds them in the folder MODULES, by its modules.dep and modules.builtin, of which one may not be
  * there; and the drivers of the devices with the ALIASES (see modules_driver()), as far as this
- * kernel has modules for them. Memory from ARENA, but for the texts, which drivers_free() ends.
- * −ENOENT without either.
+ * kernel has modules for them, or, without a colon, the modules of these names. Memory from ARENA,
+ * but for the texts, which drivers_free() ends. −ENOENT without either.
  */
 int drivers_find(int modules, const char *const *aliases, size_t alias_count, struct arena *arena,
 	struct drivers *ret, struct err *err);

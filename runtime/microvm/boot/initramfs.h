@@ -24,7 +24,8 @@ struct initramfs_options {
 	int agent;                          /* brig-guest */
 	const struct initramfs_file *files; /* more files, mostly none */
 	size_t file_count;
-	const char *const *aliases; /* of devices (modules.alias) whose drivers are to be there */
+	const char *const *aliases; /* of devices (modules.alias) whose drivers are to be there, or
+				       names of modules */
 	size_t alias_count;
 };
 

@@ -112,6 +112,9 @@ static const struct {
 	[PROTO_ADOPT] = {sizeof(struct proto_start), true},
 	[PROTO_FREEZE] = {0, false},
 	[PROTO_THAW] = {0, false},
+	[PROTO_MOUNTS_ADD] = {0, false},
+	[PROTO_MOUNTS_REMOVE] = {0, false},
+	[PROTO_FORGET] = {0, false},
 };
 
 static void job_fail(struct agent *a, struct job *job, int error, const char *text)

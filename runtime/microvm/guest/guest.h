@@ -55,7 +55,7 @@ int layers_mount(uint32_t count, struct err *err);
 
 /* --- passthrough.c --- */
 
-/* Whether this machine has PCI devices, which are all the host's. */
+/* Whether this machine has PCI devices, which are all the host's, or KVM. */
 bool passthrough_is_there(void);
 /* Gives CONFIG, of a container, their nodes under the names that the kernel gives them. */
 int passthrough_add_nodes(json_t *config, struct err *err);

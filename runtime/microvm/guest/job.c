@@ -250,6 +250,49 @@ static int do_processes(
 	return r;
 }
 
+static int do_mounts_add(const struct runtime *rt, const struct job_request *q, struct err *err)
+{
+	autoarena struct arena arena = {};
+	autojson json_t *json = NULL;
+	struct spec_mounts list;
+	int r = spec_mounts_parse("mounts", q->data, q->len, &arena, &json, &list, err);
+
+	return r < 0 ? r : container_mounts_add(rt, q->container, &list, json, err);
+}
+
+static int do_mounts_remove(const struct runtime *rt, const struct job_request *q, struct err *err)
+{
+	const char *path = q->data; /* ends at .len, see above */
+	const struct strings paths = {&path, 1};
+
+	return container_mounts_remove(rt, q->container, &paths, err);
+}
+
+/*
+ * This kernel keeps what it knows of a tree, and so does the file server, and the host's file
+ * system stays busy. Looking for the tree's name once more, when it is not taken for granted any
+ * longer, shows that there is none: then all of it is forgotten.
+ */
+static int do_forget(const struct job_request *q, struct err *err)
+{
+	enum { STEP_MS = 100, STEPS = 30 };
+	autofree char *path = NULL;
+	struct stat st;
+	int r;
+
+	if (asprintf(&path, GUEST_FILES "/%s", (const char *)q->data) < 0) {
+		path = NULL;
+		return err_sys(err, -ENOMEM, "forget");
+	}
+	for (int i = 0; i < STEPS; i++) {
+		r = sys_fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW);
+		if (r < 0)
+			return 0;
+		sys_poll(NULL, 0, STEP_MS);
+	}
+	return err_set(err, -EBUSY, "%s is still there", path);
+}
+
 static int do_job(const struct runtime *rt, const struct job_request *q, struct job_report *ret,
 	struct buf *ret_data, struct err *err)
 {
@@ -277,6 +320,12 @@ static int do_job(const struct runtime *rt, const struct job_request *q, struct 
 		return container_pause(rt, q->container, err);
 	if (q->type == PROTO_THAW)
 		return container_resume(rt, q->container, err);
+	if (q->type == PROTO_MOUNTS_ADD)
+		return do_mounts_add(rt, q, err);
+	if (q->type == PROTO_MOUNTS_REMOVE)
+		return do_mounts_remove(rt, q, err);
+	if (q->type == PROTO_FORGET)
+		return do_forget(q, err);
 	if (q->type == PROTO_PROCESSES)
 		return do_processes(rt, q, ret_data, err);
 	r = do_stats(rt, q, &stats, err);

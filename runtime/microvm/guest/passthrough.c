@@ -2,8 +2,8 @@
 /*
  * Process: a child of the agent for one request. The devices of the host that this machine has, as
  * devices of its container: every node in /dev that belongs to a PCI function, since all others
- * here are virtio-mmio's. A network device needs none: it is in the container's network namespace,
- * which is the machine's.
+ * here are virtio-mmio's; and /dev/kvm, which is only there when the host wants it. A network
+ * device needs none: it is in the container's network namespace, which is the machine's.
  */
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -106,7 +106,13 @@ static int each_kind(json_t *config)
 	return characters < 0 ? characters : blocks < 0 ? blocks : characters + blocks;
 }
 
-bool passthrough_is_there(void)
+/* A processor that shows its virtualisation: the guest was made to have guests. */
+static bool find_kvm(struct stat *ret)
+{
+	return sys_fstatat(AT_FDCWD, "/dev/kvm", ret, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool has_functions(void)
 {
 	DIR *dir = opendir(FUNCTIONS);
 	struct dirent *entry;
@@ -133,11 +139,21 @@ static void wait_for_nodes(void)
 	}
 }
 
+bool passthrough_is_there(void)
+{
+	struct stat kvm;
+
+	return has_functions() || find_kvm(&kvm);
+}
+
 int passthrough_add_nodes(json_t *config, struct err *err)
 {
-	int r;
+	struct stat kvm;
+	int r = find_kvm(&kvm) ? add_node(config, 'c', "kvm", &kvm) : 0;
 
-	wait_for_nodes();
-	r = each_kind(config);
+	if (r == 0 && has_functions()) {
+		wait_for_nodes();
+		r = each_kind(config);
+	}
 	return r < 0 ? err_sys(err, r, "the nodes of the host's devices") : 0;
 }

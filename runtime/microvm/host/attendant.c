@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/jail.h"
 #include "base/sys.h"
 #include "netns/loopback.h"
 #include "runtime/microvm/host/attend.h"
@@ -144,8 +145,9 @@ static bool wants_template(const struct attendant *a)
 {
 	const char *wish = spec_annotation(a->launch->user.config, "org.brig.template");
 
-	/* One that has disks or devices of its own would need a template with those. */
-	if (a->launch->layer_count || a->vfio.count)
+	/* One that has disks or devices of its own would need a template with those; guests of its
+	 * own cannot be saved. */
+	if (a->launch->layer_count || a->vfio.count || a->plan.tuning.nested)
 		return false;
 	return a->launch->rt->vm_template || (wish && strcmp(wish, "true") == 0);
 }
@@ -198,7 +200,12 @@ static int start_machine(struct attendant *a, struct err *err)
 	if (r == 0)
 		r = attend_open(&a->attend, a->launch->user.procfd, a->state, MACHINE_SOCKET,
 			process->terminal, process->console_size, a->launch->console_socket, err);
-	return r < 0 ? r : attend_unprivilege(uid, err);
+	if (r < 0)
+		return r;
+	/* Its mount namespace is a copy of the creator's: what is unmounted there would stay here,
+	 * and keep file systems busy for as long as the container lives. */
+	r = jail_empty_root();
+	return r < 0 ? err_sys(err, r, "leave the host's files") : attend_unprivilege(uid, err);
 }
 
 /* C2: while it waits, it holds nothing of the host's but what it still needs, and can get nothing.

@@ -5,8 +5,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "runtime/microvm/host/ask.h"
 #include "runtime/microvm/host/attendant.h"
-#include "runtime/microvm/host/link.h"
+#include "runtime/microvm/host/live.h"
 #include "runtime/microvm/host/machine.h"
 #include "runtime/microvm/host/monitor.h"
 #include "runtime/microvm/host/resize.h"
@@ -18,8 +19,6 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-enum { ANSWER_MS = 30000 };
 
 static int plan(const struct spec_config *config, const struct create_options *options,
 	struct arena *arena, struct spec_config *ret, struct err *err)
@@ -43,44 +42,12 @@ static int plan(const struct spec_config *config, const struct create_options *o
 	return r < 0 ? r : vm_plan_host(config, &plan, arena, ret, err);
 }
 
-/* A connection to the monitor, with which the machine's processors run even when it is paused. */
-static int keep_awake(const struct container *c, struct err *err)
-{
-	autoclose int monitor = monitor_connect(c->dirfd, err);
-	int r = monitor < 0 ? monitor : monitor_ask(monitor, CONTROL_WAKE, NULL, err);
-
-	return r < 0 ? r : take_fd(&monitor);
-}
-
-/* One request and its answer, on a session of its own. The agent of a paused container answers as
- * well: it is awake for as long. */
-static int ask(const struct container *c, enum proto_type type, const void *payload, size_t len,
-	struct link *link, struct link_message *ret, struct err *err)
-{
-	autoclose int monitor = keep_awake(c, err);
-	int r = monitor;
-
-	if (r >= 0)
-		r = link->fd = link_connect(c->dirfd, MACHINE_SOCKET, err);
-	if (r >= 0)
-		r = link_greet(link->fd, PROTO_SESSION, 0, err);
-	if (r == 0)
-		r = link_send(link, type, &(struct iovec){(void *)(uintptr_t)payload, len}, 1, err);
-	if (r == 0)
-		r = link_wait(link, ANSWER_MS, ret, err);
-	if (r == 0 && ret->type == PROTO_FAILED)
-		r = link_failure(&ret->failed, err);
-	else if (r == 0 && ret->type != PROTO_DONE)
-		r = err_set(err, -EPROTO, "the guest agent says what makes no sense");
-	return r < 0 ? err_add(err, "container \"%s\"", c->id) : 0;
-}
-
 static int signal_all(const struct container *c, int sig, struct err *err)
 {
 	const struct proto_signal request = {.id = PROTO_SIGNAL_ALL, .signal = sig};
 	struct link link = {.fd = -1};
 	struct link_message answer;
-	int r = ask(c, PROTO_SIGNAL, &request, sizeof(request), &link, &answer, err);
+	int r = ask_agent(c, PROTO_SIGNAL, &request, sizeof(request), &link, &answer, err);
 
 	link_close(&link);
 	return r;
@@ -97,7 +64,7 @@ static int ask_update(
 
 	if (!json || json_write(json, JSON_COMPACT, &text) < 0)
 		return err_sys(err, -ENOMEM, "update");
-	r = ask(c, PROTO_UPDATE, text.data, text.len, &link, &answer, err);
+	r = ask_agent(c, PROTO_UPDATE, text.data, text.len, &link, &answer, err);
 	link_close(&link);
 	return r;
 }
@@ -218,7 +185,7 @@ static int stats(
 	struct proto_stats guest;
 	int r;
 
-	r = ask(c, PROTO_STATS, NULL, 0, &link, &answer, err);
+	r = ask_agent(c, PROTO_STATS, NULL, 0, &link, &answer, err);
 	if (r == 0 && answer.len != sizeof(guest))
 		r = err_set(err, -EPROTO, "the guest agent says what makes no sense");
 	if (r == 0) {
@@ -268,7 +235,7 @@ static int processes(const struct container *c, struct container_processes *ret,
 {
 	struct link link = {.fd = -1};
 	struct link_message answer;
-	int r = ask(c, PROTO_PROCESSES, NULL, 0, &link, &answer, err);
+	int r = ask_agent(c, PROTO_PROCESSES, NULL, 0, &link, &answer, err);
 
 	if (r == 0)
 		r = take_processes(&answer, ret, err);
@@ -287,7 +254,7 @@ static int tell(const struct container *c, enum proto_type type, struct err *err
 {
 	struct link link = {.fd = -1};
 	struct link_message answer;
-	int r = ask(c, type, NULL, 0, &link, &answer, err);
+	int r = ask_agent(c, type, NULL, 0, &link, &answer, err);
 
 	link_close(&link);
 	return r;
@@ -342,5 +309,7 @@ const struct backend microvm_backend = {
 	.freeze = freeze,
 	.thaw = thaw,
 	.open_root = root_open_shared,
+	.mounts_add = live_add,
+	.mounts_remove = live_remove,
 	.checkpoint = saved_write,
 };

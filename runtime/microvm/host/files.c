@@ -34,8 +34,8 @@ static int check_source(const struct stat *st, const char *what, struct err *err
 	return 0;
 }
 
-/* Attaches SOURCE as NAME, a directory or a file as SOURCE is one. */
-static int add(int tree, int source, const char *name, const char *what, struct err *err)
+int files_add(
+	int writable, int tree, int source, const char *name, const char *what, struct err *err)
 {
 	autoclose int place = -1;
 	struct stat st;
@@ -44,9 +44,9 @@ static int add(int tree, int source, const char *name, const char *what, struct 
 	if (r == 0 && check_source(&st, what, err) < 0)
 		return err->code;
 	if (r == 0 && S_ISDIR(st.st_mode))
-		r = sys_mkdirat(tree, name, 0700);
+		r = sys_mkdirat(writable, name, 0700);
 	else if (r == 0)
-		r = sys_mknodat(tree, name, S_IFREG | 0600, 0);
+		r = sys_mknodat(writable, name, S_IFREG | 0600, 0);
 	if (r == 0)
 		r = place = sys_openat(tree, name, O_PATH | O_NOFOLLOW, 0);
 	if (r >= 0)
@@ -78,12 +78,17 @@ int files_build(
 	int r = tree;
 
 	if (r >= 0)
-		r = add(tree, sources->rootfs, "rootfs", plan->rootfs, err);
+		r = files_add(tree, tree, sources->rootfs, "rootfs", plan->rootfs, err);
 	for (size_t i = 0; i < sources->count && r == 0; i++) {
+		autoclose int made = -1;
 		char name[24];
 
+		/* What is no bind mount is made here, from the host's devices. */
+		if (sources->fds[i] < 0 && mounts_new_fs(&plan->mounts[i], &made, err) < 0)
+			return err_add(err, "mounts: %s", plan->mounts[i].destination);
 		snprintf(name, sizeof(name), "%zu", i);
-		r = add(tree, sources->fds[i], name, plan->mounts[i].destination, err);
+		r = files_add(tree, tree, made < 0 ? sources->fds[i] : made, name,
+			plan->mounts[i].destination, err);
 	}
 	if (r < 0)
 		return r;

@@ -15,3 +15,11 @@
  */
 int files_build(
 	const struct plan *plan, const struct mount_sources *sources, int place, struct err *err);
+
+/*
+ * Attaches the detached mount SOURCE in TREE as NAME, a directory or a file as it is one. WRITABLE
+ * is the same folder, where that may be made. WHAT stands in errors, which are those of
+ * files_build(). Leaves nothing on failure but an empty place.
+ */
+int files_add(
+	int writable, int tree, int source, const char *name, const char *what, struct err *err);

@@ -10,6 +10,7 @@
 #include "runtime/microvm/boot/unpack.h"
 #include "runtime/microvm/host/kernel.h"
 #include "runtime/microvm/host/launch.h"
+#include "runtime/microvm/host/nested.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -34,6 +35,7 @@ void machine_init(struct vm_machine *m)
 struct launching {
 	const struct machine_options *o;
 	json_t *plan;
+	const char *nested; /* the driver for guests of the guest, or NULL */
 	int fds[FDS_MAX];
 	size_t fd_count;
 };
@@ -92,7 +94,7 @@ static size_t vfio_count(const struct machine_options *o)
 static int open_initramfs(
 	const struct launching *l, const struct kernel *kernel, int cache, struct err *err)
 {
-	const char *aliases[VFIO_DEVICES_MAX];
+	const char *aliases[VFIO_DEVICES_MAX + 1];
 	char path[PATH_MAX];
 	autoclose int agent = -1;
 	struct initramfs_options options = {
@@ -105,6 +107,8 @@ static int open_initramfs(
 	options.agent = agent;
 	for (size_t i = 0; i < options.alias_count; i++)
 		aliases[i] = l->o->vfio->items[i].modalias;
+	if (l->nested)
+		aliases[options.alias_count++] = l->nested;
 	return initramfs_open(&options, cache, err);
 }
 
@@ -214,6 +218,17 @@ static json_t *rate_json(uint64_t bytes)
 	return bytes ? json_pack("{s:o}", "bytes", json_u64(bytes)) : NULL;
 }
 
+/* Where this kernel moves packets itself it does, but it knows no limits. −1: it does not. */
+static int open_vhost(struct launching *l, struct err *err)
+{
+	const struct vm_tuning *tuning = &l->o->plan->tuning;
+	int fd = tuning->receive || tuning->send
+			 ? -1
+			 : sys_openat(AT_FDCWD, "/dev/vhost-net", O_RDWR, 0);
+
+	return fd < 0 ? -1 : keep(l, fd, "/dev/vhost-net", err);
+}
+
 static int add_nets(struct launching *l, struct err *err)
 {
 	const struct vm_tuning *tuning = &l->o->plan->tuning;
@@ -223,16 +238,20 @@ static int add_nets(struct launching *l, struct err *err)
 
 	for (size_t i = 0; i < nets->count && r >= 0; i++) {
 		const uint8_t *mac = nets->items[i].mac;
+		int vhost = open_vhost(l, err);
 		char text[18];
 
+		if (vhost < -1)
+			return vhost;
 		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 			mac[2], mac[3], mac[4], mac[5]);
 		r = keep(l, sys_dup(nets->items[i].tap), "network", err);
-		if (r >= 0 && json_array_append_new(
-				      list, json_pack("{s:i,s:s,s:i,s:o*,s:o*}", "tap", r, "mac",
-						    text, "mtu", (int)nets->items[i].mtu, "receive",
-						    rate_json(tuning->receive), "send",
-						    rate_json(tuning->send))) < 0)
+		if (r >= 0 &&
+			json_array_append_new(list,
+				json_pack("{s:i,s:s,s:i,s:o*,s:o*,s:o*}", "tap", r, "mac", text,
+					"mtu", (int)nets->items[i].mtu, "receive",
+					rate_json(tuning->receive), "send", rate_json(tuning->send),
+					"vhost", vhost < 0 ? NULL : json_integer(vhost))) < 0)
 			r = err_sys(err, -ENOMEM, "network");
 	}
 	if (r >= 0 && nets->count && json_object_set(l->plan, "nets", list) < 0)
@@ -297,11 +316,11 @@ static int add_rest(struct launching *l, struct err *err)
 		return err_sys(err, -ENOMEM, "vm.kernel.parameters");
 	}
 	return json_object_update_new(l->plan,
-		       json_pack("{s:i,s:i,s:b,s:b,s:s,s:b,s:{s:i,s:i}}", "vcpus",
+		       json_pack("{s:i,s:i,s:b,s:b,s:b,s:s,s:b,s:{s:i,s:i}}", "vcpus",
 			       (int)l->o->plan->vcpus, "memoryMiB", (int)l->o->plan->memory_mib,
-			       "hugePages", (int)l->o->plan->tuning.huge_pages, "balloon",
-			       !vfio_count(l->o), "commandLine", line, "rng", 1, "jail", "uid",
-			       (int)l->o->uid, "gid", (int)l->o->uid)) < 0
+			       "hugePages", (int)l->o->plan->tuning.huge_pages, "nested",
+			       l->nested != NULL, "balloon", !vfio_count(l->o), "commandLine", line,
+			       "rng", 1, "jail", "uid", (int)l->o->uid, "gid", (int)l->o->uid)) < 0
 		       ? err_sys(err, -ENOMEM, "the virtual machine")
 		       : 0;
 }
@@ -312,6 +331,8 @@ static int start(struct vm_machine *m, struct launching *l, struct err *err)
 	struct launch_options launch;
 	int pidfd = -1, r = set_fd(l, "kvm", open_kvm(err), "/dev/kvm", err);
 
+	if (r == 0 && l->o->plan->tuning.nested)
+		r = nested_driver(l->fds[l->fd_count - 1], &l->nested, err);
 	if (r == 0)
 		r = l->o->restore ? add_restore(l, err) : add_kernel(l, err);
 	if (r == 0)

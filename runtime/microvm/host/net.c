@@ -18,6 +18,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+enum { STALE_MAX = 16, REDIRECTION = 0x62726967 /* the filters' handle: ours */ };
+
 /* What is there before anything is changed. */
 struct scan {
 	struct nets *nets;
@@ -211,19 +213,62 @@ static int add_ingress(int sock, int index, struct err *err)
 	};
 	struct netlink_request request;
 
-	netlink_begin(&request, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof(body));
+	/* Not exclusively: it is there where another machine had this interface before. */
+	netlink_begin(&request, RTM_NEWQDISC, NLM_F_CREATE, &body, sizeof(body));
 	netlink_put_text(&request, TCA_KIND, "ingress");
 	return netlink_talk(sock, &request, NULL, NULL, err);
 }
 
-/* All that comes in at FROM goes out at TO. */
+/* Redirections that were made for machines which had the interface before. */
+struct stale {
+	uint32_t infos[STALE_MAX]; /* priority and protocol */
+	size_t count;
+};
+
+static int take_stale(const struct nlmsghdr *message, void *arg)
+{
+	const struct tcmsg *body = netlink_body(message, sizeof(*body));
+	struct stale *stale = arg;
+
+	if (body && body->tcm_handle == REDIRECTION && stale->count < STALE_MAX)
+		stale->infos[stale->count++] = body->tcm_info;
+	return 0;
+}
+
+static int find_stale(int sock, int index, struct stale *ret, struct err *err)
+{
+	const struct tcmsg body = {.tcm_ifindex = index, .tcm_parent = TC_H_MAKE(TC_H_INGRESS, 0)};
+	struct netlink_request request;
+
+	netlink_begin(&request, RTM_GETTFILTER, NLM_F_DUMP, &body, sizeof(body));
+	return netlink_talk(sock, &request, take_stale, ret, err);
+}
+
+static int remove_stale(int sock, int index, const struct stale *stale, struct err *err)
+{
+	struct netlink_request request;
+	int r = 0;
+
+	for (size_t i = 0; i < stale->count && r == 0; i++) {
+		const struct tcmsg body = {.tcm_ifindex = index,
+			.tcm_parent = TC_H_MAKE(TC_H_INGRESS, 0),
+			.tcm_info = stale->infos[i]};
+
+		netlink_begin(&request, RTM_DELTFILTER, 0, &body, sizeof(body));
+		r = netlink_talk(sock, &request, NULL, NULL, err);
+	}
+	return r;
+}
+
+/* All that comes in at FROM goes out at TO. The kernel puts it before what is there. */
 static int add_redirect(int sock, int from, int to, struct err *err)
 {
 	enum { FIRST = 1 };
 	const struct tcmsg body = {
 		.tcm_ifindex = from,
 		.tcm_parent = TC_H_MAKE(TC_H_INGRESS, 0),
-		.tcm_info = TC_H_MAKE(FIRST << 16, htons(ETH_P_ALL)),
+		.tcm_handle = REDIRECTION,
+		.tcm_info = TC_H_MAKE(0, htons(ETH_P_ALL)),
 	};
 	const struct tc_mirred mirred = {
 		.action = TC_ACT_STOLEN,
@@ -280,6 +325,7 @@ static int join(
 	int sock, int index, const struct proto_net *net, struct net_taken *ret, struct err *err)
 {
 	char name[IFNAMSIZ];
+	struct stale stale = {};
 	int tap, r = ret->tap = open_tap(name, err);
 
 	memcpy(ret->mac, net->mac, sizeof(ret->mac));
@@ -291,7 +337,12 @@ static int join(
 	if (r == 0)
 		r = add_ingress(sock, tap, err);
 	if (r == 0)
+		r = find_stale(sock, index, &stale, err);
+	/* The new one first: what came in between would be answered here, and end connections. */
+	if (r == 0)
 		r = add_redirect(sock, index, tap, err);
+	if (r == 0)
+		r = remove_stale(sock, index, &stale, err);
 	if (r == 0)
 		r = add_redirect(sock, tap, index, err);
 	return r < 0 ? err_add(err, "give %s to the virtual machine", net->name) : 0;

@@ -23,8 +23,7 @@ static bool is_file_server(const struct container *c, const char *pid)
 	       strcmp(buf_str(&comm), "brig-fsd\n") == 0;
 }
 
-/* The attendant's child, whose root is the tree of files_build(). */
-static int find_file_server(const struct container *c, char *ret, size_t size)
+int root_file_server(const struct container *c, char *ret, size_t size)
 {
 	autobuf struct buf children = {};
 	char path[64], *save = NULL;
@@ -37,7 +36,7 @@ static int find_file_server(const struct container *c, char *ret, size_t size)
 	for (char *pid = strtok_r(children.len ? children.data : (char[]){""}, " ", &save); pid;
 		pid = strtok_r(NULL, " ", &save))
 		if (is_file_server(c, pid)) {
-			snprintf(ret, size, "%.20s/root/rootfs", pid);
+			snprintf(ret, size, "%.20s", pid);
 			return 0;
 		}
 	return -ESRCH;
@@ -45,11 +44,12 @@ static int find_file_server(const struct container *c, char *ret, size_t size)
 
 int root_open_shared(const struct container *c, struct err *err)
 {
-	char path[64];
-	int fd, r = find_file_server(c, path, sizeof(path));
+	char path[64], pid[24];
+	int fd, r = root_file_server(c, pid, sizeof(pid));
 
 	if (r < 0)
 		return err_sys(err, r, "container \"%s\": find its file server", c->id);
+	snprintf(path, sizeof(path), "%s/root/rootfs", pid);
 	fd = sys_openat(c->rt->procfd, path, O_PATH | O_DIRECTORY, 0);
 	return fd < 0 ? err_sys(err, fd, "container \"%s\": open its root", c->id) : fd;
 }

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/sys.h"
+#include "runtime/microvm/host/live.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -145,7 +146,11 @@ static int publish(const struct container *c, int dir, struct err *err)
 
 int saved_write(const struct container *c, int dir, struct err *err)
 {
-	int r = write_files(c, dir, err);
+	int r = live_refuse(c, err);
+
+	if (r < 0)
+		return r;
+	r = write_files(c, dir, err);
 
 	if (r == 0) {
 		r = publish(c, dir, err);

@@ -289,6 +289,11 @@ static bool is_guests(const struct spec_mount *mount)
 	return false;
 }
 
+bool vm_plan_is_hosts(const struct spec_mount *mount)
+{
+	return !is_guests(mount);
+}
+
 static int host_namespaces(
 	const struct spec_config *config, struct arena *arena, struct spec_linux *ret)
 {
@@ -318,12 +323,14 @@ static int host_mounts(
 /* What the VMM opens; nothing of it opens anything later. */
 static int host_devices(const struct vm_plan *plan, struct arena *arena, struct spec_resources *ret)
 {
-	enum { MISC = 10, KVM = 232, TUN = 200, VFIO = 196 };
+	enum { MISC = 10, KVM = 232, TUN = 200, VHOST_NET = 238, VFIO = 196 };
 	const unsigned int use = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
-	struct vm_group always[] = {{NULL, MISC, KVM}, {NULL, MISC, TUN}, {NULL, MISC, VFIO}};
-	size_t count = plan->groups.count ? 3 : 2;
+	struct vm_group always[] = {
+		{NULL, MISC, KVM}, {NULL, MISC, TUN}, {NULL, MISC, VHOST_NET}, {NULL, MISC, VFIO}};
+	size_t count = plan->groups.count ? 4 : 3;
 
-	ret->devices.items = arena_array(arena, 4 + VM_GROUPS_MAX, struct spec_device_rule);
+	ret->devices.items =
+		arena_array(arena, 1 + ARRAY_LEN(always) + VM_GROUPS_MAX, struct spec_device_rule);
 	if (!ret->devices.items)
 		return -ENOMEM;
 	ret->devices.items[0] = (struct spec_device_rule){
@@ -470,10 +477,11 @@ static int share_mount(json_t *mount, const struct spec_mount *spec, size_t inde
 	return r < 0 ? r : json_object_set(mount, "options", options);
 }
 
-static int guest_mounts(json_t *guest, const struct spec_config *config)
+/* FIRST: the number of the first of the host's. */
+static int guest_mounts(json_t *guest, const struct spec_config *config, size_t first)
 {
 	json_t *mounts = json_object_get(guest, "mounts");
-	size_t shared = 0;
+	size_t shared = first;
 	int r = 0;
 
 	for (size_t i = 0; i < config->mounts.count && r == 0; i++)
@@ -561,7 +569,7 @@ json_t *vm_plan_guest(const struct spec_config *config, size_t layers)
 	static const char *const hosts_process[] = {"apparmorProfile", "selinuxLabel", NULL};
 	autojson json_t *guest = json_deep_copy(config->json);
 	json_t *linux_ = json_object_get(guest, "linux");
-	int r = guest ? guest_mounts(guest, config) : -ENOMEM;
+	int r = guest ? guest_mounts(guest, config, 0) : -ENOMEM;
 
 	if (r == 0)
 		r = guest_namespaces(linux_);
@@ -578,6 +586,15 @@ json_t *vm_plan_guest(const struct spec_config *config, size_t layers)
 	guest_annotations(json_object_get(guest, "annotations"));
 	guest_hooks(json_object_get(guest, "hooks"));
 	return json_incref(guest);
+}
+
+json_t *vm_plan_guest_mounts(const struct spec_config *config, const json_t *mounts, size_t first)
+{
+	autojson json_t *guest = json_deep_copy(mounts);
+
+	if (!guest || guest_mounts(guest, config, first) < 0)
+		return NULL;
+	return json_incref(json_object_get(guest, "mounts"));
 }
 
 json_t *vm_plan_guest_resources(const struct spec_resources *resources)

@@ -53,9 +53,15 @@ int vm_plan_host(const struct spec_config *config, const struct vm_plan *plan, s
 int vm_plan_resources(const struct spec_resources *resources, const struct vm_plan *plan,
 	struct arena *arena, struct spec_resources *ret, struct err *err);
 
+/* Whether the host makes MOUNT, and shares it. */
+bool vm_plan_is_hosts(const struct spec_mount *mount);
+
 /* The guest's configuration; the caller owns it. The host's file N of the plan's mounts is at
  * GUEST_FILES/N there; the root at GUEST_FILES/rootfs, or made of LAYERS disks. NULL without
  * memory. */
 json_t *vm_plan_guest(const struct spec_config *config, size_t layers);
+/* The same for MOUNTS ({"mounts": […]}) of a container that runs, which are CONFIG's mounts; their
+ * first file of the host is number FIRST. */
+json_t *vm_plan_guest_mounts(const struct spec_config *config, const json_t *mounts, size_t first);
 /* The guest's part of an update. */
 json_t *vm_plan_guest_resources(const struct spec_resources *resources);

@@ -65,6 +65,8 @@ int vm_tune(const struct spec_config *config, struct vm_tuning *ret, struct err 
 	if (r == 0)
 		r = take_flag(config, "org.brig.vm.huge_pages", &tuning.huge_pages, err);
 	if (r == 0)
+		r = take_flag(config, "org.brig.vm.nested", &tuning.nested, err);
+	if (r == 0)
 		r = take_rate(config, "org.brig.vm.net.receive", &tuning.receive, err);
 	if (r == 0)
 		r = take_rate(config, "org.brig.vm.net.send", &tuning.send, err);

@@ -22,6 +22,7 @@
 #endif
 
 enum {
+	ARCH_GENERATION_SIZE = 16, /* bytes */
 	ARCH_DEVICES_MAX = 16,
 #ifdef __x86_64__
 	ARCH_ROUTES_MAX = 40, /* 24 inputs of the IO-APIC, 16 of the old controllers */
@@ -54,6 +55,9 @@ struct arch_layout {
 	struct arch_range ram[GUEST_REGION_MAX];
 	size_t ram_count;
 	struct arch_device devices[ARCH_DEVICES_MAX];
+	/* Reserved memory that holds the machine's generation id, and the interrupt that tells of
+	 * another one; .gpa 0: the architecture has none. */
+	struct arch_device generation;
 	uint64_t high_gpa; /* above everything: free for memory that is not RAM */
 	struct arch_pci pci;
 };
@@ -84,9 +88,10 @@ uint32_t arch_routes(struct kvm_irq_routing_entry *ret, uint32_t *ret_next);
 /* Kernel, initramfs, command line, and the tables that describe the machine, into fresh memory. */
 int arch_load(const struct arch_boot *boot, const struct arch_layout *layout,
 	const struct guest_memory *memory, struct arch_start *ret, struct err *err);
-/* START is NULL for vCPUs that the guest starts itself. */
-int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, const struct arch_start *start,
-	struct err *err);
+/* START is NULL for vCPUs that the guest starts itself. NESTED: it may use what the processor has
+ * for virtual machines. */
+int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, bool nested,
+	const struct arch_start *start, struct err *err);
 
 /* A vCPU that ran has come to rest: that the clock goes on meanwhile is no lock-up of the guest's.
  */

@@ -90,11 +90,13 @@ static int hold_devices(struct machine *m)
 
 int machine_save(struct machine *m, int state, int files)
 {
-	int r = m->vfio.count                       ? -EOPNOTSUPP
+	int r = m->vfio.count || m->vm.nested       ? -EOPNOTSUPP
 		: vm_is_resting(&m->vm) && !m->held ? hold_devices(m)
 						    : -EBUSY;
 
-	if (r == -EBUSY || r == -EOPNOTSUPP) /* what a device of the host's knows stays in it */
+	/* What a device of the host's knows stays in it, and with KVM what it knows of a guest's
+	 * guests. */
+	if (r == -EBUSY || r == -EOPNOTSUPP)
 		return r;
 	if (r == 0)
 		r = save_state(m, state);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 enum {
 	VCPU_STACK = 128 << 10, /* a vCPU's thread only ever touches registers */
@@ -104,6 +105,27 @@ static int add_irqfd(struct vm *vm, int fd, uint32_t gsi, struct err *err)
 	return r < 0 ? err_sys(err, r, "KVM_IRQFD %u", gsi) : 0;
 }
 
+static int generation_open(struct vm *vm, struct err *err)
+{
+	vm->generation_irq = event_open();
+	return vm->generation_irq < 0
+		       ? err_sys(err, vm->generation_irq, "eventfd")
+		       : add_irqfd(vm, vm->generation_irq, vm->layout.generation.irq, err);
+}
+
+/* The id is nobody else's: random. */
+static int new_generation(struct vm *vm, struct err *err)
+{
+	uint8_t *at;
+
+	if (!vm->layout.generation.gpa)
+		return 0;
+	at = gpa_to_hva(&vm->memory, vm->layout.generation.gpa, ARCH_GENERATION_SIZE);
+	return at && getrandom(at, ARCH_GENERATION_SIZE, 0) == ARCH_GENERATION_SIZE
+		       ? 0
+		       : err_sys(err, -EIO, "the machine's generation id");
+}
+
 static int helpers_open(struct vm *vm, const struct vm_options *o, struct err *err)
 {
 	int r = loop_open(&vm->loop, err);
@@ -117,7 +139,8 @@ static int helpers_open(struct vm *vm, const struct vm_options *o, struct err *e
 	if (r < 0)
 		return err_sys(err, r, "eventfd");
 	serial_init(&vm->serial, o->serial, vm->serial_irq);
-	return add_irqfd(vm, vm->serial_irq, ARCH_SERIAL_IRQ, err);
+	r = add_irqfd(vm, vm->serial_irq, ARCH_SERIAL_IRQ, err);
+	return r < 0 || !vm->layout.generation.gpa ? r : generation_open(vm, err);
 }
 
 /* Finds KVM's counter of all exits (Documentation/virt/kvm/api.rst, 4.133). Older kernels have
@@ -185,7 +208,12 @@ int vm_open(struct vm *vm, const struct vm_options *o, struct err *err)
 {
 	int r;
 
-	*vm = (struct vm){.kvm = o->kvm, .fd = -1, .memory_fd = -1, .serial_irq = -1};
+	*vm = (struct vm){.kvm = o->kvm,
+		.nested = o->nested,
+		.fd = -1,
+		.memory_fd = -1,
+		.serial_irq = -1,
+		.generation_irq = -1};
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
 	r = arch_layout(o->memory_size, &vm->layout, err);
@@ -265,8 +293,19 @@ int vm_load(struct vm *vm, int kernel, int initramfs, const char *command_line, 
 	struct arch_start start;
 	int r = arch_load(&boot, &vm->layout, &vm->memory, &start, err);
 
+	if (r == 0)
+		r = new_generation(vm, err);
 	for (unsigned int i = 0; i < vm->vcpu_count && r == 0; i++)
-		r = arch_vcpu_init(vm->kvm, vm->vcpus[i].fd, i, i ? NULL : &start, err);
+		r = arch_vcpu_init(vm->kvm, vm->vcpus[i].fd, i, vm->nested, i ? NULL : &start, err);
+	return r;
+}
+
+int vm_renew(struct vm *vm, struct err *err)
+{
+	int r = new_generation(vm, err);
+
+	if (r == 0 && vm->generation_irq >= 0)
+		event_signal(vm->generation_irq);
 	return r;
 }
 

@@ -54,7 +54,7 @@ struct vm_range {
 struct vm_options {
 	int kvm;              /* /dev/kvm */
 	uint64_t memory_size; /* bytes */
-	bool huge_pages;
+	bool huge_pages, nested;
 	unsigned int vcpus;
 	int serial; /* where the debug port's output goes, or −1 */
 };
@@ -65,13 +65,14 @@ struct vm {
 	struct guest_memory memory;
 	struct loop loop;
 	struct serial serial;
-	int serial_irq;
+	int serial_irq, generation_irq; /* eventfds; −1: none */
 	struct mmio mmios[ARCH_DEVICES_MAX];
 	unsigned int mmio_count;
 	struct vm_range ranges[VM_RANGES_MAX];
 	unsigned int range_count;
 	struct vcpu *vcpus;
 	unsigned int vcpu_count;
+	bool nested;
 	struct loop_source ended; /* eventfd: a vCPU set .outcome */
 
 	pthread_mutex_t lock; /* of what follows */
@@ -94,6 +95,10 @@ int vm_map(struct vm *vm, unsigned int slot, uint64_t gpa, uint64_t size, void *
 int vm_add_range(struct vm *vm, const struct vm_range *range, struct err *err);
 /* What to boot; the caller keeps the descriptors. */
 int vm_load(struct vm *vm, int kernel, int initramfs, const char *command_line, struct err *err);
+
+/* A machine that was restored is another one than that which was saved: it gets a generation id of
+ * its own, and is told. After all else of it is restored, before it runs. */
+int vm_renew(struct vm *vm, struct err *err);
 
 /* Runs until the end. ENTER is called first by each thread, with its role's name, and is where it
  * takes its filter on; an error there is fatal. */

@@ -95,6 +95,40 @@ static void test_tables(void **state)
 	assert_int_equal(cpus, 3);
 }
 
+/* Where LEN bytes of WHAT are in the table, which must be there once. */
+static const uint8_t *find(const uint8_t *dsdt, const void *what, size_t len)
+{
+	const uint8_t *found = memmem(dsdt, u32(dsdt + 4), what, len);
+
+	assert_non_null(found);
+	assert_null(memmem(found + 1, u32(dsdt + 4) - (size_t)(found + 1 - dsdt), what, len));
+	return found;
+}
+
+/* Guests know the device by its compatible id, and hear of another id by Notify (VGEN, 0x80). */
+static void test_generation(void **state)
+{
+	const struct arch_device generation = {0x1234ff000, 9};
+	const struct acpi_machine machine = {.vcpus = 1, .generation = &generation};
+	static const uint8_t address[] = {'A', 'D', 'D', 'R', 0x12, 0xcf, 0, 0, 0, 2, 0x0c, 0x00,
+		0xf0, 0x4f, 0x23, 0x0c, 1, 0, 0, 0};
+	static const uint8_t interrupt[] = {0x89, 6, 0, 3, 1, 9, 0, 0, 0};
+	static const uint8_t event[] = {
+		'_', 'E', 'V', 'T', 1, 0x86, 'V', 'G', 'E', 'N', 0x0a, 0x80};
+	autobuf struct buf b = {};
+	const uint8_t *fadt, *dsdt;
+
+	(void)state;
+	assert_int_equal(acpi_write(&machine, GPA, &b), 0);
+	fadt = table(&b, u64(table(&b, u64((const uint8_t *)b.data + 24), "XSDT") + 36), "FACP");
+	dsdt = table(&b, u64(fadt + 140), "DSDT");
+	assert_int_equal(count_devices(dsdt + 36, u32(dsdt + 4) - 36), 3);
+	find(dsdt, "_CID\x0dVM_Gen_Counter", sizeof("_CID\x0dVM_Gen_Counter"));
+	find(dsdt, address, sizeof(address));
+	assert_true(find(dsdt, "ACPI0013", 9) < find(dsdt, interrupt, sizeof(interrupt)));
+	find(dsdt, event, sizeof(event));
+}
+
 /* Its root bus: a window of configuration space, claimed by the mainboard and told in MCFG. */
 static void test_root_bus(void **state)
 {
@@ -155,6 +189,7 @@ static void test_layout(void **state)
 	for (int i = 0; i < ARCH_DEVICES_MAX; i++) {
 		assert_true(l.devices[i].gpa >= l.ram[0].size && l.devices[i].gpa < 4ULL << 30);
 		assert_int_not_equal(l.devices[i].irq, ARCH_SERIAL_IRQ);
+		assert_int_not_equal(l.devices[i].irq, l.generation.irq);
 		for (int j = 0; j < i; j++)
 			assert_int_not_equal(l.devices[i].irq, l.devices[j].irq);
 	}
@@ -164,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_generation),
 		cmocka_unit_test(test_root_bus),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_layout),

@@ -41,6 +41,9 @@ static void test_good(void **state)
 	assert_true(t.huge_pages);
 	assert_int_equal(tune("org.brig.vm.huge_pages", "false", &t, &err), 0);
 	assert_false(t.huge_pages);
+	assert_false(t.nested);
+	assert_int_equal(tune("org.brig.vm.nested", "true", &t, &err), 0);
+	assert_true(t.nested);
 	assert_int_equal(tune("org.brig.vm.net.receive", "1048576", &t, &err), 0);
 	assert_int_equal(t.receive, 1048576);
 	assert_int_equal(t.send, 0);
@@ -55,6 +58,7 @@ static void test_bad(void **state)
 	assert_wrong("org.brig.vm.memory_max", "0");
 	assert_wrong("org.brig.vm.memory_max", "18446744073709551615");
 	assert_wrong("org.brig.vm.huge_pages", "yes");
+	assert_wrong("org.brig.vm.nested", "1");
 	assert_wrong("org.brig.vm.net.receive", "fast");
 	assert_wrong("org.brig.vm.net.receive", "-1");
 	assert_wrong("org.brig.vm.net.send", "12");

@@ -74,12 +74,13 @@ static int set_register(int vcpu_fd, size_t offset, uint64_t value)
 }
 
 /* x0 is the device tree, x1 to x3 are zero, interrupts are masked (booting.rst). */
-int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, const struct arch_start *start,
-	struct err *err)
+int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, bool nested,
+	const struct arch_start *start, struct err *err)
 {
 	int r;
 
 	(void)kvm_fd;
+	(void)nested;
 	if (!start)
 		return 0;
 	r = set_register(vcpu_fd, offsetof(struct kvm_regs, regs.pstate), PSTATE_EL1H_MASKED);

@@ -324,6 +324,47 @@ static void root_bus(struct buf *aml, const struct arch_pci *pci)
 	aml_device(aml, "PCI0", &body);
 }
 
+/* The address of the id, in two halves. */
+static void generation_device(struct buf *aml, const struct arch_device *generation)
+{
+	autobuf struct buf body = {}, halves = {};
+
+	aml_name(&body, "_HID");
+	aml_string(&body, "BRIG0001");
+	aml_name(&body, "_CID");
+	aml_string(&body, "VM_Gen_Counter");
+	aml_name(&body, "_DDN");
+	aml_string(&body, "VM_Gen_Counter");
+	aml_u8(&halves, 2);
+	aml_int(&halves, (uint32_t)generation->gpa);
+	aml_int(&halves, (uint32_t)(generation->gpa >> 32));
+	aml_name(&body, "ADDR");
+	aml_u8(&body, 0x12); /* PackageOp */
+	aml_package(&body, &halves);
+	aml_device(aml, "VGEN", &body);
+}
+
+/* The generic event device (5.6.9): its one interrupt means that the id above has changed. */
+static void event_device(struct buf *aml, const struct arch_device *generation)
+{
+	autobuf struct buf body = {}, resources = {}, method = {};
+
+	aml_name(&body, "_HID");
+	aml_string(&body, "ACPI0013");
+	aml_name(&body, "_UID");
+	aml_int(&body, 0);
+	aml_interrupt(&resources, generation->irq);
+	aml_resources(&body, &resources);
+	buf_puts(&method, "_EVT");
+	aml_u8(&method, 1);    /* one argument, the interrupt's number */
+	aml_u8(&method, 0x86); /* NotifyOp */
+	buf_puts(&method, "VGEN");
+	aml_u16(&method, 0x800a); /* BytePrefix: 0x80 */
+	aml_u8(&body, 0x14);      /* MethodOp */
+	aml_package(&body, &method);
+	aml_device(aml, "GED0", &body);
+}
+
 static bool has_pci(const struct acpi_machine *machine)
 {
 	return machine->pci && machine->pci->present;
@@ -342,6 +383,10 @@ static void dsdt_write(const struct acpi_machine *machine, struct buf *ret)
 	serial_device(&scope);
 	for (unsigned int i = 0; i < machine->device_count; i++)
 		virtio_device(&scope, i, machine->devices + i);
+	if (machine->generation) {
+		generation_device(&scope, machine->generation);
+		event_device(&scope, machine->generation);
+	}
 	if (has_pci(machine)) {
 		mainboard_device(&scope, machine->pci);
 		root_bus(&scope, machine->pci);

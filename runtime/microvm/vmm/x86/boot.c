@@ -16,6 +16,8 @@ enum {
 	COMMAND_LINE = 0x20000,
 	COMMAND_LINE_MAX = 2048, /* COMMAND_LINE_SIZE of Linux on x86 */
 	ACPI_TABLES = 0xe0000,   /* the RSDP is searched from here on */
+	GENERATION = 0xff000,    /* a page of its own behind them */
+	GENERATION_IRQ = 9,
 	EBDA = 0x9fc00,
 	PVH_MAGIC = 0x336ec578,
 	E820_RAM = 1,
@@ -55,6 +57,7 @@ int arch_layout(uint64_t size, struct arch_layout *ret, struct err *err)
 {
 	struct arch_layout layout = {.ram_count = 1,
 		.high_gpa = RAM_HIGH,
+		.generation = {GENERATION, GENERATION_IRQ},
 		.pci = {.ecam = {PCI_ECAM, PCI_BUS}, .low = {PCI_LOW, PCI_ECAM - PCI_LOW}}};
 
 	if (size < RAM_MIN || size > RAM_MAX || size % X86_PAGE)
@@ -159,11 +162,12 @@ static int write_acpi(const struct arch_boot *boot, const struct machine *m, str
 		.devices = m->layout->devices,
 		.device_count = boot->devices,
 		.pci = &m->layout->pci,
+		.generation = &m->layout->generation,
 	};
 	autobuf struct buf tables = {};
 	int r = acpi_write(&machine, ACPI_TABLES, &tables);
 
-	if (r == 0 && tables.len > X86_KERNEL_FLOOR - ACPI_TABLES)
+	if (r == 0 && tables.len > GENERATION - ACPI_TABLES)
 		r = -E2BIG;
 	if (r < 0)
 		return err_sys(err, r, "ACPI tables");

@@ -230,7 +230,8 @@ static int restore_tsc(int vcpu_fd, uint32_t index, struct snapshot_reader *read
 int arch_vcpu_restore(struct arch_state *s, int kvm_fd, int vcpu_fd, uint32_t index,
 	struct snapshot_reader *reader, struct err *err)
 {
-	int r = arch_vcpu_init(kvm_fd, vcpu_fd, index, NULL, err); /* what the processor can */
+	int r = arch_vcpu_init(
+		kvm_fd, vcpu_fd, index, false, NULL, err); /* what the processor can */
 
 	if (r == 0)
 		r = restore_tsc(vcpu_fd, index, reader, err);

@@ -66,18 +66,21 @@ uint32_t arch_routes(struct kvm_irq_routing_entry *ret, uint32_t *ret_next)
 	return count;
 }
 
-static void fix_cpuid(struct kvm_cpuid_entry2 *entry, unsigned int index, bool deadline_timer)
+static void fix_cpuid(
+	struct kvm_cpuid_entry2 *entry, unsigned int index, bool deadline_timer, bool nested)
 {
 	switch (entry->function) {
 	case 1:
 		entry->ebx = (entry->ebx & 0x00ffffff) | index << 24; /* initial APIC id */
 		entry->ecx |= 1U << 31;                               /* a hypervisor is there */
-		entry->ecx &= ~(uint32_t)CPUID_VMX;
+		if (!nested)
+			entry->ecx &= ~(uint32_t)CPUID_VMX;
 		if (deadline_timer)
 			entry->ecx |= 1U << 24;
 		break;
 	case 0x80000001: /* a guest's own guests would be a way into KVM's largest part */
-		entry->ecx &= ~(uint32_t)CPUID_SVM;
+		if (!nested)
+			entry->ecx &= ~(uint32_t)CPUID_SVM;
 		break;
 	case 0xb:
 	case 0x1f:
@@ -122,7 +125,7 @@ void x86_generalise_cpuid(struct kvm_cpuid2 *cpuid)
 	}
 }
 
-static int set_cpuid(int kvm_fd, int vcpu_fd, unsigned int index)
+static int set_cpuid(int kvm_fd, int vcpu_fd, unsigned int index, bool nested)
 {
 	autofree struct kvm_cpuid2 *cpuid = NULL;
 	bool deadline_timer;
@@ -133,7 +136,7 @@ static int set_cpuid(int kvm_fd, int vcpu_fd, unsigned int index)
 	deadline_timer = sys_ioctl(kvm_fd, KVM_CHECK_EXTENSION,
 				 (void *)(uintptr_t)KVM_CAP_TSC_DEADLINE_TIMER) > 0;
 	for (uint32_t i = 0; i < cpuid->nent; i++)
-		fix_cpuid(cpuid->entries + i, index, deadline_timer);
+		fix_cpuid(cpuid->entries + i, index, deadline_timer, nested);
 	return sys_ioctl(vcpu_fd, KVM_SET_CPUID2, cpuid);
 }
 
@@ -249,10 +252,11 @@ int arch_vm_ready(int vm_fd, unsigned int vcpus, struct err *err)
 	return 0;
 }
 
-int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, const struct arch_start *start,
-	struct err *err)
+int arch_vcpu_init(int kvm_fd, int vcpu_fd, unsigned int index, bool nested,
+	const struct arch_start *start, struct err *err)
 {
-	int r = set_cpuid(kvm_fd, vcpu_fd, index); /* first: it decides which MSRs there are */
+	int r = set_cpuid(
+		kvm_fd, vcpu_fd, index, nested); /* first: it decides which MSRs there are */
 
 	if (r < 0)
 		return err_sys(err, r, "vCPU %u: KVM_SET_CPUID2", index);
