@@ -45,6 +45,10 @@ int box_status_read(int dirfd, struct box_status *ret, struct err *err)
 	struct arena arena = {};
 	int r = fd_read_file(dirfd, "status.json", STATUS_MAX, &text);
 
+	if (r == -ENOENT) {
+		*ret = (struct box_status){.state = "created"};
+		return 0;
+	}
 	if (r < 0)
 		return err_sys(err, r, "status.json");
 	r = json_parse("status.json", buf_str(&text), text.len, &json, err);
