@@ -177,13 +177,14 @@ static int lock(const struct boxes *b, struct box *box, struct err *err)
 	return r < 0 ? err_sys(err, r, "container %s: lock it", box->id) : 0;
 }
 
-int box_open(const struct boxes *b, const char *text, bool locked, struct box *ret, struct err *err)
+/* ID is a whole one; TEXT what the user called it. */
+static int open_by_id(const struct boxes *b, const char id[RECORD_ID_SIZE], const char *text,
+	bool locked, struct box *ret, struct err *err)
 {
 	autobox struct box box = {.boxes = b, .dirfd = -1};
-	int r = boxes_find(b, text, box.id, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	memcpy(box.id, id, sizeof(box.id));
 	r = box.dirfd = sys_openat(b->containers, box.id, DIR_FLAGS, 0);
 	if (r < 0)
 		return err_set(err, r, "no such container: %s", text);
@@ -197,6 +198,14 @@ int box_open(const struct boxes *b, const char *text, bool locked, struct box *r
 	*ret = box;
 	box = (struct box){.dirfd = -1};
 	return 0;
+}
+
+int box_open(const struct boxes *b, const char *text, bool locked, struct box *ret, struct err *err)
+{
+	char id[RECORD_ID_SIZE];
+	int r = boxes_find(b, text, id, err);
+
+	return r < 0 ? r : open_by_id(b, id, text, locked, ret, err);
 }
 
 void box_close(struct box *box)
@@ -221,7 +230,7 @@ int boxes_each(
 
 		if (strlen(entry->d_name) != RECORD_ID_SIZE - 1 || !is_hex(entry->d_name))
 			continue;
-		r = box_open(b, entry->d_name, false, &box, &one);
+		r = open_by_id(b, entry->d_name, entry->d_name, false, &box, &one);
 		if (r < 0 && r != -ENOENT) /* it may have gone meanwhile */
 			log_warning("%s; remove it with rm --force", one.text);
 		r = r < 0 ? 0 : fn(&box, arg);

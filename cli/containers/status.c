@@ -115,12 +115,9 @@ bool box_has_monitor(const struct box *box)
 /* What the runtime says; it knows only containers of this boot. */
 static enum container_status runtime_status(const struct box *box)
 {
-	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
-	struct err ignored = {};
+	enum container_status status;
 
-	if (container_open(box->boxes->rt, box->id, false, &c, &ignored) < 0)
-		return CONTAINER_STOPPED;
-	return container_status(&c);
+	return container_glance(box->boxes->rt, box->id, &status) < 0 ? CONTAINER_STOPPED : status;
 }
 
 enum box_state box_state(const struct box *box)
