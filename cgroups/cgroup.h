@@ -251,6 +251,9 @@ int cgroup_freeze(const struct cgroup *cgroup, int timeout_ms, struct err *err);
 int cgroup_thaw(const struct cgroup *cgroup, int timeout_ms, struct err *err);
 /* Whether it is frozen, by its own setting or an ancestor's. */
 int cgroup_is_frozen(const struct cgroup *cgroup, bool *ret, struct err *err);
+/* The same of a cgroup that is not open, for who looks at many. A process of it lives, so that it
+ * is the one that was saved. */
+int cgroup_saved_is_frozen(const struct cgroup_saved *saved, bool *ret, struct err *err);
 
 /* SIGKILL to every process in it and beneath, also frozen ones. Does not wait for them. */
 int cgroup_kill(const struct cgroup *cgroup, struct err *err);

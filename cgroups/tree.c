@@ -364,6 +364,17 @@ int tree_event(int dirfd, const char *key, bool *ret)
 	return fd < 0 ? fd : event_value(fd, key, ret);
 }
 
+int tree_event_of(int rootfd, const char *path, const char *key, bool *ret)
+{
+	char file[PATH_MAX];
+	int n = snprintf(file, sizeof(file), "%s/cgroup.events", relative(path));
+	autoclose int fd = n >= (int)sizeof(file)
+				   ? -ENAMETOOLONG
+				   : sys_openat2(rootfd, file, O_RDONLY, 0, TREE_RESOLVE);
+
+	return fd < 0 ? fd : event_value(fd, key, ret);
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec now;

@@ -45,4 +45,6 @@ int tree_remove(int rootfd, const char *path);
 
 /* "populated" and "frozen" of cgroup.events; waits for POLLPRI until KEY has VALUE. −ETIMEDOUT. */
 int tree_event(int dirfd, const char *key, bool *ret);
+/* The same of the cgroup PATH beneath ROOTFD. */
+int tree_event_of(int rootfd, const char *path, const char *key, bool *ret);
 int tree_event_wait(int dirfd, const char *key, bool value, int timeout_ms);

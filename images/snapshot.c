@@ -42,6 +42,11 @@ static int open_containers(struct store *s)
 	return sys_openat(store_root(s), "containers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
+static int open_trash(struct store *s)
+{
+	return sys_openat(store_root(s), "trash", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
 static int open_directory(struct store *s, const char *id)
 {
 	autoclose int all = open_containers(s);
@@ -213,26 +218,43 @@ int snapshot_lock(struct store *s, const char *id, bool wait, struct err *err)
 	return r < 0 ? err_sys(err, r, "container %s", id) : take_fd(&dir);
 }
 
-int snapshot_remove(struct store *s, const char *id, struct err *err)
+int snapshot_discard(
+	struct store *s, const char *id, char ret[SNAPSHOT_DISCARDED_MAX], struct err *err)
 {
 	autoclose int all = -1, trash = -1;
-	char name[300];
+	char name[SNAPSHOT_DISCARDED_MAX];
 	int r = check_id(id, err);
 
 	if (r < 0)
 		return r;
 	all = open_containers(s);
-	trash = sys_openat(store_root(s), "trash", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	trash = open_trash(s);
 	if (all < 0 || trash < 0)
 		return err_sys(err, all < 0 ? all : trash, "store");
 	/* Out of the way first, so that a crash leaves it whole or gone. */
 	snprintf(name, sizeof(name), "%s-%d", id, getpid());
 	r = sys_renameat2(all, id, trash, name, 0);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)
 		return err_sys(err, r, "remove container %s", id);
-	return layer_remove_tree(s, trash, name, err);
+	memcpy(ret, r < 0 ? "" : name, r < 0 ? 1 : sizeof(name));
+	return 0;
+}
+
+int snapshot_remove_discarded(struct store *s, const char *name, struct err *err)
+{
+	autoclose int trash = *name ? open_trash(s) : -1;
+
+	if (!*name)
+		return 0;
+	return trash < 0 ? err_sys(err, trash, "store") : layer_remove_tree(s, trash, name, err);
+}
+
+int snapshot_remove(struct store *s, const char *id, struct err *err)
+{
+	char name[SNAPSHOT_DISCARDED_MAX];
+	int r = snapshot_discard(s, id, name, err);
+
+	return r < 0 ? r : snapshot_remove_discarded(s, name, err);
 }
 
 int snapshot_open_upper(struct store *s, const char *id)

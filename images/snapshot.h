@@ -17,6 +17,8 @@
 
 #include <stdbool.h>
 
+enum { SNAPSHOT_DISCARDED_MAX = 300 };
+
 struct snapshot {
 	char id[256];                    /* the container's; one path component */
 	char image[DIGEST_TEXT_MAX + 1]; /* of the manifest */
@@ -56,6 +58,11 @@ int snapshot_lock(struct store *store, const char *id, bool wait, struct err *er
 /* Removes it with all that the container wrote. Doing it again is no error. It must not be
  * mounted. */
 int snapshot_remove(struct store *store, const char *id, struct err *err);
+/* The same in two steps: after the first there is no such snapshot, and the store's collection
+ * removes what the second was kept from. RET is the second's NAME, empty when there was none. */
+int snapshot_discard(
+	struct store *store, const char *id, char ret[SNAPSHOT_DISCARDED_MAX], struct err *err);
+int snapshot_remove_discarded(struct store *store, const char *name, struct err *err);
 
 /*
  * A detached mount (fsmount(2)) of the snapshot, for move_mount(2). The caller has CAP_SYS_ADMIN

@@ -149,15 +149,19 @@ static int leave(struct network_store *store, const char *network, const char *i
 	if (r < 0 && r != -ENOENT)
 		return err_sys(err, r, "leave network %s", network);
 	r = network_count_users(store, network, &users);
-	return r < 0 || users ? 0 : dns_server_stop(store, network, err);
+	return r < 0 || users ? 0 : dns_server_dismiss(store, network, err);
 }
 
+/* REST: where to put links that can wait, or NULL. */
 static int release_link(struct network_store *store, const struct attachment *a,
-	const struct attach_link *link, const struct attach_place *place, struct err *err)
+	const struct attach_link *link, const struct attach_place *place, struct attach_rest *rest,
+	struct err *err)
 {
 	struct err first = {}, now = {};
 
-	if (link->driver == NETWORK_CNI)
+	if (rest && attach_rest_add(rest, link))
+		;
+	else if (link->driver == NETWORK_CNI)
 		keep_first(
 			cni_delete(store, a, link, place ? place->inside : -1, &now), &first, &now);
 	else
@@ -233,15 +237,20 @@ static int scrub(struct network_store *store, const char *id, struct err *err)
 	return r;
 }
 
-static int unlink_record(struct network_store *store, const char *id, struct err *err)
+/* The links in REST are left, and the note says so. */
+static int unlink_record(struct network_store *store, const char *id,
+	const struct attach_rest *rest, struct err *err)
 {
+	bool left = rest && rest->count;
 	char path[PATH_MAX];
-	int r;
+	int r = left ? attach_mark_rest(store, rest, err) : 0;
 
+	if (r < 0)
+		return r;
 	snprintf(path, sizeof(path), "containers/%s.json", id);
 	r = sys_unlinkat(store->state, path, 0);
 	if (r == 0 || r == -ENOENT)
-		r = attach_unmark_pending(store, id);
+		r = left ? 0 : attach_unmark_pending(store, id);
 	return r < 0 ? err_sys(err, r, "%s", path) : 0;
 }
 
@@ -254,8 +263,8 @@ static bool is_pending(struct network_store *store, const char *id)
 }
 
 /* PLACE −1 or the container's. The record is known to be there. */
-static int release(
-	struct network_store *store, const struct attachment *a, int netns, struct err *err)
+static int release(struct network_store *store, const struct attachment *a, int netns,
+	struct attach_rest *rest, struct err *err)
 {
 	autoplace struct attach_place place = ATTACH_PLACE_NONE;
 	struct err first = {}, now = {};
@@ -269,7 +278,8 @@ static int release(
 		keep_first(pasta_stop(store, a->id, &now), &first, &now);
 	/* In reverse, as they were made. */
 	for (size_t i = a->links.count; i-- > 0;)
-		keep_first(release_link(store, a, &a->links.items[i], inside ? &place : NULL, &now),
+		keep_first(release_link(store, a, &a->links.items[i], inside ? &place : NULL, rest,
+				   &now),
 			&first, &now);
 	keep_first(firewall_unpublish(store, a->id, &now), &first, &now);
 	if (a->mode == NETWORK_MODE_NETWORKS && a->ports.count)
@@ -279,10 +289,12 @@ static int release(
 	return first.code;
 }
 
-int attach_remove_locked(struct network_store *store, const char *id, int netns, struct err *err)
+int attach_remove_locked(struct network_store *store, const char *id, int netns,
+	struct attach_rest *rest, struct err *err)
 {
 	autoarena struct arena arena = {};
 	bool pending = is_pending(store, id);
+	struct attach_rest left;
 	struct attachment a;
 	int r = attach_load(store, id, &arena, &a, err);
 
@@ -292,9 +304,12 @@ int attach_remove_locked(struct network_store *store, const char *id, int netns,
 	if (r == 0 && !pending)
 		r = attach_mark_pending(store, id, err);
 	if (r == 0)
-		r = release(store, &a, netns, err);
+		r = release(store, &a, netns, rest, err);
 	if (r == -ENOENT) {
-		r = firewall_unpublish(store, id, err);
+		attach_read_rest(store, id, &left);
+		r = attach_rest_remove(store, &left, err);
+		if (r == 0)
+			r = firewall_unpublish(store, id, err);
 		if (r == 0)
 			r = firewall_refresh(store, err);
 	}
@@ -302,18 +317,35 @@ int attach_remove_locked(struct network_store *store, const char *id, int netns,
 		r = scrub(store, id, err);
 	if (r == 0)
 		r = home_forget(store, id, err);
-	return r < 0 ? r : unlink_record(store, id, err);
+	return r < 0 ? r : unlink_record(store, id, rest, err);
 }
 
-int attach_remove(struct network_store *store, const char *id, int netns, struct err *err)
+int attach_remove(struct network_store *store, const char *id, int netns,
+	struct attach_rest *ret_rest, struct err *err)
 {
-	int r = network_lock(store, err);
+	/* A user's links are where nobody finds them once their holder is forgotten. */
+	struct attach_rest *rest = store->places.rootless ? NULL : ret_rest;
+	int r;
 
+	if (ret_rest) {
+		*ret_rest = (struct attach_rest){};
+		snprintf(ret_rest->id, sizeof(ret_rest->id), "%s", id);
+	}
+	r = network_lock(store, err);
 	if (r < 0)
 		return r;
-	r = attach_remove_locked(store, id, netns, err);
+	r = attach_remove_locked(store, id, netns, rest, err);
 	network_unlock(store);
 	return r < 0 ? err_add(err, "take container %s off its networks", id) : 0;
+}
+
+int attach_remove_rest(struct network_store *store, const struct attach_rest *rest, struct err *err)
+{
+	int r = rest->count ? attach_rest_remove(store, rest, err) : 0;
+
+	if (r == 0 && rest->count)
+		r = attach_unmark_pending(store, rest->id);
+	return r < 0 ? err_add(err, "remove links of container %s", rest->id) : 0;
 }
 
 /* ---- carrying out ---- */
@@ -495,7 +527,8 @@ static int connect_locked(struct network_store *store, struct attachment *a, int
 	if (r < 0 && a->links.count > i) {
 		struct err ignored = {};
 
-		release_link(store, a, &a->links.items[i], netns >= 0 ? &place : NULL, &ignored);
+		release_link(
+			store, a, &a->links.items[i], netns >= 0 ? &place : NULL, NULL, &ignored);
 		a->links.count = i;
 		publish_anew(store, a, arena, &ignored);
 	}
@@ -514,7 +547,8 @@ static int disconnect_locked(struct network_store *store, struct attachment *a, 
 		return err_set(err, i, "the container is not on network %s", network);
 	r = netns >= 0 ? attach_place_open(store, netns, &place, err) : 0;
 	if (r == 0)
-		r = release_link(store, a, &a->links.items[i], netns >= 0 ? &place : NULL, err);
+		r = release_link(
+			store, a, &a->links.items[i], netns >= 0 ? &place : NULL, NULL, err);
 	if (r < 0)
 		return r;
 	gone = a->links.items[i];
@@ -585,7 +619,7 @@ static int remove_dead(struct network_store *store, bool (*alive)(const char *id
 	for (size_t i = 0; i < ids.count && r == 0; i++) {
 		if (alive(ids.items[i], arg) || is_pending(store, ids.items[i]))
 			continue;
-		r = attach_remove_locked(store, ids.items[i], -1, err);
+		r = attach_remove_locked(store, ids.items[i], -1, NULL, err);
 		removed += r == 0;
 	}
 	return r < 0 ? r : removed;

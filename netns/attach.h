@@ -13,7 +13,8 @@
  * any moment:
  *
  *   containers/ID.json        what the container has: struct attachment
- *   pending/ID                "PID START-TIME" of the process that is making or removing it
+ *   pending/ID                "PID START-TIME" of the process that is making or removing it, and
+ *                             the links that are all that is left of it
  *   published/ID.json         its ports, for the rules
  *   nets/NET/users/ID         it is on NET
  *   nets/NET/ip/ADDRESS       the id of the container that has it (netns/ipam.h)
@@ -33,6 +34,12 @@
 #include "netns/mode.h"
 #include "netns/network.h"
 #include "netns/port.h"
+
+enum {
+	ATTACH_ID_MAX = 256,
+	ATTACH_LINK_MAX = 16, /* IFNAMSIZ */
+	ATTACH_REST_MAX = 8,  /* more are not left for later */
+};
 
 struct attach_request {
 	const char *id;        /* [a-zA-Z0-9][a-zA-Z0-9_.-]*: a component of a path */
@@ -109,8 +116,27 @@ int attach_connect(struct network_store *store, const char *id, int netns,
 int attach_disconnect(struct network_store *store, const char *id, int netns, const char *network,
 	struct arena *arena, struct attachment *ret, struct err *err);
 
-/* NETNS −1 when the namespace is gone. Every step is tried; the first error is returned. */
-int attach_remove(struct network_store *store, const char *id, int netns, struct err *err);
+/* The host's ends of links that attach_remove() has left for later: the kernel takes some 10 ms
+ * over one, and nobody has to wait for that. */
+struct attach_rest {
+	char id[ATTACH_ID_MAX];
+	char links[ATTACH_REST_MAX][ATTACH_LINK_MAX];
+	size_t count;
+};
+
+/*
+ * NETNS −1 when the namespace is gone. Every step is tried; the first error is returned.
+ *
+ * RET_REST NULL: all of it. Else ID, which must never be used again, is on no network any more and
+ * has no address, name or port; this process, or a child that it leaves that to, goes on with
+ * attach_remove_rest(). Until then the note in pending/ID names the links, for the next that takes
+ * the lock when this process dies.
+ */
+int attach_remove(struct network_store *store, const char *id, int netns,
+	struct attach_rest *ret_rest, struct err *err);
+/* Does nothing when REST is of nothing. Takes no lock: what is pending is its process's own. */
+int attach_remove_rest(
+	struct network_store *store, const struct attach_rest *rest, struct err *err);
 
 /* The record of ID: for ps, port and inspect. No lock. −ENOENT without a sentence. */
 int attach_load(struct network_store *store, const char *id, struct arena *arena,

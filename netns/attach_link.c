@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert(ATTACH_LINK_MAX == IFNAMSIZ, "a link's name");
+
 enum { METRIC = 100 };
 
 /* ---- the namespace ---- */
@@ -339,4 +341,22 @@ int attach_link_remove(struct network_store *store, const struct attach_place *p
 		return 0;
 	return remove_by_name(place->inside_sock, link->interface,
 		link->driver == NETWORK_MACVLAN ? "macvlan" : "ipvlan", err);
+}
+
+bool attach_rest_add(struct attach_rest *rest, const struct attach_link *link)
+{
+	if (link->driver != NETWORK_BRIDGE || rest->count == ATTACH_REST_MAX)
+		return false;
+	snprintf(rest->links[rest->count++], ATTACH_LINK_MAX, "%s", link->host_link);
+	return true;
+}
+
+int attach_rest_remove(struct network_store *store, const struct attach_rest *rest, struct err *err)
+{
+	autoclose int sock = rest->count ? home_netlink(store, err) : -1;
+	int r = rest->count && sock < 0 ? sock : 0;
+
+	for (size_t i = 0; i < rest->count && r == 0; i++)
+		r = remove_by_name(sock, rest->links[i], "veth", err);
+	return r;
 }

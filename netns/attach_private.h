@@ -39,6 +39,10 @@ int attach_link_make(struct network_store *store, const struct attach_place *pla
 /* By the host's end, or inside, if PLACE is not NULL. 0 when there is none. */
 int attach_link_remove(struct network_store *store, const struct attach_place *place,
 	const struct attach_link *link, struct err *err);
+/* False when LINK is none that can wait. */
+bool attach_rest_add(struct attach_rest *rest, const struct attach_link *link);
+int attach_rest_remove(
+	struct network_store *store, const struct attach_rest *rest, struct err *err);
 /* Calls WORK in the container's namespace. */
 int attach_inside(const struct attach_place *place, visit_work work, void *arg,
 	struct visit_fds *ret, struct err *err);

@@ -129,6 +129,8 @@ int attach_list(
 
 /* ---- pending ---- */
 
+enum { PENDING_MAX = 256, PENDING_WORDS = 2 + ATTACH_REST_MAX };
+
 static int start_time(pid_t pid, unsigned long long *ret)
 {
 	autoclose int proc = sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY, 0);
@@ -138,20 +140,65 @@ static int start_time(pid_t pid, unsigned long long *ret)
 	return r == 0 && state == 'Z' ? -ESRCH : r;
 }
 
-int attach_mark_pending(struct network_store *store, const char *id, struct err *err)
+static int write_pending(
+	struct network_store *store, const char *id, const char *links, struct err *err)
 {
 	autoclose int dir = open_dir(store, "pending", err);
 	unsigned long long start;
-	char text[64];
+	char text[PENDING_MAX];
 	int r = dir < 0 ? dir : start_time(getpid(), &start);
 
 	if (dir < 0)
 		return r;
 	if (r == 0) {
-		snprintf(text, sizeof(text), "%d %llu", getpid(), start);
+		snprintf(text, sizeof(text), "%d %llu%s", getpid(), start, links);
 		r = fd_replace_file(dir, id, text, strlen(text), 0600);
 	}
 	return r < 0 ? err_sys(err, r, "networks: pending/%s", id) : 0;
+}
+
+int attach_mark_pending(struct network_store *store, const char *id, struct err *err)
+{
+	return write_pending(store, id, "", err);
+}
+
+int attach_mark_rest(struct network_store *store, const struct attach_rest *rest, struct err *err)
+{
+	char links[ATTACH_REST_MAX * (ATTACH_LINK_MAX + 1)] = "";
+
+	for (size_t i = 0; i < rest->count; i++) {
+		size_t len = strlen(links);
+
+		snprintf(links + len, sizeof(links) - len, " %s", rest->links[i]);
+	}
+	return write_pending(store, rest->id, links, err);
+}
+
+/* The words of the note of ID; those that are not there are NULL. */
+static bool read_pending(struct network_store *store, const char *id, char text[PENDING_MAX],
+	const char *words[PENDING_WORDS])
+{
+	char path[PATH_MAX], *rest = text;
+
+	snprintf(path, sizeof(path), "pending/%s", id);
+	if (fd_read_line(store->state, path, text, PENDING_MAX) < 0)
+		return false;
+	for (size_t i = 0; i < PENDING_WORDS; i++)
+		words[i] = strsep(&rest, " ");
+	return true;
+}
+
+void attach_read_rest(struct network_store *store, const char *id, struct attach_rest *ret)
+{
+	const char *words[PENDING_WORDS];
+	char text[PENDING_MAX];
+
+	ret->count = 0;
+	snprintf(ret->id, sizeof(ret->id), "%s", id);
+	if (!read_pending(store, id, text, words))
+		return;
+	for (size_t i = 2; i < PENDING_WORDS && words[i]; i++)
+		snprintf(ret->links[ret->count++], ATTACH_LINK_MAX, "%s", words[i]);
 }
 
 int attach_unmark_pending(struct network_store *store, const char *id)
@@ -167,20 +214,15 @@ int attach_unmark_pending(struct network_store *store, const char *id)
 /* What cannot be read was written by nobody who lives. */
 static bool is_alive(struct network_store *store, const char *id)
 {
-	char path[PATH_MAX], text[64], *space;
+	const char *words[PENDING_WORDS];
+	char text[PENDING_MAX];
 	unsigned long long now;
 	uint64_t start;
 	uint32_t pid;
 
-	snprintf(path, sizeof(path), "pending/%s", id);
-	if (fd_read_line(store->state, path, text, sizeof(text)) < 0)
-		return false;
-	space = strchr(text, ' ');
-	if (!space)
-		return false;
-	*space++ = '\0';
-	return parse_u32(text, &pid) == 0 && parse_u64(space, &start) == 0 &&
-	       start_time((pid_t)pid, &now) == 0 && now == start;
+	return read_pending(store, id, text, words) && words[1] && parse_u32(words[0], &pid) == 0 &&
+	       parse_u64(words[1], &start) == 0 && start_time((pid_t)pid, &now) == 0 &&
+	       now == start;
 }
 
 /* Files that were to replace others (fd_replace_file()), of writers who died: with the lock held
@@ -244,7 +286,7 @@ int attach_undo_pending(struct network_store *store, struct err *err)
 	for (size_t i = 0; i < ids.count && r == 0; i++) {
 		if (is_alive(store, ids.items[i]))
 			continue;
-		r = attach_remove_locked(store, ids.items[i], -1, err);
+		r = attach_remove_locked(store, ids.items[i], -1, NULL, err);
 		undone = true;
 	}
 	remove_unfinished(store->state, "pending");

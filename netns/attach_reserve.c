@@ -385,7 +385,7 @@ static int reserve(struct network_store *store, const struct attach_request *req
 	int r = attach_load(store, request->id, arena, &old, err);
 
 	if (r == 0)
-		r = attach_remove_locked(store, request->id, -1, err);
+		r = attach_remove_locked(store, request->id, -1, NULL, err);
 	else if (r == -ENOENT)
 		r = 0;
 	if (r == 0)
@@ -435,7 +435,7 @@ int attach_reserve(struct network_store *store, const struct attach_request *req
 		struct err ignored = {};
 
 		attach_release(&held);
-		attach_remove_locked(store, request->id, -1, &ignored);
+		attach_remove_locked(store, request->id, -1, NULL, &ignored);
 	}
 	network_unlock(store);
 	if (r < 0)

@@ -25,8 +25,14 @@ extern const struct json_table attach_table, attach_ports_table;
 int attach_write(struct network_store *store, const struct attachment *attachment, struct err *err);
 /* What belongs to processes that have died between reserve and apply. With the lock held. */
 int attach_undo_pending(struct network_store *store, struct err *err);
-int attach_remove_locked(struct network_store *store, const char *id, int netns, struct err *err);
+struct attach_rest;
+int attach_remove_locked(struct network_store *store, const char *id, int netns,
+	struct attach_rest *rest, struct err *err);
 int attach_mark_pending(struct network_store *store, const char *id, struct err *err);
+/* The same, when there is no record any more, but links: attach_remove_rest(). */
+int attach_mark_rest(struct network_store *store, const struct attach_rest *rest, struct err *err);
+/* What the note of ID says is left of it. */
+void attach_read_rest(struct network_store *store, const char *id, struct attach_rest *ret);
 int attach_unmark_pending(struct network_store *store, const char *id);
 
 /* firewall.c: the ports of one container, for the rules; firewall_apply() makes them so. */

@@ -317,13 +317,23 @@ int container_parse_record(struct container *c, const char *text, size_t len, st
 	return r < 0 ? r : read_members(c, err);
 }
 
-/* Opens the init's pidfd, if the process of that number is still the one that we made. That it
- * cannot be found out is an error: a container that runs must not be taken for stopped. */
+/* Whether the process of the init's number is still the one that we made: 1, or 0. */
+static int is_our_init(const struct container *c)
+{
+	unsigned long long start_time;
+	char state;
+	int r = process_start_time(c->rt->procfd, c->pid, &start_time, &state);
+
+	if (r < 0)
+		return r == -ESRCH ? 0 : r;
+	return start_time == c->start_time && state != 'Z' && state != 'X';
+}
+
+/* Opens the init's pidfd, if it lives. That it cannot be found out is an error: a container that
+ * runs must not be taken for stopped. */
 static int find_init(struct container *c, struct err *err)
 {
 	autoclose int pidfd = -1;
-	unsigned long long start_time;
-	char state;
 	int r;
 
 	if (!c->pid)
@@ -332,12 +342,12 @@ static int find_init(struct container *c, struct err *err)
 	if (r == -EINVAL) /* the number is a thread's by now */
 		return 0;
 	if (r >= 0)
-		r = process_start_time(c->rt->procfd, c->pid, &start_time, &state);
+		r = is_our_init(c);
 	if (r == -ESRCH)
 		return 0;
 	if (r < 0)
 		return err_sys(err, r, "container \"%s\": look for its process %d", c->id, c->pid);
-	if (start_time == c->start_time && state != 'Z' && state != 'X')
+	if (r)
 		c->pidfd = take_fd(&pidfd);
 	return 0;
 }
@@ -424,15 +434,12 @@ int container_cgroup(const struct container *c, struct cgroup **ret, struct err 
 
 static bool is_frozen(const struct container *c)
 {
-	autocgroup struct cgroup *cgroup = NULL;
 	struct err ignored = {};
 	bool frozen = false;
 
 	if (container_backend(c))
 		return container_backend(c)->frozen(c);
-	if (c->cgroup.driver == CGROUP_DISABLED || container_cgroup(c, &cgroup, &ignored) < 0)
-		return false;
-	return cgroup_is_frozen(cgroup, &frozen, &ignored) == 0 && frozen;
+	return cgroup_saved_is_frozen(&c->cgroup, &frozen, &ignored) == 0 && frozen;
 }
 
 enum container_status container_status(const struct container *c)
@@ -446,6 +453,45 @@ enum container_status container_status(const struct container *c)
 	if (sys_fstatat(c->dirfd, "start.sock", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return CONTAINER_CREATED;
 	return is_frozen(c) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+}
+
+int container_glance(const struct runtime *rt, const char *id, enum container_status *ret)
+{
+	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
+	autobuf struct buf text = {};
+	struct err ignored = {};
+	char name[ID_MAX + 16];
+	struct stat st;
+	int r = container_check_id(id, &ignored);
+
+	if (r == 0)
+		r = init_container(rt, id, &c);
+	snprintf(name, sizeof(name), "%s/state.json", id);
+	if (r == 0)
+		r = fd_read_file(rt->rootfd, name, RECORD_MAX, &text);
+	if (r == 0)
+		r = container_parse_record(&c, buf_str(&text), text.len, &ignored);
+	if (r == 0 && container_backend(&c)) { /* which looks through the directory */
+		container_close(&c);
+		r = container_open(rt, id, false, &c, &ignored);
+		if (r == 0)
+			*ret = container_status(&c);
+		return r;
+	}
+	if (r == 0 && c.pid)
+		r = is_our_init(&c);
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof(name), "%s/start.sock", id);
+	if (!c.pid)
+		*ret = CONTAINER_CREATING;
+	else if (!r)
+		*ret = CONTAINER_STOPPED;
+	else if (sys_fstatat(rt->rootfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*ret = CONTAINER_CREATED;
+	else
+		*ret = is_frozen(&c) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+	return 0;
 }
 
 int container_config(const struct container *c, struct spec_config **ret, struct err *err)

@@ -109,6 +109,9 @@ int container_parse_record(struct container *c, const char *text, size_t len, st
 int container_record(struct container *c, json_t *record, struct err *err);
 
 enum container_status container_status(const struct container *c);
+/* The status of the container ID by its record alone, for who looks at many: half of what opening
+ * it costs. −ENOENT also when nothing is recorded yet. */
+int container_glance(const struct runtime *rt, const char *id, enum container_status *ret);
 
 /* Opens the container's cgroup. *RET is ended with cgroup_free(). −ENOENT when it is gone. */
 int container_cgroup(const struct container *c, struct cgroup **ret, struct err *err);

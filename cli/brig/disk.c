@@ -354,6 +354,8 @@ static int prune_containers(
 	if (r == 0)
 		r = brig_store(b, &store, err);
 	if (r == 0)
+		r = boxes_sweep(boxes, err);
+	if (r == 0)
 		r = boxes_each(boxes, add_stopped, &s, err);
 	if (r == 0 && s.failed)
 		r = err_sys(err, -ENOMEM, "prune");

@@ -204,7 +204,7 @@ static int end_without_monitor(struct brig *b, struct box *box, struct err *err)
 	int r = brig_start_context(b, &ctx, err);
 
 	if (r == 0)
-		r = box_end(ctx, box->id, &oom, err);
+		r = box_end(ctx, box->id, &oom, NULL, err);
 	if (r < 0 || strcmp(status.state, "running") != 0)
 		return r;
 	status.state = "exited";
@@ -365,9 +365,9 @@ int brig_remove_box(struct brig *b, const char *text, bool force, bool volumes, 
 		return err_set(err, -EBUSY,
 			"container %s is %s: stop it before removing it, or force it", text,
 			box_state_name(box_state(&box)));
-	r = box_end(ctx, box.id, &oom, err);
+	r = box_end(ctx, box.id, &oom, NULL, err);
 	if (r == 0)
-		r = box_destroy(ctx, &box, volumes, err);
+		r = box_destroy(ctx, &box, volumes, NULL, err);
 	if (r == 0)
 		events_note(b->runfd, "container", "destroy", id, "name", box.record.name, NULL);
 	return r;
@@ -549,7 +549,9 @@ int brig_container_prune(const struct invocation *inv, struct err *err)
 			filters_value(&p.filters, "until"), human_now(), &p.until, err);
 	if (r < 0 || !confirmed(values))
 		return r;
-	r = boxes_each(boxes, add_prunable, &p, err);
+	r = boxes_sweep(boxes, err);
+	if (r == 0)
+		r = boxes_each(boxes, add_prunable, &p, err);
 	for (size_t i = 0; r == 0 && i < p.ids.count; i++) {
 		struct err one = {};
 

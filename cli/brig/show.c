@@ -294,7 +294,7 @@ json_t *show_inspect(struct brig *b, const struct box *box, bool size)
 {
 	const struct record *r = &box->record;
 	enum box_state state = box_state(box);
-	const char *data = b->dirs.data;
+	const char *data = b->dirs.data, *run = b->dirs.run;
 	struct strings args = {
 		.items = r->args.items + 1, .count = r->args.count ? r->args.count - 1 : 0};
 	json_t *json = json_pack(
@@ -303,9 +303,9 @@ json_t *show_inspect(struct brig *b, const struct box *box, bool size)
 		"Id", r->id, "Created", r->created, "Path", r->args.count ? r->args.items[0] : "",
 		"Args", texts_json(&args), "State", state_json(box, state), "Image", r->image_id,
 		"ImageName", r->image, "ImageDigest", r->manifest, "ResolvConfPath",
-		json_sprintf("%s/containers/%s/resolv.conf", data, r->id), "HostnamePath",
-		json_sprintf("%s/containers/%s/hostname", data, r->id), "HostsPath",
-		json_sprintf("%s/containers/%s/hosts", data, r->id), "LogPath",
+		json_sprintf("%s/containers/%s/resolv.conf", run, r->id), "HostnamePath",
+		json_sprintf("%s/containers/%s/hostname", run, r->id), "HostsPath",
+		json_sprintf("%s/containers/%s/hosts", run, r->id), "LogPath",
 		json_sprintf("%s/containers/%s/log", data, r->id), "Name", r->name, "RestartCount",
 		(json_int_t)box->status.restarts, "Driver", "overlay", "Platform", "linux",
 		"HostConfig", host_json(r), "Mounts", mounts_json(r), "Config", config_json(r),

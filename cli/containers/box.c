@@ -177,13 +177,14 @@ static int lock(const struct boxes *b, struct box *box, struct err *err)
 	return r < 0 ? err_sys(err, r, "container %s: lock it", box->id) : 0;
 }
 
-int box_open(const struct boxes *b, const char *text, bool locked, struct box *ret, struct err *err)
+/* ID is a whole one; TEXT what the user called it. */
+static int open_by_id(const struct boxes *b, const char id[RECORD_ID_SIZE], const char *text,
+	bool locked, struct box *ret, struct err *err)
 {
 	autobox struct box box = {.boxes = b, .dirfd = -1};
-	int r = boxes_find(b, text, box.id, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	memcpy(box.id, id, sizeof(box.id));
 	r = box.dirfd = sys_openat(b->containers, box.id, DIR_FLAGS, 0);
 	if (r < 0)
 		return err_set(err, r, "no such container: %s", text);
@@ -197,6 +198,14 @@ int box_open(const struct boxes *b, const char *text, bool locked, struct box *r
 	*ret = box;
 	box = (struct box){.dirfd = -1};
 	return 0;
+}
+
+int box_open(const struct boxes *b, const char *text, bool locked, struct box *ret, struct err *err)
+{
+	char id[RECORD_ID_SIZE];
+	int r = boxes_find(b, text, id, err);
+
+	return r < 0 ? r : open_by_id(b, id, text, locked, ret, err);
 }
 
 void box_close(struct box *box)
@@ -221,7 +230,7 @@ int boxes_each(
 
 		if (strlen(entry->d_name) != RECORD_ID_SIZE - 1 || !is_hex(entry->d_name))
 			continue;
-		r = box_open(b, entry->d_name, false, &box, &one);
+		r = open_by_id(b, entry->d_name, entry->d_name, false, &box, &one);
 		if (r < 0 && r != -ENOENT) /* it may have gone meanwhile */
 			log_warning("%s; remove it with rm --force", one.text);
 		r = r < 0 ? 0 : fn(&box, arg);
@@ -304,13 +313,10 @@ static int write_record(int dirfd, const struct record *record, struct err *err)
 
 static int fill_directory(int dir, const struct record *record, struct err *err)
 {
-	const struct box_status status = {.state = "created"};
 	int r = sys_mkdirat(dir, "rootfs", 0755);
 
-	if (r < 0)
-		return err_sys(err, r, "container %s", record->name);
-	r = write_record(dir, record, err);
-	return r < 0 ? r : box_status_write(dir, &status, err);
+	return r < 0 ? err_sys(err, r, "container %s", record->name)
+		     : write_record(dir, record, err);
 }
 
 int box_create(const struct boxes *b, struct record *record, struct err *err)
@@ -362,22 +368,65 @@ int box_rename(struct box *box, const char *name, struct err *err)
 	return r;
 }
 
-int box_remove(struct box *box, struct err *err)
+enum { DISCARDED_SIZE = RECORD_ID_SIZE + 8 };
+
+/* Away at once, whatever removing its files takes. */
+static void discarded_name(const char *id, char ret[DISCARDED_SIZE])
+{
+	snprintf(ret, DISCARDED_SIZE, ".%s.old", id);
+}
+
+int box_discard(struct box *box, struct err *err)
 {
 	const struct boxes *b = box->boxes;
-	char temp[RECORD_ID_SIZE + 8];
+	char temp[DISCARDED_SIZE];
 	int r;
 
-	path_remove_tree(b->run_containers, box->id);
-	/* Away at once, whatever removing its files takes. */
-	snprintf(temp, sizeof(temp), ".%s.old", box->id);
+	discarded_name(box->id, temp);
 	r = sys_renameat2(b->containers, box->id, b->containers, temp, 0);
 	if (r < 0 && r != -ENOENT)
 		return err_sys(err, r, "remove container %s", box->record.name);
 	if (box->record.name)
 		sys_unlinkat(b->names, box->record.name, 0);
+	return 0;
+}
+
+int boxes_remove_discarded(const struct boxes *b, const char *id, struct err *err)
+{
+	char temp[DISCARDED_SIZE];
+	int r;
+
+	discarded_name(id, temp);
+	path_remove_tree(b->run_containers, id);
 	r = path_remove_tree(b->containers, temp);
-	return r < 0 ? err_sys(err, r, "remove container %s", box->record.name) : 0;
+	return r < 0 ? err_sys(err, r, "remove container %s", id) : 0;
+}
+
+int box_remove(struct box *box, struct err *err)
+{
+	int r = box_discard(box, err);
+
+	return r < 0 ? r : boxes_remove_discarded(box->boxes, box->id, err);
+}
+
+int boxes_sweep(const struct boxes *b, struct err *err)
+{
+	DIR *dir = list(b->containers);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!dir)
+		return err_sys(err, -EIO, "%s/containers", b->data_path);
+	while (r == 0 && (entry = readdir(dir))) {
+		char id[RECORD_ID_SIZE], temp[DISCARDED_SIZE];
+
+		snprintf(id, sizeof(id), "%s", entry->d_name + (*entry->d_name == '.'));
+		discarded_name(id, temp);
+		if (is_hex(id) && strcmp(entry->d_name, temp) == 0)
+			r = boxes_remove_discarded(b, id, err);
+	}
+	closedir(dir);
+	return r;
 }
 
 int box_run_dir(const struct boxes *b, const char *id, struct err *err)

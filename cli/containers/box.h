@@ -3,13 +3,14 @@
  * brig's containers on disk: found, made, looked at, removed.
  *
  *   DATA/containers/ID/container.json   the record (cli/containers/record.h)
- *   DATA/containers/ID/status.json      what became of it; the monitor's to write
+ *   DATA/containers/ID/status.json      what became of it; the monitor's to write; none: created
  *   DATA/containers/ID/log…             its output
  *   DATA/containers/ID/rootfs/          empty; where its own mounts have the root
- *   DATA/containers/ID/hosts …          files that it sees in /etc
  *   DATA/names/NAME                     a symbolic link to the id: names are unique by it
  *   RUN/containers/ID/attach.sock       the monitor's
  *   RUN/containers/ID/stopping          somebody is stopping it: do not start it again
+ *   RUN/containers/ID/hosts …           files that it sees in /etc, written at each start
+ *   DATA/containers/.ID.old             of a container that is gone: to be removed
  *   RUN/runtime/ID/                     the runtime's state (runtime/container.h)
  *   DATA/images/containers/ID/          what it wrote (images/snapshot.h)
  *
@@ -47,7 +48,7 @@ enum box_state {
 };
 const char *box_state_name(enum box_state state);
 
-/* status.json */
+/* status.json; a container that was only made has none */
 struct box_status {
 	const char *state; /* "created", "starting", "running", "restarting", "exited" */
 	const char *boot;  /* boot id of its writer */
@@ -97,6 +98,11 @@ int box_update(struct box *box, struct err *err);
 int box_rename(struct box *box, const char *name, struct err *err);
 /* Removes the directories and the name. Locked; nothing of it runs any more. */
 int box_remove(struct box *box, struct err *err);
+/* The same in two steps: after the first there is no such container. boxes_sweep() removes what all
+ * second steps were kept from. */
+int box_discard(struct box *box, struct err *err);
+int boxes_remove_discarded(const struct boxes *boxes, const char *id, struct err *err);
+int boxes_sweep(const struct boxes *boxes, struct err *err);
 
 /* Its state now, from the status, the runtime and the monitor. */
 enum box_state box_state(const struct box *box);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Process: the monitor, its forks that start and end the container, and (monitor_start()) the
- * command. */
+/* Process: the monitor, its forks that start the container or end it for another start, and
+ * (monitor_start()) the command. */
 #include "cli/containers/monitor_private.h"
 
 #include "base/clock.h"
@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <link.h>
+#include <linux/sched.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -289,33 +290,39 @@ static int start_once(struct monitor *m, bool again, struct monitor_report *ret)
 
 /* ---- ending ---- */
 
-/* Process: the ender. 0, or 1 when the kernel killed something for want of memory. */
-static _Noreturn void ender(struct monitor *m, bool remove)
+/* What a container leaves that is started again, or is not there any more. */
+static bool end_box(struct monitor *m, bool remove)
 {
 	autobox struct box box = {.dirfd = -1};
 	struct err err = {};
 	bool oom = false;
-	int r = box_end(m->ctx, m->id, &oom, &err);
+	int r = box_end(m->ctx, m->id, &oom, remove ? &m->rest : NULL, &err);
 
 	if (r == 0 && remove)
 		r = box_open(m->ctx->boxes, m->id, true, &box, &err);
 	if (r == 0 && remove)
-		r = box_destroy(m->ctx, &box, true, &err);
+		r = box_destroy(m->ctx, &box, true, &m->rest, &err);
 	if (r < 0)
 		log_warning("%s", err.text);
-	_exit(oom);
+	return oom;
 }
 
-static void end_once(struct monitor *m, bool remove)
+/* In a process of its own, when the monitor is to stay small after it. */
+static bool end_apart(struct monitor *m)
 {
 	pid_t pid = sys_fork();
 	int status = 0;
 
 	if (pid == 0)
-		ender(m, remove);
+		_exit(end_box(m, false));
 	if (pid > 0)
 		sys_waitpid(pid, &status, 0);
-	m->oom = WIFEXITED(status) && WEXITSTATUS(status) == 1;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+static void end_once(struct monitor *m, bool again, bool remove)
+{
+	m->oom = again ? end_apart(m) : end_box(m, remove);
 	monitor_take_denied(m);
 	connect_denied_close(m->denied);
 	m->denied = NULL;
@@ -372,7 +379,7 @@ static bool after_exit(struct monitor *m)
 	monitor_health_end(m);
 	monitor_drain(m);
 	logfile_flush(&m->log);
-	end_once(m, !again && m->remove);
+	end_once(m, again, !again && m->remove);
 	recorder_finish(&m->recorder, m->rundir);
 	m->pid = 0;
 	note_end(m, code);
@@ -568,7 +575,7 @@ static _Noreturn void monitor_main(struct monitor *m, int client)
 	if (r < 0 && m->dirfd >= 0) {
 		clock_now(m->finished);
 		if (m->remove)
-			end_once(m, false);
+			end_once(m, false, false);
 		monitor_write_status(
 			m, *m->started ? "exited" : "created", answer.text, answer.exit_code);
 		sys_unlinkat(m->rundir, "attach.sock", 0);
@@ -580,6 +587,9 @@ static _Noreturn void monitor_main(struct monitor *m, int client)
 	dl_iterate_phdr(forget_pages, NULL);
 	loop(m);
 	finish(m);
+	/* Whoever waited for the container has been told: nobody waits for this. */
+	if (box_end_rest(m->ctx, &m->rest, &err) < 0)
+		log_warning("%s", err.text);
 	_exit(0);
 }
 
@@ -596,12 +606,13 @@ int monitor_start(
 	*ret = (struct monitor_report){.exit_code = 125};
 	if (r < 0)
 		return err_sys(err, r, "make a socketpair");
-	pid = sys_fork();
+	/* No signal at its end: it is nobody's to wait for, and the init's as soon as the command
+	 * is gone. */
+	pid = sys_clone3(&(struct clone_args){});
 	if (pid == 0) {
 		struct monitor *m = calloc(1, sizeof(*m));
 
-		/* Not the command's child: it is nobody's to wait for. */
-		if (!m || sys_fork() != 0)
+		if (!m)
 			_exit(0);
 		close(socks[0]);
 		for (size_t i = 0; i < ARRAY_LEN(options->others); i++)
@@ -622,7 +633,6 @@ int monitor_start(
 		close(socks[0]);
 		return err_sys(err, pid, "fork the monitor");
 	}
-	sys_waitpid(pid, NULL, 0);
 	n = fd_recv(socks[0], ret, sizeof(*ret), NULL, &count);
 	close(socks[0]);
 	if (n != sizeof(*ret)) {

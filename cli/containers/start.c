@@ -369,7 +369,7 @@ int box_start(
 		struct err ignored = {};
 
 		attach_release(&s.network.held);
-		box_network_remove(ctx, box->id, &ignored);
+		box_network_remove(ctx, box->id, NULL, &ignored);
 	}
 	cleanup_close(&s.rootfs);
 	cleanup_close(&s.server);
@@ -401,13 +401,30 @@ static bool was_oom(const struct start_context *ctx, const char *id)
 	return counts.oom_kill > 0;
 }
 
-int box_end(const struct start_context *ctx, const char *id, bool *ret_oom, struct err *err)
+int box_end(const struct start_context *ctx, const char *id, bool *ret_oom,
+	struct end_rest *ret_rest, struct err *err)
 {
 	int r;
 
+	if (ret_rest)
+		*ret_rest = (struct end_rest){};
 	*ret_oom = was_oom(ctx, id);
 	r = container_delete(ctx->rt, id, true, err);
-	return r < 0 ? r : box_network_remove(ctx, id, err);
+	if (r < 0)
+		return r;
+	return box_network_remove(ctx, id, ret_rest ? &ret_rest->links : NULL, err);
+}
+
+int box_end_rest(const struct start_context *ctx, const struct end_rest *rest, struct err *err)
+{
+	struct err other = {};
+	int r = box_network_remove_rest(ctx, &rest->links, err);
+	int s = snapshot_remove_discarded(ctx->store, rest->snapshot, r < 0 ? &other : err);
+
+	if (r == 0)
+		r = s;
+	s = *rest->box ? boxes_remove_discarded(ctx->boxes, rest->box, r < 0 ? &other : err) : 0;
+	return r < 0 ? r : s;
 }
 
 static int remove_volumes(
@@ -428,11 +445,16 @@ static int remove_volumes(
 	return r;
 }
 
-int box_destroy(const struct start_context *ctx, struct box *box, bool volumes, struct err *err)
+int box_destroy(const struct start_context *ctx, struct box *box, bool volumes,
+	struct end_rest *rest, struct err *err)
 {
-	int r = snapshot_remove(ctx->store, box->id, err);
+	int r = rest ? snapshot_discard(ctx->store, box->id, rest->snapshot, err)
+		     : snapshot_remove(ctx->store, box->id, err);
 
 	if (r == 0 && volumes)
 		r = remove_volumes(ctx, &box->record, err);
-	return r < 0 ? r : box_remove(box, err);
+	if (r < 0 || !rest)
+		return r < 0 ? r : box_remove(box, err);
+	memcpy(rest->box, box->id, sizeof(rest->box));
+	return box_discard(box, err);
 }

@@ -11,7 +11,9 @@
 
 #include "base/err.h"
 #include "cli/containers/box.h"
+#include "images/snapshot.h"
 #include "images/store.h"
+#include "netns/attach.h"
 
 enum { START_HELD_MAX = 257 };
 
@@ -40,14 +42,27 @@ struct started {
 int box_start(
 	const struct start_context *ctx, struct box *box, struct started *ret, struct err *err);
 
+/* What box_end() and box_destroy() have left of a container that is gone for good: it is in no
+ * list, and holds no name, address or port, but links and files take the kernel time. A process
+ * that dies before box_end_rest() leaves that to others: attach_remove(), snapshot_discard(),
+ * boxes_sweep(). */
+struct end_rest {
+	struct attach_rest links;
+	char snapshot[SNAPSHOT_DISCARDED_MAX];
+	char box[RECORD_ID_SIZE];
+};
+
 /* What a container that has ended leaves: the runtime's state, the cgroup, links and addresses.
- * RET_OOM tells whether the kernel killed a process of it for want of memory. Doing it again is no
- * error. */
-int box_end(const struct start_context *ctx, const char *id, bool *ret_oom, struct err *err);
+ * RET_OOM tells whether the kernel killed a process of it for want of memory. RET_REST NULL: all at
+ * once. Else box_destroy() follows. Doing it again is no error. */
+int box_end(const struct start_context *ctx, const char *id, bool *ret_oom,
+	struct end_rest *ret_rest, struct err *err);
 
 /* Removes what is left of a container that does not run: its files, its record, and with VOLUMES
- * its anonymous volumes. Locked. */
-int box_destroy(const struct start_context *ctx, struct box *box, bool volumes, struct err *err);
+ * its anonymous volumes. REST: box_end()'s, or NULL. Locked. */
+int box_destroy(const struct start_context *ctx, struct box *box, bool volumes,
+	struct end_rest *rest, struct err *err);
+int box_end_rest(const struct start_context *ctx, const struct end_rest *rest, struct err *err);
 
 /* 126 when the program could not be invoked, 127 when it was not found, else 125. */
 int start_exit_code(const struct err *err);

@@ -20,12 +20,14 @@ enum { ETC_MAX = 1 << 20 };
 static int write_file(
 	const struct box *box, const char *name, const struct buf *text, struct err *err)
 {
-	autoclose int fd = -1;
+	autoclose int dir = box_run_dir(box->boxes, box->id, err), fd = -1;
 	int r;
 
+	if (dir < 0)
+		return dir;
 	if (text->failed)
 		return err_sys(err, -ENOMEM, "%s", name);
-	r = fd = sys_openat(box->dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+	r = fd = sys_openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
 	if (r >= 0)
 		r = sys_fchmod(fd, 0644); /* whatever the umask */
 	if (r == 0)
@@ -35,7 +37,7 @@ static int write_file(
 
 static const char *path_of(const struct box *box, struct arena *arena, const char *name)
 {
-	return arena_printf(arena, "%s/containers/%s/%s", box->boxes->data_path, box->id, name);
+	return arena_printf(arena, "%s/containers/%s/%s", box->boxes->run_path, box->id, name);
 }
 
 static void read_host_file(const char *path, struct buf *ret)

@@ -120,10 +120,22 @@ int box_network_apply(const struct start_context *ctx, const struct box *box, in
 	return r;
 }
 
-int box_network_remove(const struct start_context *ctx, const char *id, struct err *err)
+int box_network_remove(const struct start_context *ctx, const char *id,
+	struct attach_rest *ret_rest, struct err *err)
 {
 	autonetworkstore struct network_store store = {.records = -1, .state = -1, .lock = -1};
 	int r = box_network_store(ctx->boxes, ctx->libexec, ctx->rootless, &store, err);
 
-	return r < 0 ? r : attach_remove(&store, id, -1, err);
+	return r < 0 ? r : attach_remove(&store, id, -1, ret_rest, err);
+}
+
+int box_network_remove_rest(
+	const struct start_context *ctx, const struct attach_rest *rest, struct err *err)
+{
+	autonetworkstore struct network_store store = {.records = -1, .state = -1, .lock = -1};
+	int r = rest->count
+			? box_network_store(ctx->boxes, ctx->libexec, ctx->rootless, &store, err)
+			: 0;
+
+	return r < 0 || !rest->count ? r : attach_remove_rest(&store, rest, err);
 }

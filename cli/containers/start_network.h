@@ -30,4 +30,8 @@ int box_network_reserve(const struct start_context *ctx, const struct box *box, 
 	struct box_network *ret, struct err *err);
 int box_network_apply(const struct start_context *ctx, const struct box *box, int netns, int userns,
 	struct arena *arena, struct box_network *network, struct err *err);
-int box_network_remove(const struct start_context *ctx, const char *id, struct err *err);
+/* REST as of attach_remove(). */
+int box_network_remove(const struct start_context *ctx, const char *id,
+	struct attach_rest *ret_rest, struct err *err);
+int box_network_remove_rest(
+	const struct start_context *ctx, const struct attach_rest *rest, struct err *err);

@@ -45,6 +45,10 @@ int box_status_read(int dirfd, struct box_status *ret, struct err *err)
 	struct arena arena = {};
 	int r = fd_read_file(dirfd, "status.json", STATUS_MAX, &text);
 
+	if (r == -ENOENT) {
+		*ret = (struct box_status){.state = "created"};
+		return 0;
+	}
 	if (r < 0)
 		return err_sys(err, r, "status.json");
 	r = json_parse("status.json", buf_str(&text), text.len, &json, err);
@@ -111,12 +115,9 @@ bool box_has_monitor(const struct box *box)
 /* What the runtime says; it knows only containers of this boot. */
 static enum container_status runtime_status(const struct box *box)
 {
-	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
-	struct err ignored = {};
+	enum container_status status;
 
-	if (container_open(box->boxes->rt, box->id, false, &c, &ignored) < 0)
-		return CONTAINER_STOPPED;
-	return container_status(&c);
+	return container_glance(box->boxes->rt, box->id, &status) < 0 ? CONTAINER_STOPPED : status;
 }
 
 enum box_state box_state(const struct box *box)

@@ -30,7 +30,7 @@ enum {
 	BIND_PAUSE_MS = 10,
 };
 
-/* dns.pid: which process it is, and where it listens. */
+/* dns.pid: which process it is, and where it listens; port 0: it was told to end. */
 struct running {
 	pid_t pid;
 	unsigned long long start;
@@ -205,29 +205,52 @@ struct start {
 	const struct sockets *sockets;
 };
 
-/* In the new process. Descriptors: the directory as 3, the sockets behind it. */
-static _Noreturn void become(const struct start *s)
+/* What the process between has to know besides. */
+struct detached {
+	int program, tell, go;
+};
+
+/*
+ * Descriptors: the directory as 3, the sockets behind it, then those of RET, which are closed on
+ * exec. Of the rest nothing is kept, not even for a moment: a port of the command would be in use
+ * as long.
+ */
+static int take_descriptors(const struct start *s, struct detached *ret)
 {
-	int fds[2 * PAIRS_MAX + 1], null = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0), program;
-	size_t count = 0;
-	char pairs[16];
-	char *const argv[] = {(char *)"brig-dns", pairs, (char *)"/etc/resolv.conf", NULL};
-	char *const envp[] = {NULL};
+	int fds[2 * PAIRS_MAX + 4], null = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+	int *const own[] = {&ret->program, &ret->tell, &ret->go};
+	size_t count = 0, plain;
 
 	/* First above the numbers that they get. */
 	fds[count++] = fcntl(s->dir, F_DUPFD_CLOEXEC, 64);
 	for (size_t i = 0; i < s->sockets->count; i++)
 		fds[count++] = fcntl(s->sockets->fds[i], F_DUPFD_CLOEXEC, 64);
-	program = fcntl(s->program, F_DUPFD_CLOEXEC, 64);
+	plain = count;
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		fds[count++] = fcntl(*own[i], F_DUPFD_CLOEXEC, 64);
 	null = fcntl(null, F_DUPFD_CLOEXEC, 64);
 	for (int i = 0; i < FIRST_FD; i++)
 		if (dup2(null, i) < 0)
-			_exit(126);
-	for (size_t i = 0; i < count; i++)
-		if (dup2(fds[i], FIRST_FD + (int)i) < 0)
-			_exit(126);
-	if (sys_close_range((unsigned int)(FIRST_FD + count), ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		_exit(126);
+			return -errno;
+	for (size_t i = 0; i < count; i++) {
+		int to = FIRST_FD + (int)i, r = sys_dup3(fds[i], to);
+
+		if (r >= 0)
+			r = sys_set_cloexec(to, i >= plain);
+		if (r < 0)
+			return r;
+		if (i >= plain)
+			*own[i - plain] = to;
+	}
+	return sys_close_range((unsigned int)(FIRST_FD + count), ~0U, 0);
+}
+
+static _Noreturn void become(const struct start *s, int program)
+{
+	char pairs[16];
+	char *const argv[] = {(char *)"brig-dns", pairs, (char *)"/etc/resolv.conf", NULL};
+	char *const envp[] = {NULL};
+
 	snprintf(pairs, sizeof(pairs), "%zu", s->sockets->count / 2);
 	sys_execveat(program, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
@@ -236,6 +259,7 @@ static _Noreturn void become(const struct start *s)
 /* The process between: its child belongs to nobody. It tells the number and ends. */
 static _Noreturn void detach(const struct start *s, int tell, int go)
 {
+	struct detached d = {s->program, tell, go};
 	sigset_t none;
 	pid_t pid;
 	char c;
@@ -244,17 +268,17 @@ static _Noreturn void detach(const struct start *s, int tell, int go)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (setsid() < 0 || sys_chdir("/") < 0)
+	if (setsid() < 0 || sys_chdir("/") < 0 || take_descriptors(s, &d) < 0)
 		_exit(126);
 	pid = sys_fork();
 	if (pid == 0) {
 		/* Without a record of it nobody would find this process again: the caller writes
 		 * that first. The end of the pipe means that the caller is dead. */
-		if (sys_read(go, &c, 1) != 1)
+		if (sys_read(d.go, &c, 1) != 1)
 			_exit(0);
-		become(s);
+		become(s, d.program);
 	}
-	(void)!sys_write(tell, &pid, sizeof(pid));
+	(void)!sys_write(d.tell, &pid, sizeof(pid));
 	_exit(0);
 }
 
@@ -330,15 +354,50 @@ int dns_server_ensure(struct network_store *store, const struct network *network
 {
 	struct sockets sockets = {};
 	struct running running;
-	int known = read_running(store, network->name, &running), r;
+	int known = read_running(store, network->name, &running), r = 0;
 
-	if (known == 0 && is_alive(&running))
+	if (known == 0 && !running.port)
+		r = dns_server_stop(store, network->name, err);
+	else if (known == 0 && is_alive(&running))
 		return 0;
-	r = open_sockets(store, network, known == 0, &sockets, err);
+	if (r == 0)
+		r = open_sockets(store, network, known == 0, &sockets, err);
 	if (r == 0 && sockets.count)
 		r = start(store, network, &sockets, err);
 	close_sockets(&sockets);
 	return r < 0 ? err_add(err, "names of network %s", network->name) : 0;
+}
+
+/* The process, or −1 when it is not there any more. */
+static int open_running(const struct running *running)
+{
+	autoclose int pidfd = sys_pidfd_open(running->pid, 0);
+
+	/* The number's owner is looked at after it was opened: it is that process, or none. */
+	return pidfd >= 0 && is_alive(running) ? take_fd(&pidfd) : -1;
+}
+
+int dns_server_dismiss(struct network_store *store, const char *network, struct err *err)
+{
+	autoclose int pidfd = -1, dir = -1;
+	struct running running;
+	int r;
+
+	if (read_running(store, network, &running) < 0)
+		return 0;
+	pidfd = open_running(&running);
+	if (pidfd < 0)
+		return dns_server_stop(store, network, err);
+	r = dir = network_state_dir(store, network, err);
+	if (r < 0)
+		return r;
+	running.port = 0;
+	r = write_running(dir, &running, err);
+	if (r < 0)
+		return r;
+	r = sys_pidfd_send_signal(pidfd, SIGTERM);
+	return r < 0 && r != -ESRCH ? err_sys(err, r, "end the name server of network %s", network)
+				    : 0;
 }
 
 int dns_server_stop(struct network_store *store, const char *network, struct err *err)
@@ -350,9 +409,8 @@ int dns_server_stop(struct network_store *store, const char *network, struct err
 
 	if (read_running(store, network, &running) < 0)
 		return 0;
-	pidfd = sys_pidfd_open(running.pid, 0);
-	/* The number's owner is looked at after it was opened: it is that process, or none. */
-	if (pidfd >= 0 && is_alive(&running)) {
+	pidfd = open_running(&running);
+	if (pidfd >= 0) {
 		struct pollfd wait = {.fd = pidfd, .events = POLLIN};
 
 		r = sys_pidfd_send_signal(pidfd, SIGTERM);

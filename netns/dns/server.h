@@ -16,7 +16,10 @@
 
 /* Starts the server of NETWORK, whose bridge is there, unless it runs. */
 int dns_server_ensure(struct network_store *store, const struct network *network, struct err *err);
-/* 0 also when there is none. */
+/* Tells it to end, and leaves the wait for that to the next of the other two: whoever takes the
+ * last container off a network does not have to. */
+int dns_server_dismiss(struct network_store *store, const char *network, struct err *err);
+/* It has ended. 0 also when there is none. */
 int dns_server_stop(struct network_store *store, const char *network, struct err *err);
 /* The port in place of 53, or 0. */
 uint16_t dns_server_port(struct network_store *store, const char *network);

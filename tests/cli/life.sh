@@ -188,6 +188,30 @@ test_monitor_and_container_killed() {
 	nothing_left
 }
 
+# A container is gone by a rename; who was killed before its files were has left them to prune.
+test_files_of_a_removal_that_was_killed() {
+	local left
+	left=$TEST_DIR/data/containers/.$(printf 'a%.0s' {1..64}).old
+	mkdir -p "$left/rootfs" && : >"$left/container.json"
+	assert_eq "$(brig ps -aq)" "" "it is none"
+	assert_runs brig container prune -f
+	[ ! -e "$left" ] || fail "prune leaves it"
+	mkdir -p "$left/rootfs"
+	assert_runs brig system prune -f
+	[ ! -e "$left" ] || fail "system prune leaves it"
+}
+
+# What run --rm leaves to the monitor goes soon after it
+test_rm_leaves_nothing() {
+	assert_runs brig run --rm busybox sh -c 'echo x >/x'
+	for _ in {1..100}; do
+		[ "$(find "$TEST_DIR"/data/containers "$TEST_DIR"/data/names "$TEST_DIR"/data/images/{containers,trash} \
+			"$TEST_DIR"/run/{containers,networks/pending,networks/containers} -mindepth 1; ip -o link | grep veth)" ] || return 0
+		sleep 0.05
+	done
+	fail "left: $(find "$TEST_DIR"/data/containers "$TEST_DIR"/data/images/{containers,trash} "$TEST_DIR/run" -mindepth 1; ip -o link)"
+}
+
 test_prune() {
 	brig run --name ended busybox true
 	brig run -d --name runs busybox sleep 100

@@ -4,8 +4,8 @@
  *
  *	netns-driver DIR create NAME [KEY=VALUE]...     subnet, gateway, range, driver, option,
  *internal, ipv6 netns-driver DIR remove NAME netns-driver DIR up ID NETNS [name=N] [port=P]...
- *[dns=A]... NETWORK... netns-driver DIR down ID [NETNS] netns-driver DIR connect|disconnect ID
- *NETNS NETWORK netns-driver DIR show ID | reload [LIVING-ID]... | ls
+ *[dns=A]... NETWORK... netns-driver DIR down ID [NETNS] netns-driver DIR leave ID netns-driver DIR
+ *connect|disconnect ID NETNS NETWORK netns-driver DIR show ID | reload [LIVING-ID]... | ls
  *
  * DIR has the records and the state. BRIG_LIBEXEC: where brig-dns is. BRIG_TEST_HOLD: "up" stays
  *with the ports until its standard input ends.
@@ -135,7 +135,7 @@ static int up(struct run *r)
 	if (s < 0) {
 		struct err ignored = {};
 
-		attach_remove(&r->store, q.id, netns, &ignored);
+		attach_remove(&r->store, q.id, netns, NULL, &ignored);
 		return s;
 	}
 	for (size_t i = 0; i < a.warn.count; i++)
@@ -152,7 +152,16 @@ static int down(struct run *r)
 {
 	autoclose int netns = r->argc > 1 ? open_netns(r, r->argv[1]) : -1;
 
-	return attach_remove(&r->store, r->argv[0], netns, &r->err);
+	return attach_remove(&r->store, r->argv[0], netns, NULL, &r->err);
+}
+
+/* As the last process that has to do with it: its links go when all the rest has gone. */
+static int leave(struct run *r)
+{
+	struct attach_rest rest;
+	int s = attach_remove(&r->store, r->argv[0], -1, &rest, &r->err);
+
+	return s < 0 ? s : attach_remove_rest(&r->store, &rest, &r->err);
 }
 
 static int change(struct run *r, bool connect)
@@ -221,6 +230,8 @@ static int run(struct run *r, const char *command)
 		return up(r);
 	if (strcmp(command, "down") == 0)
 		return down(r);
+	if (strcmp(command, "leave") == 0)
+		return leave(r);
 	if (strcmp(command, "show") == 0)
 		return show(r);
 	if (strcmp(command, "ls") == 0)
