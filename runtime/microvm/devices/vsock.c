@@ -36,9 +36,11 @@ static struct vsock_connection *find(struct vsock *v, uint32_t guest_port, uint3
 	return NULL;
 }
 
-/* #syscalls:io,vcpu close epoll_ctl */
+/* #syscalls:io,vcpu close epoll_ctl madvise */
 static void connection_free(struct vsock_connection *c)
 {
+	if (c->buffered)
+		madvise(c->buffer, VSOCK_BUFFER, MADV_DONTNEED);
 	loop_remove(c->vsock->loop, &c->source);
 	cleanup_close(&c->source.fd);
 	memset(&c->phase, 0, sizeof(*c) - offsetof(struct vsock_connection, phase));
@@ -143,6 +145,7 @@ static void buffer_flush(struct vsock_connection *c)
 static void buffer_add(
 	struct vsock_connection *c, const struct virtq_chain *chain, size_t offset, uint32_t len)
 {
+	c->buffered |= len > 0;
 	while (len) {
 		uint32_t end = (c->start + c->len) % VSOCK_BUFFER;
 		uint32_t n = VSOCK_BUFFER - end;

@@ -25,7 +25,8 @@
 enum {
 	VSOCK_CONNECTIONS_MAX = 128,
 	VSOCK_PORTS_MAX = 4,
-	VSOCK_BUFFER = 65536, /* bytes of credit for each connection */
+	VSOCK_BUFFER =
+		256 << 10, /* bytes of credit for each connection: four of the guest's packets */
 	VSOCK_RESETS_MAX = 64,
 	VSOCK_FIRST_HOST_PORT = 1 << 30,
 };
@@ -65,6 +66,7 @@ struct vsock_connection {
 	bool readable;         /* the host's side may have data */
 	bool host_shut;        /* the host's side has ended */
 	bool host_told;        /* it knows that the guest has */
+	bool buffered;         /* the buffer was used, and is memory */
 	uint32_t start, len;   /* what is in the buffer */
 };
 
@@ -94,7 +96,8 @@ struct vsock_options {
 	size_t port_count;
 };
 
-/* Takes about 8 MiB of address space, of which only what is used becomes memory. */
+/* Takes 32 MiB of address space, of which only what connections use becomes memory, until they
+ * end. */
 int vsock_open(struct vsock *vsock, const struct vsock_options *options,
 	const struct guest_memory *memory, struct loop *loop, struct err *err);
 void vsock_close(struct vsock *vsock);

@@ -62,7 +62,7 @@ int passthrough_add_nodes(json_t *config, struct err *err);
 
 /* --- relay.c --- */
 
-enum { RELAY_BUFFER = 65536 };
+enum { RELAY_BUFFER = 256 << 10 };
 
 /* Bytes one way. Owns both descriptors, which are non-blocking. */
 struct relay {

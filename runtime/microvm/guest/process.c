@@ -124,6 +124,8 @@ static int open_pipe(struct processes *all, struct process *p, int i, int *ret_f
 	r = sys_pipe(fds);
 	if (r < 0)
 		return r;
+	/* Who writes much is woken a quarter as often; a kernel that says no does without. */
+	(void)!fcntl(fds[0], F_SETPIPE_SZ, RELAY_BUFFER);
 	*ret_fd = fds[i ? 1 : 0];
 	if (i)
 		return add_output(all, p, i, fds[0], take_fd(p->streams + i));

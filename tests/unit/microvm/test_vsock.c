@@ -9,6 +9,7 @@
 #include <linux/vm_sockets.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -284,6 +285,18 @@ static void test_credit(void **state)
 	world_free(&w);
 }
 
+/* Pages of a connection's buffer that are memory. */
+static int resident(const struct vsock_connection *c)
+{
+	unsigned char pages[VSOCK_BUFFER / 4096];
+	int count = 0;
+
+	assert_int_equal(mincore(c->buffer, VSOCK_BUFFER, pages), 0);
+	for (size_t i = 0; i < sizeof(pages); i++)
+		count += pages[i] & 1;
+	return count;
+}
+
 static void test_beyond_credit(void **state)
 {
 	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_RW);
@@ -295,7 +308,9 @@ static void test_beyond_credit(void **state)
 	h.len = 32768;
 	for (int i = 0; i < 100 && !(w.v.connections[0].owes & 1 << VIRTIO_VSOCK_OP_RST); i++)
 		send_packet(&w, h, NULL);
+	assert_true(resident(w.v.connections) > 0);
 	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+	assert_int_equal(resident(w.v.connections), 0);
 	assert_false(guest_needs_reset(&w.g)); /* only that connection is lost */
 	world_free(&w);
 }
