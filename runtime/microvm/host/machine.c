@@ -23,9 +23,6 @@
 
 enum { FDS_MAX = 48, READY_S = 300, END_MS = 5000, LOG_MAX = 4096 };
 
-static const char command_line[] =
-	"quiet reboot=k panic=-1 random.trust_cpu=on 8250.nr_uarts=0 swiotlb=noforce";
-
 void machine_init(struct vm_machine *m)
 {
 	*m = (struct vm_machine){.control = -1, .log = -1, .ready = {.fd = -1}};
@@ -293,7 +290,7 @@ static int add_rest(struct launching *l, struct err *err)
 {
 	autofree char *line = NULL;
 
-	if (asprintf(&line, "%s%s", command_line, l->o->plan->command_line) < 0) {
+	if (asprintf(&line, LAUNCH_COMMAND_LINE "%s", l->o->plan->command_line) < 0) {
 		line = NULL;
 		return err_sys(err, -ENOMEM, "vm.kernel.parameters");
 	}

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "cgroups/cgroup.h"
 #include "runtime/microvm/host/kernel.h"
+#include "runtime/microvm/host/launch.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -101,6 +102,7 @@ static int name_of(const struct machine_options *o, char ret[NAME], struct err *
 	if (r < 0)
 		return err_sys(err, r, "what a template depends on");
 	key_add(&key, size, sizeof(size));
+	key_add(&key, LAUNCH_COMMAND_LINE, sizeof(LAUNCH_COMMAND_LINE));
 	key_add(&key, o->plan->command_line, strlen(o->plan->command_line) + 1);
 	snprintf(ret, NAME, "template-%016llx%016llx", (unsigned long long)key.a,
 		(unsigned long long)key.b);

@@ -3,7 +3,17 @@
 
 #include "base/sys.h"
 
-enum { PAGE = 4096 };
+#include <sys/mman.h>
+
+#ifndef MADV_COLLAPSE /* Linux 6.1 */
+#define MADV_COLLAPSE 25
+#endif
+
+enum {
+	PAGE = 4096,
+	DESCRIBED = 64,      /* what describes a page of the guest's takes a 64th of it */
+	EARLY_MIN = 8 << 20, /* bytes: and what else its kernel takes before it has an allocator */
+};
 
 int loader_read(int fd, void *buf, size_t len, uint64_t offset)
 {
@@ -48,6 +58,23 @@ int loader_place(int fd, const struct guest_memory *memory, uint64_t floor, uint
 	return loader_read(fd, hva, file_len, offset); /* the rest is zero: memory is fresh */
 }
 
+void loader_expect(const struct guest_memory *memory, uint64_t gpa, uint64_t end)
+{
+	void *hva = end > gpa ? gpa_to_hva(memory, gpa, end - gpa) : NULL;
+
+	if (hva)
+		madvise((void *)((uintptr_t)hva & -(uintptr_t)PAGE), end - gpa, MADV_COLLAPSE);
+}
+
+/* Linux takes its first memory from the top down, below the initramfs. */
+static uint64_t expect_early(
+	const struct guest_memory *memory, const struct kernel_image *image, uint64_t gpa)
+{
+	uint64_t early = guest_memory_size(memory) / DESCRIBED + EARLY_MIN;
+
+	return gpa > image->end && gpa - image->end > early ? gpa - early : gpa;
+}
+
 int initramfs_load(int fd, const struct guest_memory *memory, const struct kernel_image *image,
 	uint64_t *ret_gpa, uint64_t *ret_size, struct err *err)
 {
@@ -68,6 +95,7 @@ int initramfs_load(int fd, const struct guest_memory *memory, const struct kerne
 			"initramfs: %llu bytes do not fit beside the kernel, give the guest more "
 			"memory",
 			(unsigned long long)size);
+	loader_expect(memory, expect_early(memory, image, gpa), gpa + size);
 	r = loader_read(fd, hva, size, 0);
 	if (r < 0)
 		return err_sys(err, r, "initramfs");

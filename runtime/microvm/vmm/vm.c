@@ -12,6 +12,7 @@
 
 enum {
 	VCPU_STACK = 128 << 10, /* a vCPU's thread only ever touches registers */
+	HUGE_PAGE = 2 << 20,
 };
 
 static int map_slot(struct vm *vm, unsigned int slot, uint64_t gpa, uint64_t size, void *hva,
@@ -35,6 +36,19 @@ int vm_map(struct vm *vm, unsigned int slot, uint64_t gpa, uint64_t size, void *
 	return map_slot(vm, GUEST_REGION_MAX + slot, gpa, size, hva, read_only, err);
 }
 
+/* Where guest addresses and ours agree about huge pages: only such ranges can be mapped by them. */
+static void *map_memory(int fd, uint64_t size, int flags)
+{
+	uint8_t *at = mmap(NULL, size + HUGE_PAGE, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t skip;
+
+	if (at == MAP_FAILED)
+		return at;
+	skip = -(uint64_t)(uintptr_t)at % HUGE_PAGE;
+	return mmap(at + skip, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+}
+
 /* RAM is one memfd, so that a device in another process can map it too; its size is sealed, so
  * that nobody can take pages away under us. */
 static int memory_open(struct vm *vm, const struct vm_options *o, struct err *err)
@@ -52,12 +66,13 @@ static int memory_open(struct vm *vm, const struct vm_options *o, struct err *er
 	if (r < 0)
 		return err_sys(err, r, "guest memory");
 	/* Of the pool of huge pages there must be enough now: later that is a SIGBUS. */
-	hva = mmap(NULL, o->memory_size, PROT_READ | PROT_WRITE,
-		MAP_SHARED | (o->huge_pages ? 0 : MAP_NORESERVE), vm->memory_fd, 0);
+	hva = map_memory(
+		vm->memory_fd, o->memory_size, MAP_SHARED | (o->huge_pages ? 0 : MAP_NORESERVE));
 	if (hva == MAP_FAILED)
 		return err_sys(err, -errno, "guest memory: mmap of %llu MiB",
 			(unsigned long long)(o->memory_size >> 20));
 	madvise(hva, o->memory_size, MADV_DONTDUMP); /* a guest's secrets stay out of cores */
+	madvise(hva, o->memory_size, MADV_HUGEPAGE); /* a wish: shmem_enabled decides */
 	for (size_t i = 0; i < vm->layout.ram_count; i++) {
 		uint64_t gpa = vm->layout.ram[i].gpa, size = vm->layout.ram[i].size;
 

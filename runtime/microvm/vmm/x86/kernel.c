@@ -59,9 +59,21 @@ static int elf_notes(int fd, const Elf64_Phdr *ph, struct x86_kernel *kernel)
 	return 0;
 }
 
+/* Not checked yet, and only good for a wish. */
+static uint64_t elf_end(const Elf64_Phdr *table, unsigned int count)
+{
+	uint64_t end = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		if (table[i].p_type == PT_LOAD && table[i].p_paddr + table[i].p_memsz > end)
+			end = table[i].p_paddr + table[i].p_memsz;
+	return end;
+}
+
 static int elf_load(
 	int fd, const struct guest_memory *memory, const Elf64_Ehdr *eh, struct x86_kernel *kernel)
 {
+	Elf64_Phdr table[SEGMENTS_MAX];
 	int r = 0, loaded = 0;
 
 	if (eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_ident[EI_DATA] != ELFDATA2LSB ||
@@ -70,20 +82,21 @@ static int elf_load(
 		return -ENOEXEC;
 	kernel->protocol = KERNEL_LINUX64;
 	kernel->image.entry = eh->e_entry;
+	r = loader_read(fd, table, eh->e_phnum * sizeof(*table), eh->e_phoff);
+	if (r < 0)
+		return r;
+	loader_expect(memory, X86_KERNEL_FLOOR, elf_end(table, eh->e_phnum));
 	for (unsigned int i = 0; i < eh->e_phnum && r == 0; i++) {
-		Elf64_Phdr ph;
+		const Elf64_Phdr *ph = table + i;
 
-		r = loader_read(fd, &ph, sizeof(ph), eh->e_phoff + i * sizeof(ph));
-		if (r < 0)
-			return r;
-		if (ph.p_type == PT_NOTE && ph.p_offset <= INT64_MAX / 2)
-			r = elf_notes(fd, &ph, kernel);
-		if (ph.p_type != PT_LOAD || !ph.p_memsz)
+		if (ph->p_type == PT_NOTE && ph->p_offset <= INT64_MAX / 2)
+			r = elf_notes(fd, ph, kernel);
+		if (r < 0 || ph->p_type != PT_LOAD || !ph->p_memsz)
 			continue;
-		r = loader_place(fd, memory, X86_KERNEL_FLOOR, ph.p_offset, ph.p_paddr, ph.p_filesz,
-			ph.p_memsz);
-		if (r == 0 && ph.p_paddr + ph.p_memsz > kernel->image.end)
-			kernel->image.end = ph.p_paddr + ph.p_memsz;
+		r = loader_place(fd, memory, X86_KERNEL_FLOOR, ph->p_offset, ph->p_paddr,
+			ph->p_filesz, ph->p_memsz);
+		if (r == 0 && ph->p_paddr + ph->p_memsz > kernel->image.end)
+			kernel->image.end = ph->p_paddr + ph->p_memsz;
 		loaded++;
 	}
 	return r < 0 ? r : loaded ? 0 : -ENOEXEC;
