@@ -5,34 +5,22 @@ programs=$build/runtime/microvm
 memory=256
 export BRIG_LIBEXEC=$programs
 
-# vm_prepare: sets $work, $kernel (unpacked, for both), $initramfs, $modules, $have_qemu
+# vm_prepare: sets $work, $image, $kernel (that unpacked, for both), $initramfs, $modules, $have_qemu
 vm_prepare() {
-	local cache=/var/cache/brig/vm
 	[ -e /dev/kvm ] || { echo "there is no /dev/kvm" >&2 && exit 1; }
 	work=$(mktemp -d /tmp/brig-bench-vm.XXXXXX)
 	trap 'rm -rf "$work"' EXIT
 	modules=/lib/modules/$(uname -r)
-	kernel=${MICROVM_KERNEL:-/boot/vmlinuz-$(uname -r)}
-	[ -e "$kernel" ] || kernel=${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz
-	unpack "$cache"
+	image=${MICROVM_KERNEL:-/boot/vmlinuz-$(uname -r)}
+	[ -e "$image" ] || image=${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz
+	kernel=$image
 	mkdir "$work/cache"
-	vm_run -- busybox true >/dev/null 2>"$work/first" || { cat "$work/first" >&2 && exit 1; }
+	vm_run -u -- busybox true >/dev/null 2>"$work/first" || { cat "$work/first" >&2 && exit 1; }
 	initramfs=$(echo "$work"/cache/initramfs-*)
+	kernel=$(echo "$work"/cache/vmlinux-*)
 	have_qemu=0
 	if command -v qemu-system-x86_64 >/dev/null && modprobe vhost_vsock 2>/dev/null; then have_qemu=1; fi
 	[ $have_qemu = 1 ] || echo "without QEMU: it, or vhost_vsock, is not here" >&2
-}
-
-# The kernel as brig-oci boots it: unpacked once, kept in the cache.
-unpack() {
-	local bundle=$work/bundle
-	mkdir -p "$bundle/rootfs/bin" /boot
-	cp "$(command -v busybox)" "$bundle/rootfs/bin/"
-	"$build/cli/brig-oci" spec --bundle "$bundle"
-	jq '.process.terminal = false | .process.args = ["/bin/busybox", "true"] | .vm.kernel.path = $kernel' \
-		--arg kernel "$kernel" "$bundle/config.json" >"$work/config" && mv "$work/config" "$bundle/config.json"
-	"$build/cli/brig-oci" --root "$work/state" --isolation vm run --bundle "$bundle" bench-vm
-	kernel=$(find "$1" -name 'vmlinux-*' | head -n 1)
 }
 
 # vm_run OPTION... -- COMMAND...: in a machine, by tests/microvm/microvm-run
@@ -40,6 +28,23 @@ vm_run() {
 	"$build/tests/microvm/microvm-run" -k "$kernel" -m "$modules" -g "$programs/brig-guest" -v "$programs/brig-vmm" \
 		-F "$programs/brig-fsd" -c "$work/cache" -b "$(command -v busybox)" -M "$memory" \
 		-j '{"jail":{"uid":64000,"gid":64000}}' "$@" </dev/null
+}
+
+# bundle_make FILTER...: in $work/bundle, of a program that writes a line; FILTERs of jq on its configuration
+bundle_make() {
+	local bundle=$work/bundle filter
+	[ -e "$bundle" ] || {
+		mkdir -p "$bundle/rootfs/bin"
+		cp "$(command -v busybox)" "$bundle/rootfs/bin/"
+		ln -s "$image" "$work/vmlinuz"
+	}
+	rm -f "$bundle/config.json"
+	"$build/cli/brig-oci" spec --bundle "$bundle"
+	for filter in '.process.terminal = false | .process.args = ["/bin/busybox", "echo", "first"]' \
+		'.vm.kernel.path = "'"$work/vmlinuz"'"' "$@"; do
+		jq "$filter" "$bundle/config.json" >"$work/config"
+		mv "$work/config" "$bundle/config.json"
+	done
 }
 
 median() {

@@ -88,21 +88,31 @@ files umask 027; echo 1 >f; ln f g; chmod 4711 f; stat -c '%a %h %s %F' f g; mkf
 END
 }
 
+# All of them in one start of each place, each in a folder of its own, with its exit status behind what it printed
+programs_script() {
+	local name script
+	while read -r name script; do
+		printf 'mkdir %s; cd %s; echo "== %s"\n(%s\n) 2>&1 </dev/null; echo "status $?"; cd ..\n' "$name" "$name" "$name" "$script"
+	done < <(programs_list)
+}
+
 bench_equivalence() {
 	local name script where same=0 count=0
 	printf '\nequivalence: the same output\n'
-	while read -r name script; do
-		for where in host container guest; do
-			"in_$where" "$script" >"$work/$where.out" 2>&1 || echo "status $?" >>"$work/$where.out"
-		done
-		rm -rf "$work/host"
+	script=$(programs_script)
+	for where in host container guest; do
+		mkdir "$work/$where.out"
+		"in_$where" "$script" 2>&1 | awk -v d="$work/$where.out/" '/^== / { f = d $2; next } { print >(f ? f : d "before") }' || :
+	done
+	rm -rf "$work/host"
+	while read -r name _; do
 		count=$((count + 1))
-		if cmp -s "$work/host.out" "$work/container.out" && cmp -s "$work/host.out" "$work/guest.out"; then
+		if [ -s "$work/host.out/$name" ] && cmp -s "$work"/{host,container}.out/"$name" && cmp -s "$work"/{host,guest}.out/"$name"; then
 			same=$((same + 1))
 		else
 			bad=1
 			printf '  %s differs\n' "$name"
-			head -n 3 "$work"/{host,container,guest}.out | sed 's/^/    /'
+			tail -n 3 "$work"/{host,container,guest}.out/"$name" 2>&1 | sed 's/^/    /' || :
 		fi
 	done < <(programs_list)
 	printf '  %d of %d programs\n' "$same" "$count"

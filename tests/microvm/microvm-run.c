@@ -8,14 +8,16 @@
  *   -v FILE  brig-vmm      -c DIR  cache for the initramfs          -b FILE  a program, to /bin
  *   -M MIB   memory        -C N    vCPUs                            -j JSON  merged into the plan
  *   -f N     a descriptor that the JSON names                       -s      serial console on
- * stderr -t       with a terminal -r N     run the command N times exit: the command's status, 128
- * + signal; 125 when something else failed
+ * stderr -r N     run the command N times                                -t      with a terminal -F
+ * FILE  brig-fsd      -d DIR  a folder to share, as dir0       -u      unpack the kernel first
+ * exit: the command's status, 128 + signal; 125 when something else failed
  */
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/sys.h"
 #include "runtime/microvm/boot/initramfs.h"
+#include "runtime/microvm/boot/unpack.h"
 #include "runtime/microvm/host/launch.h"
 #include "runtime/microvm/host/link.h"
 #include "runtime/microvm/vmm/control.h"
@@ -35,7 +37,7 @@ struct options {
 	struct initramfs_file files[FILES_MAX];
 	size_t file_count;
 	int memory, vcpus, repeat;
-	bool serial, terminal;
+	bool serial, terminal, unpack;
 	int fds[FDS_MAX];
 	size_t fd_count;
 	char **command;
@@ -67,6 +69,19 @@ static int open_initramfs(const struct options *o, struct err *err)
 	int cache = sys_openat(AT_FDCWD, o->cache, O_RDONLY | O_DIRECTORY, 0);
 
 	return initramfs_open(&options, cache, err);
+}
+
+/* As it stands, or as brig-oci boots it: an ELF file in the cache. */
+static int open_kernel(const struct options *o, struct err *err)
+{
+	autoclose int kernel = sys_openat(AT_FDCWD, o->kernel, O_RDONLY, 0), cache = -1;
+
+	if (kernel < 0)
+		return err_sys(err, kernel, "%s", o->kernel);
+	if (!o->unpack)
+		return take_fd(&kernel);
+	cache = sys_openat(AT_FDCWD, o->cache, O_RDONLY | O_DIRECTORY, 0);
+	return cache < 0 ? err_sys(err, cache, "%s", o->cache) : unpack_open(kernel, cache, err);
 }
 
 static const char listener_name[] = "vsock";
@@ -107,10 +122,11 @@ static int start(struct options *o, struct vm *vm, struct err *err)
 
 	if (sys_socketpair(SOCK_STREAM, agent) < 0 || sys_socketpair(SOCK_SEQPACKET, control) < 0)
 		return err_sys(err, -errno, "socketpair");
-	kernel = keep(o, sys_openat(AT_FDCWD, o->kernel, O_RDONLY, 0));
-	initramfs = open_initramfs(o, err);
-	if (kernel < 0 || initramfs < 0)
-		return err->code ? err->code : err_sys(err, kernel, "%s", o->kernel);
+	kernel = open_kernel(o, err);
+	initramfs = kernel < 0 ? kernel : open_initramfs(o, err);
+	if (initramfs < 0)
+		return initramfs;
+	keep(o, kernel);
 	keep(o, initramfs);
 	listener = keep(o, listen_at(vm));
 	keep(o, agent[1]);
@@ -119,7 +135,7 @@ static int start(struct options *o, struct vm *vm, struct err *err)
 		o->vcpus, "memoryMiB", o->memory, "kernel", kernel, "initramfs", initramfs,
 		"control", control[1], "commandLine",
 		o->serial ? "console=ttyS0 reboot=k panic=-1 random.trust_cpu=on"
-			  : "quiet reboot=k panic=-1 random.trust_cpu=on",
+			  : LAUNCH_COMMAND_LINE,
 		"rng", 1, "vsock", "cid", 3, "listener", listener, "ports", "port",
 		PROTO_READY_PORT, "fd", agent[1]);
 	if (o->serial)
@@ -333,7 +349,7 @@ int main(int argc, char **argv)
 	struct err err = {};
 	int option, r, status = 125;
 
-	while ((option = getopt(argc, argv, "k:m:g:v:c:b:M:C:j:f:str:F:d:")) != -1) {
+	while ((option = getopt(argc, argv, "k:m:g:v:c:b:M:C:j:f:str:F:d:u")) != -1) {
 		switch (option) {
 		case 'k':
 			o.kernel = optarg;
@@ -373,6 +389,9 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			o.serial = true;
+			break;
+		case 'u':
+			o.unpack = true;
 			break;
 		case 't':
 			o.terminal = true;
