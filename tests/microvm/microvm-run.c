@@ -135,7 +135,7 @@ static int start(struct options *o, struct vm *vm, struct err *err)
 		o->vcpus, "memoryMiB", o->memory, "kernel", kernel, "initramfs", initramfs,
 		"control", control[1], "commandLine",
 		o->serial ? "console=ttyS0 reboot=k panic=-1 random.trust_cpu=on"
-			  : LAUNCH_COMMAND_LINE,
+			  : LAUNCH_COMMAND_LINE " pci=off",
 		"rng", 1, "vsock", "cid", 3, "listener", listener, "ports", "port",
 		PROTO_READY_PORT, "fd", agent[1]);
 	if (o->serial)

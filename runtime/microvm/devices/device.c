@@ -196,6 +196,16 @@ void device_fail(struct device *device)
 		device->transport->interrupt(device->transport, DEVICE_INTERRUPT_CONFIG);
 }
 
+/* Whether the driver can wait a little longer for what it gets back of QUEUE. */
+static bool can_wait(const struct device *device, unsigned int queue)
+{
+	const struct virtq_state *s = &device->queues[queue].state;
+	uint16_t waiting = s->next_used - s->signalled;
+
+	return device->ops->lazy_queues >> queue & 1 && waiting < DEVICE_LAZY &&
+	       waiting < s->size / 2;
+}
+
 int device_drain(struct device *device, unsigned int queue,
 	int64_t (*handle)(struct device *device, struct virtq_chain *chain))
 {
@@ -225,7 +235,8 @@ int device_drain(struct device *device, unsigned int queue,
 		else if (written != -EINPROGRESS)
 			return (int)written;
 	}
-	device_signal(device, queue);
+	if (!can_wait(device, queue))
+		device_signal(device, queue);
 	return r < 0 ? r : left == 0;
 }
 

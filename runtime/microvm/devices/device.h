@@ -26,6 +26,7 @@
 enum {
 	DEVICE_QUEUES_MAX = 4,
 	DEVICE_BUDGET = 64, /* chains that one kick may take before others get their turn */
+	DEVICE_LAZY = 8,    /* chains that a driver may wait for, of a lazy queue */
 };
 
 enum { DEVICE_INTERRUPT_QUEUE = 1, DEVICE_INTERRUPT_CONFIG = 2 };
@@ -38,6 +39,9 @@ struct device_ops {
 	unsigned int queues;
 	uint16_t queue_size; /* the most that the driver may choose */
 	bool remote;         /* another process serves the queues; kick() is never called */
+	/* A bit for each queue whose chains the driver only wants back some time, to free them: it
+	 * is told of DEVICE_LAZY at once, or half a ring, where that is less. */
+	uint32_t lazy_queues;
 	/* Chains wait in QUEUE. 0: all done; 1: the budget is used up, call again; or −EBADMSG. */
 	int (*kick)(struct device *device, unsigned int queue);
 	/* Optional. DRIVER_OK was set and the queues are mapped. */

@@ -555,6 +555,7 @@ static const struct device_ops vsock_ops = {
 	.id = VIRTIO_ID_VSOCK,
 	.queues = QUEUES,
 	.queue_size = 128,
+	.lazy_queues = 1U << QUEUE_TX,
 	.kick = vsock_kick,
 	.activate = vsock_activate,
 	.reset = vsock_reset,

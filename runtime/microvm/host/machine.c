@@ -290,7 +290,9 @@ static int add_rest(struct launching *l, struct err *err)
 {
 	autofree char *line = NULL;
 
-	if (asprintf(&line, LAUNCH_COMMAND_LINE "%s", l->o->plan->command_line) < 0) {
+	/* Without PCI nobody looks for it, port by port. */
+	if (asprintf(&line, LAUNCH_COMMAND_LINE "%s%s", vfio_count(l->o) ? "" : " pci=off",
+		    l->o->plan->command_line) < 0) {
 		line = NULL;
 		return err_sys(err, -ENOMEM, "vm.kernel.parameters");
 	}

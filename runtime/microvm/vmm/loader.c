@@ -11,6 +11,7 @@
 
 enum {
 	PAGE = 4096,
+	HUGE_PAGE = 2 << 20,
 	DESCRIBED = 64,      /* what describes a page of the guest's takes a 64th of it */
 	EARLY_MIN = 8 << 20, /* bytes: and what else its kernel takes before it has an allocator */
 };
@@ -60,10 +61,18 @@ int loader_place(int fd, const struct guest_memory *memory, uint64_t floor, uint
 
 void loader_expect(const struct guest_memory *memory, uint64_t gpa, uint64_t end)
 {
-	void *hva = end > gpa ? gpa_to_hva(memory, gpa, end - gpa) : NULL;
+	const uint64_t mask = -(uint64_t)HUGE_PAGE;
+	uint8_t *hva;
 
-	if (hva)
-		madvise((void *)((uintptr_t)hva & -(uintptr_t)PAGE), end - gpa, MADV_COLLAPSE);
+	gpa &= mask;
+	end &= mask; /* what is left of the last one may be nobody's */
+	hva = end > gpa ? gpa_to_hva(memory, gpa, end - gpa) : NULL;
+	if (!hva)
+		return;
+	/* The kernel makes nothing out of nothing: each needs one small page. */
+	for (uint64_t at = 0; at < end - gpa; at += HUGE_PAGE)
+		(void)*(volatile uint8_t *)(hva + at);
+	madvise(hva, end - gpa, MADV_COLLAPSE);
 }
 
 /* Linux takes its first memory from the top down, below the initramfs. */

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/microvm/extents.h"
+#include "runtime/microvm/vmm/loader.h"
 #include "runtime/microvm/vmm/machine.h"
 #include "runtime/microvm/vmm/snapshot.h"
 
@@ -13,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { OWN_MAX = 256 };
+enum { OWN_MAX = 256, BLOCK = 2 << 20 };
 
 static struct snapshot_shape shape_of(const struct machine *m)
 {
@@ -127,6 +128,46 @@ static int load_extent(int memory_fd, const uint8_t *from, uint64_t at, uint64_t
 	return 0;
 }
 
+/* How much of each BLOCK the file has, in bytes. */
+static void count_used(int file, uint64_t size, uint32_t *ret_used)
+{
+	uint64_t from = 0, to, end;
+
+	while (extent_next(file, size, &from, &to)) {
+		for (; from < to; from = end) {
+			end = (from / BLOCK + 1) * BLOCK;
+			end = end < to ? end : to;
+			ret_used[from / BLOCK] += (uint32_t)(end - from);
+		}
+	}
+}
+
+/* Huge pages for what the guest had more than half of: fewer faults, and quicker filled. */
+static void expect_memory(struct machine *m, int file, uint64_t size)
+{
+	autofree uint32_t *used = calloc(size / BLOCK + 1, sizeof(*used));
+	uint64_t offset = 0; /* of the region in the file */
+
+	if (!used)
+		return; /* it was only a wish */
+	count_used(file, size, used);
+	for (size_t i = 0; i < m->vm.memory.count; i++) {
+		const struct guest_region *region = m->vm.memory.regions + i;
+		uint64_t end = region->size - region->size % BLOCK, from = 0, to;
+
+		for (; from < end; from = to) {
+			bool dense = used[(offset + from) / BLOCK] > BLOCK / 2;
+
+			to = from + BLOCK;
+			while (to < end && dense == (used[(offset + to) / BLOCK] > BLOCK / 2))
+				to += BLOCK;
+			if (dense)
+				loader_expect(&m->vm.memory, region->gpa + from, region->gpa + to);
+		}
+		offset += region->size;
+	}
+}
+
 /* A file that shrinks meanwhile ends the process (SIGBUS), which is all that could be done. */
 static int load_memory(struct machine *m, int file, struct err *err)
 {
@@ -142,6 +183,7 @@ static int load_memory(struct machine *m, int file, struct err *err)
 	data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
 	if (data == MAP_FAILED)
 		return err_sys(err, -errno, "the saved memory");
+	expect_memory(m, file, size);
 	while (r == 0 && extent_next(file, size, &from, &to)) {
 		r = load_extent(m->vm.memory_fd, data, from, to);
 		from = to;

@@ -285,6 +285,32 @@ static void test_credit(void **state)
 	world_free(&w);
 }
 
+/* What the guest sent it only wants to free: one interrupt for half of its ring of eight. */
+static void test_lazy(void **state)
+{
+	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_RW);
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	connect_guest(&w);
+	h.len = 1;
+	for (int round = 0; round < 3; round++) {
+		uint16_t told = w.v.device.queues[TX].state.signalled;
+
+		while (told == w.v.device.queues[TX].state.signalled)
+			send_packet(&w, h, "x");
+		(void)event_take(w.g.mmio.irq);
+		for (int i = 0; i < RING_SIZE / 2 - 1; i++) {
+			send_packet(&w, h, "x");
+			assert_false(event_take(w.g.mmio.irq));
+		}
+		send_packet(&w, h, "x");
+		assert_true(event_take(w.g.mmio.irq));
+	}
+	world_free(&w);
+}
+
 /* Pages of a connection's buffer that are memory. */
 static int resident(const struct vsock_connection *c)
 {
@@ -428,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_host_connects),
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_credit),
+		cmocka_unit_test(test_lazy),
 		cmocka_unit_test(test_beyond_credit),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_reset),

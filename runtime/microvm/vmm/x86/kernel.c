@@ -59,15 +59,21 @@ static int elf_notes(int fd, const Elf64_Phdr *ph, struct x86_kernel *kernel)
 	return 0;
 }
 
-/* Not checked yet, and only good for a wish. */
-static uint64_t elf_end(const Elf64_Phdr *table, unsigned int count)
+/* Numbers that are not checked yet: good enough for a wish. */
+static void expect_segments(
+	const struct guest_memory *memory, const Elf64_Phdr *table, unsigned int count)
 {
-	uint64_t end = 0;
+	uint64_t begin = UINT64_MAX, end = 0;
 
-	for (unsigned int i = 0; i < count; i++)
-		if (table[i].p_type == PT_LOAD && table[i].p_paddr + table[i].p_memsz > end)
-			end = table[i].p_paddr + table[i].p_memsz;
-	return end;
+	for (unsigned int i = 0; i < count; i++) {
+		const Elf64_Phdr *ph = table + i;
+
+		if (ph->p_type != PT_LOAD)
+			continue;
+		begin = ph->p_paddr < begin ? ph->p_paddr : begin;
+		end = ph->p_paddr + ph->p_memsz > end ? ph->p_paddr + ph->p_memsz : end;
+	}
+	loader_expect(memory, begin, end);
 }
 
 static int elf_load(
@@ -85,7 +91,7 @@ static int elf_load(
 	r = loader_read(fd, table, eh->e_phnum * sizeof(*table), eh->e_phoff);
 	if (r < 0)
 		return r;
-	loader_expect(memory, X86_KERNEL_FLOOR, elf_end(table, eh->e_phnum));
+	expect_segments(memory, table, eh->e_phnum);
 	for (unsigned int i = 0; i < eh->e_phnum && r == 0; i++) {
 		const Elf64_Phdr *ph = table + i;
 
