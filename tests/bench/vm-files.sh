@@ -85,12 +85,11 @@ run_qemu() {
 
 run_brig() {
 	local programs=$build/runtime/microvm
-	exec 10<tmpfs/disk
 	timeout 900 "$build/tests/microvm/microvm-run" -k "$KERNEL" -m "$modules" -g "$programs/brig-guest" -v "$programs/brig-vmm" \
 		-F "$programs/brig-fsd" -c "$work/cache" -b "$(command -v busybox)" -M 512 -C 1 -d tmpfs/share -f 10 \
 		-j '{"jail":{"uid":64000,"gid":64000},"blocks":[{"fd":10,"readOnly":true}]}' -- \
 		busybox sh -c "busybox mkdir -p /mnt && busybox mount -t virtiofs dir0 /mnt && /mnt/files-load /mnt $mib $files /dev/vda" \
-		</dev/null 2>brig.log
+		</dev/null 2>brig.log 10<tmpfs/disk
 }
 
 make_initramfs

@@ -8,6 +8,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <sys/mman.h>
 
 enum { MEMORY = 4 << 20, FILE_LEN = 0x3000 };
 
@@ -197,6 +198,51 @@ static void test_fuzz(void **state)
 	}
 }
 
+enum { HUGE = 2 << 20 };
+
+static size_t resident(uint8_t *at, size_t len)
+{
+	unsigned char pages[3 * HUGE / 4096];
+	size_t count = 0;
+
+	assert_int_equal(mincore(at, len, pages), 0);
+	for (size_t i = 0; i < len / 4096; i++)
+		count += pages[i] & 1;
+	return count;
+}
+
+/* Whole huge pages of what is expected and nothing else; where the host's kernel makes none, no
+ * more than a page of each. Wild numbers do nothing. */
+static void test_expect(void **state)
+{
+	const uint64_t base = 1ULL << 32;
+	autoclose int fd = sys_memfd_create("guest", 0);
+	struct guest_memory fresh = {};
+	uint8_t *at = mmap(NULL, 4 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *hva;
+	size_t count;
+
+	(void)state;
+	assert_true(fd >= 0 && at != MAP_FAILED);
+	assert_int_equal(sys_ftruncate(fd, 3 * HUGE), 0);
+	hva = at + -(uintptr_t)at % HUGE;
+	assert_true(
+		mmap(hva, 3 * HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == hva);
+	assert_int_equal(guest_memory_add(&fresh, base, 3 * HUGE, hva), 0);
+	loader_expect(&fresh, base + HUGE + 5, base + 3 * HUGE - 1);
+	count = resident(hva + HUGE, HUGE);
+	assert_true(count == 1 || count == HUGE / 4096);
+	assert_int_equal(resident(hva, HUGE), 0);
+	assert_int_equal(resident(hva + 2 * HUGE, HUGE), 0);
+	for (size_t i = 0; i < HUGE; i++)
+		assert_int_equal(hva[HUGE + i], 0);
+	loader_expect(&fresh, base + 2 * HUGE, base + 4 * HUGE);
+	loader_expect(&fresh, base + 2 * HUGE, base);
+	loader_expect(&fresh, UINT64_MAX, 0);
+	loader_expect(&fresh, 0, UINT64_MAX);
+	assert_int_equal(resident(hva, HUGE) + resident(hva + 2 * HUGE, HUGE), 0);
+	munmap(at, 4 * HUGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +250,7 @@ int main(void)
 		cmocka_unit_test(test_bad_elf),
 		cmocka_unit_test(test_bzimage),
 		cmocka_unit_test(test_initramfs),
+		cmocka_unit_test(test_expect),
 		cmocka_unit_test(test_fuzz),
 	};
 	uint8_t *ram = calloc(1, MEMORY);
