@@ -108,6 +108,7 @@ int making_plan(struct making *m, struct err *err)
 		.notify_socket = m->options->activation.notify_socket,
 		.rootfs = m->options->rootfs,
 		.sources = m->options->sources,
+		.all_sources = m->backend != NULL,
 	};
 	struct cgroup_facts facts = {.rootless = !m->rt->host.privileged};
 	char own[PATH_MAX];

@@ -14,7 +14,8 @@
 #include "base/err.h"
 #include "runtime/plan.h"
 
-/* Descriptors of detached mounts, one for each of the plan's mounts; −1 where init makes it. */
+/* Descriptors of detached mounts, one for each of the plan's mounts; −1 where init makes it (with
+ * request.all_sources: nowhere). */
 struct mount_sources {
 	int rootfs;
 	int *fds;

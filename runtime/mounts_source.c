@@ -96,9 +96,9 @@ int mounts_open_binds(
 	for (size_t i = 0; i < s.count; i++)
 		s.fds[i] = -1;
 	for (size_t i = 0; i < s.count && r == 0; i++) {
-		if (plan->mounts[i].kind != PLAN_MOUNT_BIND)
+		if (plan->mounts[i].kind != PLAN_MOUNT_BIND && !plan->request.all_sources)
 			continue;
-		r = open_source(&plan->mounts[i], procfd, &s.fds[i], err);
+		r = mounts_open_source(&plan->mounts[i], procfd, &s.fds[i], err);
 		if (r < 0)
 			err_add(err, "mounts: %s", plan->mounts[i].destination);
 	}

@@ -55,6 +55,8 @@ struct plan_request {
 	const char *notify_socket; /* bound to ACTIVATION_SOCKET; NULL: none */
 	struct plan_rootfs rootfs;
 	struct plan_sources sources;
+	bool all_sources; /* the parent makes file systems, too, while it may use the host's devices
+			   */
 };
 
 /* How the id maps of a new user namespace are written; user_namespaces(7). */

@@ -125,6 +125,7 @@ test_a_terminal_goes_on() {
 
 # In the same network namespace, over one connection that knows nothing of it.
 test_a_connection_goes_on() {
+	local client
 	need_tun
 	ip netns add guest
 	ip link add host0 type veth peer name eth0 netns guest address 02:00:00:00:12:34
@@ -138,6 +139,7 @@ test_a_connection_goes_on() {
 	exec 9<>said
 	wait_until oci exec "$ID" grep -q :0050 /proc/net/tcp /proc/net/tcp6
 	busybox nc 10.99.0.2 80 <said >heard &
+	client=$!
 	echo one >&9
 	wait_until grep -q one heard
 	oci checkpoint --image-path images "$ID"
@@ -150,8 +152,9 @@ test_a_connection_goes_on() {
 	wait_until grep -q three heard
 	assert_contains "$(oci exec "$ID-2" ip addr show eth0)" 02:00:00:00:12:34
 	oci delete --force "$ID-2"
+	kill "$client"
 	exec 9>&-
-	wait
+	wait || :
 	ip netns del guest
 	assert_nothing_left
 }

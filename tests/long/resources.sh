@@ -105,7 +105,7 @@ test_the_monitors_own_memory() {
 	oci delete --force "$ID"
 }
 
-# io_of KEY: of the disk "$number" in the container's cgroup on the host
+# io_of KEY FILE: of the disk "$number" in the container's cgroup on the host
 io_of() {
 	sed -n "s/^$number .*$1=\\([0-9]*\\).*/\\1/p" "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$PID/cgroup")/$2"
 }

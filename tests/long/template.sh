@@ -80,7 +80,7 @@ test_machines_with_a_network() {
 	for n in 1 2; do
 		netns "clone-$n" "$n"
 		create_sh 'cat /sys/class/net/eth0/address; mknod /dev/vsock c $(tr : " " </sys/class/misc/vsock/dev)
-			/tools/vsock-cid /dev/vsock; nc -lk -p 80 -e cat /sys/class/net/eth0/address' \
+			/tools/vsock-cid /dev/vsock; nc -ll -p 80 -e cat /sys/class/net/eth0/address' \
 			'.linux.resources = {"memory": {"limit": 33554432}, "devices": [{"allow": true, "access": "rwm"}]}' \
 			'.annotations["org.brig.template"] = "true" | .process.capabilities |= map_values(["CAP_MKNOD", "CAP_NET_BIND_SERVICE"])' \
 			'.mounts += [{"destination":"/tools","type":"bind","source":"'"$(dirname "$(tool vsock-cid)")"'","options":["bind","ro"]}]' \

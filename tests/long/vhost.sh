@@ -33,7 +33,7 @@ serves() {
 test_both_ways_and_saved() {
 	local id
 	make_network
-	start_sh 'echo ready; exec nc -lk -p 80 -e cat /data' "$small" "$in_guest"
+	start_sh 'echo ready; exec nc -ll -p 80 -e cat /data' "$small" "$in_guest"
 	head -c 3M /dev/urandom >"$BUNDLE/rootfs/data"
 	wait_until grep -q ready "$BUNDLE/out"
 	wait_until oci exec "$ID" grep -q :0050 /proc/net/tcp /proc/net/tcp6
@@ -66,7 +66,7 @@ test_both_ways_and_saved() {
 # The kernel limits nothing: who wants a limit has the monitor's own.
 test_not_with_a_limit() {
 	make_network
-	start_sh 'echo ready; exec nc -lk -p 80 -e cat /data' "$small" "$in_guest" \
+	start_sh 'echo ready; exec nc -ll -p 80 -e cat /data' "$small" "$in_guest" \
 		'.annotations["org.brig.vm.net.send"] = "10485760"'
 	echo data >"$BUNDLE/rootfs/data"
 	wait_until grep -q ready "$BUNDLE/out"

@@ -17,34 +17,42 @@ static size_t family_len(uint8_t family)
 	return family == AF_INET6 ? 16 : 4;
 }
 
-/* The index of the interface with MAC. */
+/* The interface with MAC. */
 struct search {
 	const uint8_t *mac;
 	int index;
+	bool up; /* of a machine that was restored */
+	char name[IFNAMSIZ];
 };
 
 static int compare_link(const struct nlmsghdr *message, void *arg)
 {
 	const struct ifinfomsg *info = netlink_body(message, sizeof(*info));
 	const struct rtattr *address = netlink_find(message, sizeof(*info), IFLA_ADDRESS, 6);
+	const struct rtattr *name = netlink_find(message, sizeof(*info), IFLA_IFNAME, 1);
 	struct search *search = arg;
 
-	if (info && address && netlink_attribute_len(address) == 6 &&
-		!memcmp(RTA_DATA(address), search->mac, 6))
-		search->index = info->ifi_index;
+	if (!info || !address || !name || netlink_attribute_len(address) != 6 ||
+		memcmp(RTA_DATA(address), search->mac, 6) != 0)
+		return 0;
+	search->index = info->ifi_index;
+	search->up = info->ifi_flags & IFF_UP;
+	snprintf(search->name, sizeof(search->name), "%.*s", (int)netlink_attribute_len(name),
+		(const char *)RTA_DATA(name));
 	return 0;
 }
 
-static int find_by_mac(int sock, const uint8_t mac[6], struct err *err)
+static int find_by_mac(int sock, const uint8_t mac[6], struct search *ret, struct err *err)
 {
 	const struct ifinfomsg all = {.ifi_family = AF_UNSPEC};
-	struct search search = {.mac = mac, .index = -ENODEV};
 	struct netlink_request request;
 	int r;
 
+	*ret = (struct search){.mac = mac, .index = -ENODEV};
+
 	netlink_begin(&request, RTM_GETLINK, NLM_F_DUMP, &all, sizeof(all));
-	r = netlink_talk(sock, &request, compare_link, &search, err);
-	return r < 0 ? r : search.index;
+	r = netlink_talk(sock, &request, compare_link, ret, err);
+	return r < 0 ? r : ret->index;
 }
 
 static int set_link(int sock, int index, const char *name, const uint8_t *mac, uint32_t mtu,
@@ -108,6 +116,86 @@ static int add_route(int sock, int index, const struct proto_route *route, struc
 	return netlink_talk(sock, &request, NULL, NULL, err);
 }
 
+/* ---- what a machine that was restored has from before ---- */
+
+struct stale {
+	const struct proto_setup *setup;
+	const int *indexes;
+	int sock, result;
+	struct err *err;
+};
+
+static bool is_wanted(const struct stale *s, const struct ifaddrmsg *body, const uint8_t *address)
+{
+	for (uint32_t i = 0; i < s->setup->address_count; i++) {
+		const struct proto_address *a = s->setup->addresses + i;
+
+		if (s->indexes[a->net] == (int)body->ifa_index && a->family == body->ifa_family &&
+			a->prefix == body->ifa_prefixlen &&
+			memcmp(a->address, address, family_len(a->family)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_ours(const struct stale *s, uint32_t index)
+{
+	for (uint32_t i = 0; i < s->setup->net_count; i++)
+		if (s->indexes[i] == (int)index)
+			return true;
+	return false;
+}
+
+static int remove_address(const struct nlmsghdr *message, void *arg)
+{
+	const struct ifaddrmsg *body = netlink_body(message, sizeof(*body));
+	const struct rtattr *address;
+	struct stale *s = arg;
+	struct netlink_request request;
+
+	if (!body || s->result < 0 || body->ifa_scope >= RT_SCOPE_LINK ||
+		!is_ours(s, body->ifa_index))
+		return 0;
+	address = netlink_find(message, sizeof(*body),
+		body->ifa_family == AF_INET ? IFA_LOCAL : IFA_ADDRESS,
+		family_len(body->ifa_family));
+	if (!address || is_wanted(s, body, RTA_DATA(address)))
+		return 0;
+	netlink_begin(&request, RTM_DELADDR, 0, body, sizeof(*body));
+	netlink_put(&request, IFA_LOCAL, RTA_DATA(address), family_len(body->ifa_family));
+	s->result = netlink_talk(s->sock, &request, NULL, NULL, s->err);
+	return 0;
+}
+
+/* With them go the routes that lead by them. */
+static int remove_addresses(const struct proto_setup *setup, const int *indexes, struct err *err)
+{
+	const struct ifaddrmsg all = {.ifa_family = AF_UNSPEC};
+	autoclose int dump = netlink_open(err), sock = dump < 0 ? dump : netlink_open(err);
+	struct stale stale = {.setup = setup, .indexes = indexes, .sock = sock, .err = err};
+	struct netlink_request request;
+	int r = sock;
+
+	netlink_begin(&request, RTM_GETADDR, NLM_F_DUMP, &all, sizeof(all));
+	if (r >= 0)
+		r = netlink_talk(dump, &request, remove_address, &stale, err);
+	return r < 0 ? r : stale.result;
+}
+
+/* A name or an address can only be given to an interface that is down, and one that is down loses
+ * its routes: where both are right already, connections go on. */
+static int rename_link(int sock, const struct search *found, const char *name,
+	const struct proto_net *net, struct err *err)
+{
+	int r = 0;
+
+	if (strcmp(found->name, name) == 0 && memcmp(net->mac, net->hardware, 6) == 0)
+		return 0;
+	if (found->up)
+		r = set_link(sock, found->index, NULL, NULL, 0, false, err);
+	return r < 0 ? r : set_link(sock, found->index, name, net->mac, 0, false, err);
+}
+
 static int configure(int sock, const struct proto_setup *s, struct err *err)
 {
 	int indexes[PROTO_NETS_MAX], r = 0;
@@ -115,16 +203,19 @@ static int configure(int sock, const struct proto_setup *s, struct err *err)
 	for (uint32_t i = 0; i < s->net_count && r == 0; i++) {
 		const struct proto_net *net = s->nets + i;
 		char name[sizeof(net->name) + 1];
+		struct search found;
 
 		snprintf(name, sizeof(name), "%.*s", (int)sizeof(net->name), net->name);
-		r = indexes[i] = find_by_mac(sock, net->hardware, err);
+		r = indexes[i] = find_by_mac(sock, net->hardware, &found, err);
 		if (r >= 0)
-			r = set_link(sock, indexes[i], name, net->mac, 0, false, err);
+			r = rename_link(sock, &found, name, net, err);
 		if (r == 0)
 			r = set_link(sock, indexes[i], NULL, NULL, net->mtu, true, err);
 		if (r < 0)
 			return err_add(err, "network interface %s", name);
 	}
+	if (r == 0)
+		r = remove_addresses(s, indexes, err);
 	for (uint32_t i = 0; i < s->address_count && r == 0; i++)
 		r = add_address(sock, indexes[s->addresses[i].net], s->addresses + i, err);
 	/* Those to a network go first: a gateway must be reachable. */

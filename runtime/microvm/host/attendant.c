@@ -203,8 +203,11 @@ static int start_machine(struct attendant *a, struct err *err)
 	if (r < 0)
 		return r;
 	/* Its mount namespace is a copy of the creator's: what is unmounted there would stay here,
-	 * and keep file systems busy for as long as the container lives. */
-	r = jail_empty_root();
+	 * and keep file systems busy for as long as the container lives. Monitor and file server
+	 * may still need that one, until they are in namespaces of their own. */
+	r = sys_unshare(CLONE_NEWNS);
+	if (r == 0)
+		r = jail_empty_root();
 	return r < 0 ? err_sys(err, r, "leave the host's files") : attend_unprivilege(uid, err);
 }
 

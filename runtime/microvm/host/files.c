@@ -80,15 +80,10 @@ int files_build(
 	if (r >= 0)
 		r = files_add(tree, tree, sources->rootfs, "rootfs", plan->rootfs, err);
 	for (size_t i = 0; i < sources->count && r == 0; i++) {
-		autoclose int made = -1;
 		char name[24];
 
-		/* What is no bind mount is made here, from the host's devices. */
-		if (sources->fds[i] < 0 && mounts_new_fs(&plan->mounts[i], &made, err) < 0)
-			return err_add(err, "mounts: %s", plan->mounts[i].destination);
 		snprintf(name, sizeof(name), "%zu", i);
-		r = files_add(tree, tree, made < 0 ? sources->fds[i] : made, name,
-			plan->mounts[i].destination, err);
+		r = files_add(tree, tree, sources->fds[i], name, plan->mounts[i].destination, err);
 	}
 	if (r < 0)
 		return r;

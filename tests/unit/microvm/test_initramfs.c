@@ -140,6 +140,16 @@ static void test_archive(void **state)
 	assert_memory_equal(list, expected, len);
 	assert_memory_equal(find(&b, "brig/1.ko", &len), "m", 1);
 	assert_memory_equal(find(&b, "init", &len), "agent", 5);
+	/* A module by name, which has to be there. */
+	options.aliases = (const char *const[]){"kvm_amd"};
+	options.alias_count = 1;
+	b.len = 0;
+	assert_int_equal(initramfs_write(&options, &b, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "lacks the drivers kvm_amd"));
+	put(dir, "modules.builtin", "kernel/kvm-amd.ko\n");
+	assert_int_equal(initramfs_write(&options, &b, &err), 0);
+	options.alias_count = 0;
+	put(dir, "modules.builtin", "");
 
 	autoclose int one = initramfs_open(&options, dir, &err);
 	autoclose int two = initramfs_open(&options, dir, &err);

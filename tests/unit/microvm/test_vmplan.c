@@ -246,6 +246,27 @@ static void test_guest_part(void **state)
 	end(&p);
 }
 
+/* Mounts for one that runs: the host's have the numbers from there on. */
+static void test_guest_mounts(void **state)
+{
+	struct planned p;
+	autojson json_t *asked = NULL, *guest = NULL;
+
+	(void)state;
+	plan(&p, NAMESPACES, "", MOUNTS);
+	asked = json_pack("{s:O}", "mounts", json_object_get(p.config->json, "mounts"));
+	guest = vm_plan_guest_mounts(p.config, asked, 7);
+	assert_non_null(guest);
+	assert_string_equal(text_at(guest, 0, "source"), "proc");
+	assert_string_equal(text_at(guest, 1, "source"), GUEST_FILES "/7");
+	assert_string_equal(text_at(guest, 2, "source"), GUEST_FILES "/8");
+	assert_false(vm_plan_is_hosts(&p.config->mounts.items[0]));
+	assert_true(vm_plan_is_hosts(&p.config->mounts.items[1]));
+	assert_string_not_equal(text_at(json_object_get(asked, "mounts"), 1, "source"),
+		GUEST_FILES "/7"); /* untouched */
+	end(&p);
+}
+
 /* What is left for the guest is a valid configuration. */
 static void test_guest_part_is_valid(void **state)
 {
@@ -276,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_host_part),
 		cmocka_unit_test(test_guest_part),
+		cmocka_unit_test(test_guest_mounts),
 		cmocka_unit_test(test_guest_part_is_valid),
 	};
 
