@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <unistd.h>
 
 static int open_in_root(int rootfd, const char *path, uint64_t flags)
 {
@@ -159,6 +160,22 @@ int path_mkfile(int rootfd, const char *path, mode_t mode)
 		return made;
 	close(made);
 	return path_open_nofollow(parent, name, O_PATH); /* a swapped-in link is an error */
+}
+
+int path_open_made(int dirfd, const char *name, mode_t type)
+{
+	bool folder = S_ISDIR(type);
+	autoclose int fd =
+		sys_openat(dirfd, name, O_NOFOLLOW | (folder ? O_RDONLY | O_DIRECTORY : O_PATH), 0);
+	struct stat st;
+	int r = fd < 0 ? fd : sys_fstat(fd, &st);
+
+	if (r < 0)
+		return r == -ENOTDIR || r == -ELOOP || r == -ENOENT ? -ESTALE : r;
+	if ((st.st_mode & S_IFMT) != (type & S_IFMT) || st.st_uid != geteuid() ||
+		(!folder && st.st_nlink != 1))
+		return -ESTALE;
+	return take_fd(&fd);
 }
 
 bool path_is_component(const char *name)

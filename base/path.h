@@ -34,6 +34,14 @@ int path_mkfile(int rootfd, const char *path, mode_t mode);
  * which points into PATH. −EINVAL for "/", "." or "..". PATH must have no trailing slash. */
 int path_open_parent(int rootfd, const char *path, bool make, const char **ret_name);
 
+/*
+ * Opens NAME of DIRFD, which this process has just made there, with O_PATH (a directory for
+ * reading): what owner and mode are given to is then what was made. Where others may write, they
+ * may have put something else in its place meanwhile: −ESTALE unless it is of TYPE (S_IFMT), this
+ * process's own, and by no other name anywhere.
+ */
+int path_open_made(int dirfd, const char *name, mode_t type);
+
 /* A name that can be one component of a path: not empty, ".", "..", nor with "/" in it. */
 bool path_is_component(const char *name);
 /* Removes the directory NAME of DIRFD with all that is in it, never following a link or leaving

@@ -5,6 +5,9 @@
  * Archives are as foreign as registries: they are taken apart by brig-unpack, what is in them is
  * opened beneath their directory and only when it is a regular file, and every blob is hashed on
  * its way into the store. Single-threaded.
+ *
+ * What makes images does not wait for the disk (store_defer()): who called it calls
+ * store_flush_later() or store_flush(), also after an error.
  */
 #pragma once
 

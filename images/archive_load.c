@@ -120,11 +120,32 @@ static int name_manifest(struct load *l, const struct spec_descriptor *d, const 
 
 /* ---- OCI layouts ---- */
 
+/* What is not there yet, all at once: see store_defer(). */
+static int defer_blobs(struct load *l, const struct spec_image_document *m, struct err *err)
+{
+	autofree const char **blobs = calloc(m->layers.count + 1, sizeof(*blobs));
+	struct store_deferral what = {.blobs = blobs};
+
+	if (!blobs)
+		return err_sys(err, -ENOMEM, "archive");
+	for (size_t i = 0; i <= m->layers.count; i++) {
+		const char *digest =
+			i < m->layers.count ? m->layers.items[i].digest : m->config->digest;
+
+		if (!store_blob_exists(l->store, digest))
+			blobs[what.blob_count++] = digest;
+	}
+	return store_defer_more(l->store, &what, err);
+}
+
 static int load_manifest(
 	struct load *l, const struct spec_image_document *m, const char *digest, struct err *err)
 {
 	autoimage struct image image = {};
-	int r = load_blob(l, m->config->digest, m->config->size, SPEC_DOCUMENT_MAX, err);
+	int r = defer_blobs(l, m, err);
+
+	if (r == 0)
+		r = load_blob(l, m->config->digest, m->config->size, SPEC_DOCUMENT_MAX, err);
 
 	for (size_t i = 0; i < m->layers.count && r == 0; i++) {
 		const struct spec_descriptor *d = &m->layers.items[i];
@@ -354,6 +375,8 @@ int archive_load(
 	struct stat st;
 	int r = hold < 0 ? hold : sys_fstat(input, &st);
 
+	if (r == 0)
+		r = store_defer(store, NULL, err);
 	if (r < 0)
 		return err->code ? r : err_sys(err, r, "load");
 	if (!S_ISDIR(st.st_mode))

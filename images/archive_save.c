@@ -226,6 +226,8 @@ int archive_import(struct store *store, int input, const struct reference *name,
 	int r = hold < 0 ? hold : helper_prepare(store, err);
 
 	if (r == 0)
+		r = store_defer(store, NULL, err);
+	if (r == 0)
 		r = ingest_blob(store, input, NULL, helper_default_limits.bytes, &blob, &layer.size,
 			&layer.media_type, err);
 	if (r == 0)
@@ -286,7 +288,9 @@ int archive_commit(struct store *store, const char *id, int userns, const struct
 	upper = open_written(store, id, userns, err);
 	if (upper < 0)
 		return upper;
-	r = ingest_pack(store, upper, &blob, &diff_id, &layer.size, err);
+	r = store_defer(store, NULL, err);
+	if (r == 0)
+		r = ingest_pack(store, upper, &blob, &diff_id, &layer.size, err);
 	if (r < 0)
 		return r;
 	layer.blob = blob.text;

@@ -33,13 +33,29 @@ static int open_notes(struct store *s)
 
 /* ---- the writer ---- */
 
+/* Adds a line unless NOTED has it already. */
+static void add_line(struct buf *noted, const char *kind, const char *what, struct buf *ret)
+{
+	char line[16 + DIGEST_TEXT_MAX];
+
+	snprintf(line, sizeof(line), "%s %s\n", kind, what);
+	if (!noted->len || !strstr(buf_str(noted), line))
+		buf_puts(ret, line);
+}
+
+static void add_lines(struct buf *noted, const struct store_deferral *what, struct buf *ret)
+{
+	for (size_t i = 0; i < what->layer_count; i++)
+		add_line(noted, "layer", what->layers[i], ret);
+	for (size_t i = 0; i < what->blob_count; i++)
+		add_line(noted, "blob", what->blobs[i], ret);
+}
+
 static int make_note(const struct store *s, const struct store_deferral *what, struct buf *ret)
 {
 	buf_printf(ret, "%s\n", s->boot);
-	for (size_t i = 0; i < what->layer_count; i++)
-		buf_printf(ret, "layer %s\n", what->layers[i]);
-	for (size_t i = 0; i < what->blob_count; i++)
-		buf_printf(ret, "blob %s\n", what->blobs[i]);
+	if (what)
+		add_lines(&(struct buf){}, what, ret);
 	return ret->failed ? -ENOMEM : 0;
 }
 
@@ -82,8 +98,46 @@ int store_defer(struct store *s, const struct store_deferral *what, struct err *
 	if (r < 0)
 		return err_sys(err, r, "store: note what is to be written");
 	cleanup_close(&s->note);
+	buf_free(&s->noted);
+	s->noted = (struct buf){};
+	s->note_grows = !what;
 	s->note = r;
 	return 0;
+}
+
+/* A line that a power cut leaves half written speaks of nothing that was put in place. */
+static int grow(struct store *s, const struct store_deferral *what)
+{
+	autobuf struct buf lines = {};
+	int r;
+
+	if (s->note < 0 || !s->note_grows)
+		return 0;
+	add_lines(&s->noted, what, &lines);
+	if (!lines.len && !lines.failed)
+		return 0;
+	buf_puts(&s->noted, buf_str(&lines));
+	if (lines.failed || s->noted.failed)
+		return -ENOMEM;
+	r = fd_write_all(s->note, lines.data, lines.len);
+	return r < 0 ? r : sys_fsync(s->note);
+}
+
+int store_defer_more(struct store *s, const struct store_deferral *what, struct err *err)
+{
+	int r = grow(s, what);
+
+	return r < 0 ? err_sys(err, r, "store: note what is to be written") : 0;
+}
+
+int store_note_blob(struct store *s, const char *digest)
+{
+	return grow(s, &(struct store_deferral){.blobs = &digest, .blob_count = 1});
+}
+
+int store_note_layer(struct store *s, const char *chain)
+{
+	return grow(s, &(struct store_deferral){.layers = &chain, .layer_count = 1});
 }
 
 /* ---- flushing ---- */

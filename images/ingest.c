@@ -69,7 +69,7 @@ static int ingest_end(struct ingest *in, const char *want, struct digest *ret, s
 		return err_set(err, -EBADMSG, "the content is %s, not %s", ret->text, want);
 	if (store_blob_exists(in->store, ret->text))
 		return 0; /* the other copy goes with ingest_free() */
-	r = sys_fsync(in->fd);
+	r = store_sync_file(in->store, in->fd);
 	if (r < 0)
 		return err_sys(err, r, "store: new blob");
 	return store_blob_adopt(in->store, store_root(in->store), in->name, ret->text, err);
@@ -149,10 +149,27 @@ static int unpack_one(struct store *store, const struct image *image, size_t ind
 	return r < 0 ? err_add(err, "layer %zu", index + 1) : 0;
 }
 
+/* All that are not there yet at once, which is one wait for the disk instead of one for each. */
+static int defer_layers(struct store *store, const struct image *image, struct err *err)
+{
+	size_t count = image->config->diff_ids.count;
+	autofree const char **chains = calloc(count + 1, sizeof(*chains));
+	struct store_deferral what = {.layers = chains};
+
+	if (!chains)
+		return err_sys(err, -ENOMEM, "layers");
+	for (size_t i = 0; i < count; i++)
+		if (!store_layer_exists(store, image->chains[i].text))
+			chains[what.layer_count++] = image->chains[i].text;
+	return store_defer_more(store, &what, err);
+}
+
 int ingest_layers(struct store *store, const struct image *image, struct err *err)
 {
 	int r = helper_prepare(store, err);
 
+	if (r == 0)
+		r = defer_layers(store, image, err);
 	for (size_t i = 0; r == 0 && i < image->config->diff_ids.count; i++)
 		r = unpack_one(store, image, i, err);
 	return r;

@@ -113,7 +113,9 @@ int store_layer_commit(struct store *s, const char *chain, struct err *err)
 
 	layer_path("staging", chain, from);
 	layer_path("layers", chain, to);
-	r = sys_renameat2(s->root, from, s->root, to, RENAME_NOREPLACE);
+	r = store_note_layer(s, chain);
+	if (r == 0)
+		r = sys_renameat2(s->root, from, s->root, to, RENAME_NOREPLACE);
 	if (r == 0)
 		r = store_sync_folder(s, "layers");
 	return r < 0 ? err_sys(err, r, "store: layer %s", chain) : 0;

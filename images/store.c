@@ -164,6 +164,7 @@ void store_close(struct store *s)
 	cleanup_close(&s->helper);
 	cleanup_close(&s->userns);
 	cleanup_close(&s->note);
+	buf_free(&s->noted);
 	free(s->ranges);
 	free(s);
 }
@@ -306,6 +307,11 @@ int store_sync_folder(struct store *s, const char *name)
 	return dir < 0 ? dir : sys_fsync(dir);
 }
 
+int store_sync_file(struct store *s, int fd)
+{
+	return s->note >= 0 ? 0 : sys_fsync(fd);
+}
+
 int store_blob_adopt(
 	struct store *s, int dirfd, const char *name, const char *digest, struct err *err)
 {
@@ -315,7 +321,9 @@ int store_blob_adopt(
 	if (!spec_digest_is_valid(digest))
 		return err_set(err, -EINVAL, "store: \"%.80s\" is not a digest", digest);
 	store_blob_path(digest, path);
-	r = sys_renameat2(dirfd, name, s->root, path, 0);
+	r = store_note_blob(s, digest);
+	if (r == 0)
+		r = sys_renameat2(dirfd, name, s->root, path, 0);
 	path[strlen("blobs/sha256")] = '\0';
 	if (r == 0)
 		r = store_sync_folder(s, path);
@@ -345,8 +353,8 @@ int store_blob_put(
 	if (fd < 0)
 		return err_sys(err, fd, "store: blob %s", digest);
 	r = fd_write_all(fd, data, len);
-	if (r == 0 && s->note < 0)
-		r = sys_fsync(fd);
+	if (r == 0)
+		r = store_sync_file(s, fd);
 	if (r < 0)
 		err_sys(err, r, "store: write blob %s", digest);
 	else

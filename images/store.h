@@ -144,6 +144,8 @@ int store_layer_commit(struct store *store, const char *chain, struct err *err);
 void store_layer_abandon(struct store *store, const char *chain);
 /* Writes everything that was staged to the disk, syncfs(2); not while that is deferred. */
 int store_sync(struct store *store, struct err *err);
+/* The same for one file, fsync(2). */
+int store_sync_file(struct store *store, int fd);
 
 /* ---- writing without waiting for the disk ---- */
 
@@ -154,9 +156,14 @@ struct store_deferral {
 	size_t blob_count;
 };
 
-/* Notes what is going to be written and brings the note to the disk. From then on nothing that is
- * done by way of this STORE waits for the disk, until it is flushed or closed. */
+/*
+ * Notes what is going to be written and brings the note to the disk. From then on nothing that is
+ * done by way of this STORE waits for the disk, until it is flushed or closed. WHAT NULL: nobody
+ * knows yet. Then each blob and layer goes into the note, and the note to the disk, just before it
+ * is put in place; store_defer_more() does that for several at once, and nothing else.
+ */
 int store_defer(struct store *store, const struct store_deferral *what, struct err *err);
+int store_defer_more(struct store *store, const struct store_deferral *what, struct err *err);
 /* Brings everything to the disk, also what others left who were killed, and removes the notes. */
 int store_flush(struct store *store, struct err *err);
 /* The same in a process of its own, which outlives the caller. Call with one thread. */

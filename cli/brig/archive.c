@@ -145,6 +145,7 @@ int image_load_run(const struct invocation *inv, struct err *err)
 	if (fd < 0)
 		return err_sys(err, fd, "%s", v->input ? v->input : "standard input");
 	r = archive_load(store, fd, &options, err);
+	store_flush_later(store);
 	return r < 0 ? err_add(err, "%s", v->input ? v->input : "standard input") : 0;
 }
 
@@ -339,6 +340,7 @@ int image_import_run(const struct invocation *inv, struct err *err)
 		return err_sys(err, fd, "%s", input);
 	r = archive_import(
 		store, fd, &reference, patch, v->message ? v->message : "", &manifest, err);
+	store_flush_later(store);
 	if (r == 0)
 		r = image_open_digest(store, manifest.text, &image, err);
 	if (r < 0)

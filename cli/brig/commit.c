@@ -49,6 +49,8 @@ static int commit(struct brig *b, const struct box *box, const struct reference 
 	if (r == 0)
 		r = archive_commit(store, box->id, userns, name, patch,
 			values->message ? values->message : "", &manifest, err);
+	if (store)
+		store_flush_later(store);
 	if (r == 0)
 		r = image_open_digest(store, manifest.text, &image, err);
 	if (r == 0)

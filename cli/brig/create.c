@@ -101,6 +101,7 @@ static int load_own(struct creating *c, const char *name, struct err *err)
 	struct reference reference;
 	char path[PATH_MAX + 16];
 	struct err ignored = {};
+	int r;
 
 	if (reference_parse(name, &reference, &ignored) < 0 ||
 		strcmp(reference.repository, "busybox") != 0 ||
@@ -109,7 +110,11 @@ static int load_own(struct creating *c, const char *name, struct err *err)
 		return -ENOENT;
 	snprintf(path, sizeof(path), "%s/busybox.tar", c->b->dirs.share);
 	archive = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-	return archive < 0 ? -ENOENT : archive_load(c->store, archive, &options, err);
+	if (archive < 0)
+		return -ENOENT;
+	r = archive_load(c->store, archive, &options, err);
+	store_flush_later(c->store);
+	return r;
 }
 
 /* Whether the image that was found is for --platform. */

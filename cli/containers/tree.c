@@ -51,6 +51,15 @@ static int set_owner(const struct copying *c, int dirfd, const char *name, const
 	return tree_set_owner(c->options, dirfd, name, st);
 }
 
+/* A container may have the folder, too, and put something else in the place of NAME. */
+static int set_owner_of_made(
+	const struct copying *c, int dirfd, const char *name, mode_t type, const struct stat *st)
+{
+	autoclose int made = path_open_made(dirfd, name, type);
+
+	return made < 0 ? made : set_owner(c, made, "", st);
+}
+
 static int set_attributes(const struct copying *c, int fd, const struct stat *st)
 {
 	const struct timespec times[2] = {st->st_atim, st->st_mtim};
@@ -118,7 +127,7 @@ static int copy_link(struct copying *c, int from, const char *name, int to, cons
 	if (r == 0)
 		r = sys_symlinkat(target, to, to_name);
 	if (r == 0)
-		r = set_owner(c, to, to_name, st);
+		r = set_owner_of_made(c, to, to_name, S_IFLNK, st);
 	return r < 0 ? fail(c, r, to_name) : 0;
 }
 
@@ -129,7 +138,7 @@ static int copy_special(struct copying *c, int to, const char *to_name, const st
 	if (r == 0)
 		r = sys_mknodat(to, to_name, (st->st_mode & S_IFMT) | 0600, st->st_rdev);
 	if (r == 0)
-		r = set_owner(c, to, to_name, st);
+		r = set_owner_of_made(c, to, to_name, st->st_mode & S_IFMT, st);
 	return r < 0 ? fail(c, r, to_name) : 0;
 }
 

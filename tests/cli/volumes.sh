@@ -78,3 +78,25 @@ test_secrets() {
 	assert_eq "$(brig secret ls -q)" ""
 	assert_eq "$(find data/secrets -type f)" ""
 }
+
+# Another container has the volume while it is filled, and puts a link in the place of what was just made there.
+test_filling_follows_no_link_of_others() {
+	need strace
+	local dir
+	mkdir -p root/data root/bin && cp "$(command -v busybox)" root/bin/true && mkfifo -m 666 root/data/fifo
+	tar -C root -cf root.tar . && brig import -q root.tar localhost/fifo:1 >/dev/null
+	echo mine >victim && chmod 600 victim
+	assert_runs brig volume create v
+	dir=$(brig volume inspect -f '{{.Mountpoint}}' v)
+	{
+		while [ ! -p "$dir/fifo" ]; do sleep 0.01; done
+		rm "$dir/fifo" && ln -s "$TEST_DIR/victim" "$dir/fifo" && : >swapped
+	} &
+	BRIG_LIBEXEC=$BRIG_BUILD/images run strace -f -qq -o trace -e trace=mknodat -e inject=mknodat:delay_exit=500000 \
+		"$BRIG_BUILD/cli/brig" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" run --rm --network none -v v:/data localhost/fifo:1 /bin/true
+	wait
+	[ -e swapped ] || fail "nothing was swapped"
+	assert_eq "$(stat -c '%a %U' victim)" "600 root"
+	assert_eq "$status" 125
+	assert_contains "$errors" fifo
+}

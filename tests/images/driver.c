@@ -60,6 +60,12 @@ static int parse(const char *text, struct reference *ret, struct err *err)
 }
 
 /* pull NAME [ENDPOINT…]: without endpoints the name's own registry */
+/* $NO_FLUSH: as if the power were cut before. */
+static int flush(struct driver *d, struct err *err)
+{
+	return number("NO_FLUSH") ? 0 : store_flush(d->store, err);
+}
+
 static int verb_pull(struct driver *d, struct err *err)
 {
 	struct pull_endpoint endpoints[8] = {};
@@ -84,8 +90,8 @@ static int verb_pull(struct driver *d, struct err *err)
 	}
 	if (r == 0)
 		r = pull_image(d->store, &o, &result, err);
-	if (r == 0 && !number("NO_FLUSH"))
-		r = store_flush(d->store, err);
+	if (r == 0)
+		r = flush(d, err);
 	if (r == 0)
 		printf("%s %s %llu\n", result.name.digest, result.changed ? "changed" : "same",
 			(unsigned long long)result.received);
@@ -187,7 +193,9 @@ static int verb_load(struct driver *d, struct err *err)
 		.platform = option("PLATFORM"), .loaded = print_name};
 	autoclose int fd = sys_openat(AT_FDCWD, d->argv[0], O_RDONLY, 0);
 
-	return fd < 0 ? err_sys(err, fd, "%s", d->argv[0]) : archive_load(d->store, fd, &o, err);
+	int r = fd < 0 ? err_sys(err, fd, "%s", d->argv[0]) : archive_load(d->store, fd, &o, err);
+
+	return r < 0 ? r : flush(d, err);
 }
 
 /* save PATH IMAGE…: PATH a new file, or a directory that is there */
@@ -212,6 +220,8 @@ static int verb_import(struct driver *d, struct err *err)
 	if (r == 0)
 		r = archive_import(d->store, fd, &ref, NULL, "a test", &digest, err);
 	if (r == 0)
+		r = flush(d, err);
+	if (r == 0)
 		puts(digest.text);
 	return r;
 }
@@ -224,6 +234,8 @@ static int verb_commit(struct driver *d, struct err *err)
 
 	if (r == 0)
 		r = archive_commit(d->store, d->argv[0], -1, &ref, NULL, "a test", &digest, err);
+	if (r == 0)
+		r = flush(d, err);
 	if (r == 0)
 		puts(digest.text);
 	return r;

@@ -77,6 +77,49 @@ test_notes_of_the_killed_go_with_the_next_flush() {
 }
 
 
+# What makes images out of files: their notes grow as they learn what they write.
+test_load_import_and_commit() {
+	setup
+	skopeo copy -q oci:layout:img oci-archive:archive.tar:localhost/l:1
+	skopeo copy -q oci:layout:img docker-archive:docker.tar:localhost/d:1
+	images import one.tar localhost/base:1
+	tar -C one/bin -cf three.tar .
+	images create c localhost/base:1
+	echo written >store/containers/c/upper/written
+	local verb
+	for verb in "load archive.tar" "load docker.tar" "import three.tar localhost/i:1" "commit c localhost/c:1"; do
+		# shellcheck disable=SC2086
+		NO_FLUSH=1 images $verb
+		assert_eq "$(notes)" 1 "$verb"
+		assert_ne "$(images names | cut -d ' ' -f 1)" localhost/base:1 "$verb"
+		reboot
+		# What was there before is there, also what the lost image had below its own layer
+		assert_eq "$(images names | cut -d ' ' -f 1)" localhost/base:1 "$verb"
+		assert_eq "$(notes)" 0 "$verb"
+		# shellcheck disable=SC2086
+		images $verb
+		reboot
+		assert_ne "$(images names | cut -d ' ' -f 1)" localhost/base:1 "$verb, flushed"
+		for name in $(images names | cut -d ' ' -f 1 | grep -v base:1); do
+			images create "${name//[!a-z0-9]/}" "$name"
+			images delete "${name//[!a-z0-9]/}"
+			images remove "$name"
+		done
+		images collect
+	done
+}
+
+# One wait for each step, and none for the bytes
+test_load_waits_for_its_note_alone() {
+	need strace
+	setup
+	skopeo copy -q oci:layout:img oci-archive:archive.tar:localhost/l:1
+	NO_FLUSH=1 strace -f -qq -y -e trace=fsync,fdatasync,syncfs -o trace \
+		"$BRIG_BUILD/images/images-driver" store "$BRIG_BUILD/images/brig-unpack" load archive.tar
+	assert_eq "$(grep "sync(" trace | grep -v /deferred || :)" ""
+	[ "$(grep -c "sync(" trace)" -le 6 ] || fail "$(cat trace)"
+}
+
 # brig itself returns at once, and the notes go soon after.
 test_a_process_of_its_own_flushes() {
 	setup

@@ -134,6 +134,36 @@ static void test_what_is_there_is_not_written_through(void **state)
 	assert_text(f->top, "victim", "mine");
 }
 
+/* Whether WHAT, in the place of something that this process made there, is taken for it. */
+static void test_what_others_put_in_its_place(void **state)
+{
+	struct fixture *f = *state;
+	int fd;
+
+	put(f->top, "victim", "mine", 0600);
+	assert_int_equal(sys_mknodat(f->to, "fifo", S_IFIFO | 0600, 0), 0);
+	fd = path_open_made(f->to, "fifo", S_IFIFO);
+	assert_true(fd >= 0);
+	close(fd);
+	/* A link, another name of a file, and nothing at all */
+	assert_int_equal(sys_unlinkat(f->to, "fifo", 0), 0);
+	assert_int_equal(path_open_made(f->to, "fifo", S_IFIFO), -ESTALE);
+	assert_int_equal(sys_symlinkat("../victim", f->to, "fifo"), 0);
+	assert_int_equal(path_open_made(f->to, "fifo", S_IFIFO), -ESTALE);
+	assert_int_equal(path_open_made(f->to, "fifo", S_IFDIR), -ESTALE);
+	assert_int_equal(sys_unlinkat(f->to, "fifo", 0), 0);
+	assert_int_equal(linkat(f->top, "victim", f->to, "file", 0), 0);
+	assert_int_equal(path_open_made(f->to, "file", S_IFREG), -ESTALE);
+	if (getuid() != 0)
+		return;
+	assert_int_equal(sys_mkdirat(f->to, "dir", 0700), 0);
+	fd = path_open_made(f->to, "dir", S_IFDIR);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(sys_fchownat(f->to, "dir", 12, 34, 0), 0);
+	assert_int_equal(path_open_made(f->to, "dir", S_IFDIR), -ESTALE);
+}
+
 static void test_large_file(void **state)
 {
 	struct fixture *f = *state;
@@ -154,6 +184,7 @@ int main(void)
 		TEST(test_every_kind),
 		TEST(test_owners_modes_and_times),
 		TEST(test_what_is_there_is_not_written_through),
+		TEST(test_what_others_put_in_its_place),
 		TEST(test_large_file),
 	};
 
