@@ -115,9 +115,9 @@ static int open_dir(const char *dir, int *ret, struct err *err)
 	return 0;
 }
 
-int brig_open(const struct invocation *inv, struct brig *ret, struct err *err)
+int brig_find(const struct invocation *inv, struct brig *ret, struct err *err)
 {
-	autobrig struct brig b = {
+	struct brig b = {
 		.inv = inv,
 		.global = inv->global,
 		.arena = inv->arena,
@@ -127,6 +127,16 @@ int brig_open(const struct invocation *inv, struct brig *ret, struct err *err)
 		.runtime = {.rootfd = -1, .procfd = -1},
 	};
 	int r = find_dirs(&b, err);
+
+	if (r == 0)
+		*ret = b;
+	return r;
+}
+
+int brig_open(const struct invocation *inv, struct brig *ret, struct err *err)
+{
+	autobrig struct brig b = BRIG_NONE;
+	int r = brig_find(inv, &b, err);
 
 	if (r == 0)
 		r = open_dir(b.dirs.data, &b.datafd, err);

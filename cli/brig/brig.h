@@ -54,6 +54,8 @@ struct brig {
 		.datafd = -1, .runfd = -1, .runtime = {.rootfd = -1, .procfd = -1 } \
 	}
 
+/* Finds the directories, and makes none: for what only has to know where they are. */
+int brig_find(const struct invocation *inv, struct brig *ret, struct err *err);
 /* Finds and makes the directories. End with brig_close(). */
 int brig_open(const struct invocation *inv, struct brig *ret, struct err *err);
 void brig_close(struct brig *brig);

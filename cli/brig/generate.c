@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cli/brig/images.h"
+#include "cli/containers/unit_text.h"
 #include "cli/options_json.h"
 
 #include <fcntl.h>
@@ -46,25 +47,9 @@ const struct option generate_systemd_options[] = {
 };
 VALUES_FIT(struct generate_values);
 
-/* One word of ExecStart=, as systemd.service(5) reads it: quoted, with '%' and '$' doubled. */
 static void add_word(struct buf *out, const char *word)
 {
-	bool plain = *word && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					   "0123456789_-+=./:@,") == strlen(word);
-
-	buf_puts(out, plain ? " " : " \"");
-	for (; *word; word++) {
-		if (*word == '\n') {
-			buf_puts(out, "\\n");
-			continue;
-		}
-		if (strchr("\"\\", *word))
-			buf_puts(out, "\\");
-		else if (*word == '%' || *word == '$')
-			buf_add(out, word, 1);
-		buf_add(out, word, 1);
-	}
-	buf_puts(out, plain ? "" : "\"");
+	unit_add_word(out, word, true);
 }
 
 static void add_option(struct buf *out, const char *name, const json_t *value)
@@ -126,9 +111,7 @@ static void add_units(struct buf *out, const char *key, const struct strings *un
 		buf_printf(out, "%s=%s\n", key, units->items[i]);
 }
 
-/* What starts us as we were started: systemd wants an absolute path, our options come before the
- * verb. */
-static int add_brig(const struct brig *b, struct buf *out, struct err *err)
+int generate_brig(const struct brig *b, struct buf *out, struct err *err)
 {
 	char self[PATH_MAX];
 	ssize_t n = sys_readlinkat(AT_FDCWD, "/proc/self/exe", self, sizeof(self) - 1);
@@ -159,7 +142,7 @@ static int add_unit(const struct brig *b, const struct generate_values *v, const
 	uint32_t time = v->time.set ? v->time.value : box->record.stop_timeout;
 	autobuf struct buf brig = {};
 	const char *self;
-	int r = add_brig(b, &brig, err);
+	int r = generate_brig(b, &brig, err);
 
 	if (r < 0)
 		return r;
@@ -222,7 +205,7 @@ int generate_boot_run(const struct invocation *inv, struct err *err)
 	int r = brig_open(inv, &b, err);
 
 	if (r == 0)
-		r = add_brig(&b, &brig, err);
+		r = generate_brig(&b, &brig, err);
 	if (r < 0)
 		return r;
 	buf_printf(&out,

@@ -79,5 +79,8 @@ const struct command generate_commands[] = {
 		.run = generate_boot_run},
 	{"systemd", "[OPTIONS] CONTAINER", "Write a unit that starts a container",
 		VERB(generate_systemd), ONE},
+	{"unit", "[OPTIONS] FILE...",
+		"Write the units that .container, .volume and .network files describe",
+		VERB(generate_unit), ONE_OR_MORE},
 	{NULL},
 };

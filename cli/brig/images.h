@@ -145,6 +145,10 @@ IMAGES_VERB(system_df);
 IMAGES_VERB(system_prune);
 IMAGES_VERB(doctor);
 IMAGES_VERB(generate_systemd);
+IMAGES_VERB(generate_unit);
+/* What starts us as we were started, as the first words of ExecStart=: systemd wants an absolute
+ * path, our options come before the verb. */
+int generate_brig(const struct brig *b, struct buf *out, struct err *err);
 int generate_boot_run(const struct invocation *inv, struct err *err);
 int completion_run(const struct invocation *inv, struct err *err);
 

@@ -14,7 +14,8 @@ test_everything_is_in_its_place() {
 		share/zsh/site-functions/_brig-oci share/fish/vendor_completions.d/brig-oci.fish share/doc/brig/LICENSE \
 		share/doc/brig/README.md share/doc/brig/docs/engines.md bin/brig share/man/man1/brig-run.1 share/brig/busybox.tar \
 		libexec/brig/brig-registry libexec/brig/brig-unpack libexec/brig/brig-dns libexec/brig/brig-init libexec/brig/brig-vmm \
-		libexec/brig/brig-fsd libexec/brig/brig-guest lib/systemd/system/brig-network-reload.service; do
+		libexec/brig/brig-fsd libexec/brig/brig-guest lib/systemd/system/brig-network-reload.service \
+		lib/systemd/system-generators/brig-system-generator lib/systemd/user-generators/brig-user-generator; do
 		[ -s "$prefix/$file" ] || fail "$file is not installed"
 	done
 	assert_contains "$("$prefix/bin/brig-oci" --version)" "brig-oci version"
@@ -26,7 +27,7 @@ test_everything_is_in_its_place() {
 
 test_nothing_else_is_installed() {
 	installed
-	assert_eq "$(cd "$prefix" && find . -type f | grep -vE '^\./(bin/brig|libexec/brig/|share/(man|doc/brig|bash-completion|zsh|fish|brig)/|lib/systemd/system/brig-)')" ""
+	assert_eq "$(cd "$prefix" && find . -type f | grep -vE '^\./(bin/brig|libexec/brig/|share/(man|doc/brig|bash-completion|zsh|fish|brig)/|lib/systemd/(system/brig-|(system|user)-generators/brig-))')" ""
 }
 
 test_the_manual_has_no_mistakes() {
