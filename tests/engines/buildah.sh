@@ -1,7 +1,7 @@
 #!/bin/bash
 # buildah, which runs a build's commands by the runtime.
 # where: vm-engines
-# time-limit: 240
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/engines.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # containerd as kubelet calls it: pods by the Container Runtime Interface, of the runtime class "brig".
 # where: vm-engines
-# time-limit: 400
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/engines.sh"
 

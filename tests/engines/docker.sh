@@ -1,7 +1,7 @@
 #!/bin/bash
 # dockerd with the runtime added to its configuration, under systemd.
 # where: vm-engines
-# time-limit: 300
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/engines.sh"
 

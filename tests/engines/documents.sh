@@ -1,7 +1,7 @@
 #!/bin/bash
 # What README's five minutes and docs/engines.md say, word for word, where no other file of this folder does.
 # where: vm-engines
-# time-limit: 240
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/engines.sh"
 

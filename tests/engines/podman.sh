@@ -2,7 +2,7 @@
 # podman as root, with the runtime as the default of its configuration, and cgroups made through systemd
 # unless the test says otherwise.
 # where: vm-engines
-# time-limit: 240
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/engines.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # podman for an ordinary user: with subordinate ids and without, logged in and not.
 # where: vm-engines
-# time-limit: 300
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/engines.sh"
 
