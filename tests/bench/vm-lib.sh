@@ -9,7 +9,9 @@ export BRIG_LIBEXEC=$programs
 vm_prepare() {
 	[ -e /dev/kvm ] || { echo "there is no /dev/kvm" >&2 && exit 1; }
 	work=$(mktemp -d /tmp/brig-bench-vm.XXXXXX)
-	trap 'rm -rf "$work"' EXIT
+	trap 'umount "$work/debug" 2>/dev/null || :; rm -rf --one-file-system "$work"' EXIT
+	mkdir "$work/debug"
+	mount -t debugfs debugfs "$work/debug" || : # only QEMU's exits are counted there
 	modules=/lib/modules/$(uname -r)
 	image=${MICROVM_KERNEL:-/boot/vmlinuz-$(uname -r)}
 	[ -e "$image" ] || image=${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz

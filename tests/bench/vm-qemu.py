@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Starts QEMU's microvm machine with a kernel and an initramfs of brig's and waits until the agent in it is ready.
-# usage: vm-qemu.py KERNEL INITRAMFS MIB
+# usage: vm-qemu.py KERNEL INITRAMFS MIB DEBUGFS
 # prints: milliseconds, resident memory in KiB, exits that KVM counted
 import glob
 import socket
@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 
-kernel, initramfs, mib = sys.argv[1:]
+kernel, initramfs, mib, debugfs = sys.argv[1:]
 READY_PORT, CID = 1, 77
 COMMAND_LINE = "quiet reboot=k panic=-1 random.trust_cpu=on"
 
 
 def exits(pid):
     total = 0
-    for path in glob.glob("/sys/kernel/debug/kvm/%d-*/vcpu*/exits" % pid) or glob.glob("/sys/kernel/debug/kvm/%d-*/exits" % pid):
+    for path in glob.glob("%s/kvm/%d-*/vcpu*/exits" % (debugfs, pid)) or glob.glob("%s/kvm/%d-*/exits" % (debugfs, pid)):
         with open(path) as f:
             total += int(f.read())
     return total

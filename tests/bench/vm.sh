@@ -39,7 +39,7 @@ start_brig() {
 
 # start_qemu: the same; sets $ready and $exits_qemu
 start_qemu() {
-	read -r ready _ exits_qemu < <(python3 "$here/vm-qemu.py" "$kernel" "$initramfs" "$memory")
+	read -r ready _ exits_qemu < <(python3 "$here/vm-qemu.py" "$kernel" "$initramfs" "$memory" "$work/debug")
 }
 
 bench_start() {

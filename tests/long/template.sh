@@ -7,7 +7,11 @@ export BRIG_TEST_ISOLATED=vm
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/oci.sh"
 
 templates() {
-	find /var/cache/brig/vm -maxdepth 1 -name 'template-*' 2>/dev/null | wc -l
+	local all
+	shopt -s nullglob
+	all=(/var/cache/brig/vm/template-*)
+	shopt -u nullglob
+	echo "${#all[@]}"
 }
 
 test_a_container_from_a_template() {

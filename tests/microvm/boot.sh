@@ -29,12 +29,6 @@ test_streams_and_exit_status() {
 	[ "${BASH_REMATCH[1]}" -le 300 ] || fail "${BASH_REMATCH[1]} exits until the agent was ready"
 }
 
-# The agent lets who writes go on (SCHED_BATCH is 3); the container's processes are as anywhere.
-test_scheduling() {
-	run microvm -- busybox sh -c 'busybox cut -d " " -f 41 /proc/1/stat; busybox cut -d " " -f 41 /proc/self/stat'
-	assert_eq "$(tr '\n' ' ' <<<"$output")" '3 0 '
-}
-
 test_signal_status_and_terminal() {
 	run microvm -t -j "{$jail}" -- busybox sh -c 'busybox tty; busybox stty size; kill -TERM $$'
 	assert_eq "$status" 143 "$errors"

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <net/if.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,18 +125,6 @@ static int loopback_up(struct err *err)
 	return 0;
 }
 
-/*
- * Woken by a container's first byte, the agent would take the processor at once, and pass on a
- * little at a time. Like this it waits until the writer does, when the pipe is full, or for a tick.
- * What it starts is not so. A wish: nothing depends on it.
- */
-static void let_others_write(void)
-{
-	const struct sched_param none = {};
-
-	(void)sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &none);
-}
-
 static int serve(struct err *err)
 {
 	autoclose int listener = -1;
@@ -161,7 +148,6 @@ static int serve(struct err *err)
 		return r;
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	ready.boot_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	let_others_write();
 	return agent_run(listener, &ready, err);
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/microvm/vmm/loader.h"
 
 #include "base/sys.h"
+#include "runtime/microvm/extents.h"
 
 #include <sys/mman.h>
 
@@ -46,6 +47,23 @@ int loader_size(int fd, uint64_t *ret)
 	return 0;
 }
 
+/* As loader_read(), into memory that is zero: holes are left out. */
+static int read_extents(int fd, uint8_t *buf, uint64_t len, uint64_t offset)
+{
+	uint64_t end = offset + len, from = offset, to, size;
+	int r = loader_size(fd, &size);
+
+	if (r == 0 && end > size)
+		r = -ENOEXEC;
+	while (r == 0 && from < end && extent_next(fd, end, &from, &to)) {
+		from = from < offset ? offset : from;
+		to = to > end ? end : to;
+		r = loader_read(fd, buf + (from - offset), to - from, from);
+		from = to;
+	}
+	return r;
+}
+
 int loader_place(int fd, const struct guest_memory *memory, uint64_t floor, uint64_t offset,
 	uint64_t gpa, uint64_t file_len, uint64_t mem_len)
 {
@@ -56,7 +74,7 @@ int loader_place(int fd, const struct guest_memory *memory, uint64_t floor, uint
 	hva = gpa_to_hva(memory, gpa, mem_len);
 	if (!hva)
 		return -ENOMEM;
-	return loader_read(fd, hva, file_len, offset); /* the rest is zero: memory is fresh */
+	return read_extents(fd, hva, file_len, offset); /* the rest is zero: memory is fresh */
 }
 
 void loader_expect(const struct guest_memory *memory, uint64_t gpa, uint64_t end)

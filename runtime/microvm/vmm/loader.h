@@ -19,8 +19,9 @@ struct kernel_image {
 int loader_read(int fd, void *buf, size_t len, uint64_t offset);
 /* −EINVAL when FD is no regular file. */
 int loader_size(int fd, uint64_t *ret);
-/* Places FILE_LEN bytes at OFFSET of FD at GPA, with memory for MEM_LEN bytes. −ENOEXEC: numbers
- * that make no sense, or a place below FLOOR; −ENOMEM: not in one region of memory. */
+/* Places FILE_LEN bytes at OFFSET of FD, a regular file, at GPA, with memory for MEM_LEN bytes that
+ * is zero. −ENOEXEC: the file ends before, numbers that make no sense, or a place below FLOOR;
+ * −ENOMEM: not in one region of memory. */
 int loader_place(int fd, const struct guest_memory *memory, uint64_t floor, uint64_t offset,
 	uint64_t gpa, uint64_t file_len, uint64_t mem_len);
 

@@ -94,6 +94,31 @@ static void test_elf(void **state)
 	assert_int_equal(image.image.entry, 0x100000);
 }
 
+/* What is a hole of the file is not touched: memory is zero before. */
+static void test_holes(void **state)
+{
+	enum { LEN = 0x9000, AT = 0x200000 };
+	autoclose int fd = sys_memfd_create("kernel", 0);
+	uint8_t *ram = gpa_to_hva(&memory, AT, LEN);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(sys_ftruncate(fd, LEN), 0);
+	assert_int_equal(sys_pwrite(fd, "head", 4, 0x800), 4);
+	assert_int_equal(sys_pwrite(fd, "tail", 4, LEN - 4), 4);
+	memset(ram, 0xaa, LEN);
+	assert_int_equal(loader_place(fd, &memory, AT, 0x800, AT, LEN - 0x800, LEN), 0);
+	assert_memory_equal(ram, "head", 4);
+	assert_int_equal(ram[4], 0);
+	assert_int_equal(ram[0x1000 - 0x800], 0xaa);
+	assert_int_equal(ram[0x7fff - 0x800], 0xaa);
+	assert_int_equal(ram[0x8000 - 0x800], 0);
+	assert_memory_equal(ram + LEN - 0x800 - 4, "tail", 4);
+	assert_int_equal(ram[LEN - 0x800], 0xaa);
+	assert_int_equal(loader_place(fd, &memory, AT, 0x800, AT, LEN - 0x7ff, LEN), -ENOEXEC);
+	memset(ram, 0, LEN);
+}
+
 static void test_bad_elf(void **state)
 {
 	static uint8_t file[FILE_LEN];
@@ -247,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_elf),
+		cmocka_unit_test(test_holes),
 		cmocka_unit_test(test_bad_elf),
 		cmocka_unit_test(test_bzimage),
 		cmocka_unit_test(test_initramfs),

@@ -5,10 +5,16 @@
 #include "base/cleanup.h"
 
 #include "tests/unit/unit.h"
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lz4.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -132,12 +138,53 @@ static void test_broken(void **state)
 	}
 }
 
+/* The file of the cache: whole, found again, and without room for zeros. */
+static void test_cache(void **state)
+{
+	enum { ZEROS_AT = 65536, ZEROS = 2 * 65536 };
+	char name[] = "/tmp/test-unpack.XXXXXX", path[300];
+	autoclose int bz = memfd_create("bzImage", 0), dir = -1, file = -1, again = -1;
+	static uint8_t was[ZEROS], read_back[KERNEL];
+	struct dirent *entry;
+	struct err err = {};
+	struct stat st;
+	size_t len;
+	DIR *list;
+
+	(void)state;
+	memcpy(was, kernel + ZEROS_AT, ZEROS);
+	memset(kernel + ZEROS_AT, 0, ZEROS);
+	len = make_lz4();
+	assert_int_equal(write(bz, image, len), len);
+	assert_non_null(mkdtemp(name));
+	dir = open(name, O_RDONLY | O_DIRECTORY);
+	file = unpack_open(bz, dir, &err);
+	assert_true(file >= 0);
+	assert_int_equal(fstat(file, &st), 0);
+	assert_int_equal(st.st_size, KERNEL);
+	assert_true(st.st_blocks * 512 <= KERNEL - ZEROS + 8192);
+	assert_int_equal(pread(file, read_back, KERNEL, 0), KERNEL);
+	assert_memory_equal(read_back, kernel, KERNEL);
+	again = unpack_open(bz, dir, &err);
+	assert_true(again >= 0);
+	memcpy(kernel + ZEROS_AT, was, ZEROS);
+
+	list = opendir(name);
+	while ((entry = readdir(list))) {
+		snprintf(path, sizeof(path), "%s/%s", name, entry->d_name);
+		unlink(path);
+	}
+	closedir(list);
+	assert_int_equal(rmdir(name), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_compression),
 		cmocka_unit_test(test_other_files),
 		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_cache),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
