@@ -21,8 +21,12 @@ make_network() {
 	ip -n vhost addr add 10.99.0.2/24 dev eth0
 }
 
-# Whether the kernel has a thread of that machine's
+# Whether the monitor of the machine PID has given its queues to the kernel
 kernel_serves() {
+	readlink "/proc/$(pgrep -P "$1" brig-vmm)/fd/"* | grep -q /dev/vhost-net
+}
+
+serves() {
 	grep -qsx "vhost-$(pgrep -P "$1" brig-vmm)" /proc/[0-9]*/comm
 }
 
