@@ -128,7 +128,8 @@ test_throttles_hold_the_machine() {
 	done
 	assert_eq "$(oci exec "$ID" md5sum </dev/null /disk/data | cut -c 1-32)" "$(md5sum <disk/data | cut -c 1-32)"
 	[ "$(io_of rbytes io.stat)" -ge 8388608 ] || fail "not what the container has read: $(io_of rbytes io.stat)"
-	oci exec "$ID" sh -c 'head -c 4m /dev/zero >/disk/new; sync'
+	oci exec "$ID" sh -c 'head -c 4m /dev/zero >/disk/new'
+	sync --file-system disk
 	wait_until eval '[ "$(io_of wbytes io.stat)" -ge 4194304 ]'
 	jq -n --argjson a "${number%:*}" --argjson b "${number#*:}" \
 		'{blockIO: {throttleReadBpsDevice: [{major: $a, minor: $b, rate: 4194304}]}}' >change

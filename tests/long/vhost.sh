@@ -6,24 +6,24 @@
 export BRIG_TEST_ISOLATED=vm
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/oci.sh"
 
-in_guest='.linux.namespaces |= map(if .type == "network" then .path = "/run/netns/guest" else . end)'
+in_guest='.linux.namespaces |= map(if .type == "network" then .path = "/run/netns/vhost" else . end)'
 small='.linux.resources.memory = {"limit": 50331648}'
 
-# A namespace "guest" with an interface that the host has the other end of, and the kernel's device
+# A namespace "vhost" with an interface that the host has the other end of, and the kernel's device
 make_network() {
 	need_tun
 	modprobe vhost_net
 	[ -e /dev/vhost-net ] || mknod /dev/vhost-net c 10 238
-	ip netns add guest
-	ip link add host0 type veth peer name eth0 netns guest
+	ip netns add vhost
+	ip link add host0 type veth peer name eth0 netns vhost
 	ip addr add 10.99.0.1/24 dev host0 && ip link set host0 up
-	ip -n guest link set lo up && ip -n guest link set eth0 up
-	ip -n guest addr add 10.99.0.2/24 dev eth0
+	ip -n vhost link set lo up && ip -n vhost link set eth0 up
+	ip -n vhost addr add 10.99.0.2/24 dev eth0
 }
 
-# Whether the kernel has a thread of that machine's
+# Whether the monitor of the machine PID has given its queues to the kernel
 kernel_serves() {
-	grep -qsx "vhost-$(pgrep -P "$1" brig-vmm)" /proc/[0-9]*/comm
+	readlink "/proc/$(pgrep -P "$1" brig-vmm)/fd/"* | grep -q /dev/vhost-net
 }
 
 serves() {
@@ -59,7 +59,7 @@ test_both_ways_and_saved() {
 	! kernel_serves "$(cat pid)" || fail "the kernel serves a machine without its device"
 	serves
 	oci delete --force "$id-3"
-	ip netns del guest
+	ip netns del vhost
 	assert_nothing_left
 }
 
@@ -74,6 +74,6 @@ test_not_with_a_limit() {
 	! kernel_serves "$PID" || fail "the kernel serves a machine whose rate is limited"
 	serves
 	oci delete --force "$ID"
-	ip netns del guest
+	ip netns del vhost
 	assert_nothing_left
 }
