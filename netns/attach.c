@@ -138,7 +138,9 @@ static void keep_first(int r, struct err *first, struct err *now)
 	err_clear(now);
 }
 
-static int leave(struct network_store *store, const char *network, const char *id, struct err *err)
+/* LATER: nobody waits for the end of the network's server. */
+static int leave(struct network_store *store, const char *network, const char *id, bool later,
+	struct err *err)
 {
 	char path[PATH_MAX];
 	size_t users = 1;
@@ -149,7 +151,10 @@ static int leave(struct network_store *store, const char *network, const char *i
 	if (r < 0 && r != -ENOENT)
 		return err_sys(err, r, "leave network %s", network);
 	r = network_count_users(store, network, &users);
-	return r < 0 || users ? 0 : dns_server_dismiss(store, network, err);
+	if (r < 0 || users)
+		return 0;
+	return later ? dns_server_dismiss(store, network, err)
+		     : dns_server_stop(store, network, err);
 }
 
 /* REST: where to put links that can wait, or NULL. */
@@ -171,7 +176,7 @@ static int release_link(struct network_store *store, const struct attachment *a,
 		keep_first(ipam_give(store, link->network, &link->ip, a->id, &now), &first, &now);
 	if (link->ip6.family)
 		keep_first(ipam_give(store, link->network, &link->ip6, a->id, &now), &first, &now);
-	keep_first(leave(store, link->network, a->id, &now), &first, &now);
+	keep_first(leave(store, link->network, a->id, rest != NULL, &now), &first, &now);
 	if (first.code)
 		*err = first;
 	return first.code;
@@ -232,7 +237,7 @@ static int scrub(struct network_store *store, const char *id, struct err *err)
 		if (r == 0)
 			r = scrub_names(store, networks.items[i], id, err);
 		if (r == 0)
-			r = leave(store, networks.items[i], id, err);
+			r = leave(store, networks.items[i], id, false, err);
 	}
 	return r;
 }
@@ -345,6 +350,8 @@ int attach_remove_rest(struct network_store *store, const struct attach_rest *re
 
 	if (r == 0 && rest->count)
 		r = attach_unmark_pending(store, rest->id);
+	if (r == 0 && rest->count)
+		r = dns_server_tidy(store, err);
 	return r < 0 ? err_add(err, "remove links of container %s", rest->id) : 0;
 }
 

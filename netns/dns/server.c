@@ -423,3 +423,35 @@ int dns_server_stop(struct network_store *store, const char *network, struct err
 	r = sys_unlinkat(store->state, path, 0);
 	return r < 0 && r != -ENOENT ? err_sys(err, r, "%s", path) : 0;
 }
+
+static int tidy_one(struct network_store *store, const char *network, struct err *err)
+{
+	struct running running;
+	autoclose int pidfd = -1;
+	int r;
+
+	if (read_running(store, network, &running) < 0 || running.port)
+		return 0;
+	pidfd = open_running(&running);
+	if (pidfd >= 0)
+		sys_poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, STOP_MS);
+	r = network_lock(store, err);
+	if (r < 0)
+		return r;
+	/* Somebody may have started another one meanwhile. */
+	if (read_running(store, network, &running) == 0 && !running.port)
+		r = dns_server_stop(store, network, err);
+	network_unlock(store);
+	return r;
+}
+
+int dns_server_tidy(struct network_store *store, struct err *err)
+{
+	autoarena struct arena arena = {};
+	struct strings networks;
+	int r = network_names(store->state, "nets", "", &arena, &networks, err);
+
+	for (size_t i = 0; i < networks.count && r == 0; i++)
+		r = tidy_one(store, networks.items[i], err);
+	return r;
+}

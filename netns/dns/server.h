@@ -16,9 +16,12 @@
 
 /* Starts the server of NETWORK, whose bridge is there, unless it runs. */
 int dns_server_ensure(struct network_store *store, const struct network *network, struct err *err);
-/* Tells it to end, and leaves the wait for that to the next of the other two: whoever takes the
+/* Tells it to end, and leaves the wait for that to the other three: whoever takes the
  * last container off a network does not have to. */
 int dns_server_dismiss(struct network_store *store, const char *network, struct err *err);
+/* Waits for the end of all that were told to, and forgets them. The lock must not be held: it is
+ * taken for a moment. */
+int dns_server_tidy(struct network_store *store, struct err *err);
 /* It has ended. 0 also when there is none. */
 int dns_server_stop(struct network_store *store, const char *network, struct err *err);
 /* The port in place of 53, or 0. */

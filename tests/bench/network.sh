@@ -13,7 +13,9 @@ mount -t proc proc /proc && mount -t sysfs sysfs /sys && mount -t cgroup2 cgroup
 BRIG_BUILD=${BRIG_BUILD:-$PWD/build}
 export BRIG_LIBEXEC=$BRIG_BUILD/netns
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+trap 'umount -l "$dir"/{run,pr} 2>/dev/null; rm -rf "$dir"' EXIT
+mkdir "$dir/run" "$dir/pr"
+for at in run pr; do mount -t tmpfs -o mode=0700 tmpfs "$dir/$at"; done # as /run is
 
 net() {
 	"$BRIG_BUILD/netns/netns-driver" "$dir/net" "$@"

@@ -14,7 +14,8 @@ test_run() {
 	assert_status 7 user run --rm --network none busybox sh -c 'exit 7'
 	assert_status 127 user run --rm --network none busybox no-such
 	assert_eq "$(user run --rm --network none -u www-data busybox id -u)" 33
-	assert_eq "$(find home/.local/share/brig/containers home/run/brig/containers -mindepth 1)" ""
+	files_are_gone() { [ -z "$(find home/.local/share/brig/containers home/run/brig/containers -mindepth 1)" ]; }
+	wait_for 30 files_are_gone
 }
 
 test_files() {

@@ -46,13 +46,23 @@ has_state() {
 	[ "$(state_of "$1")" = "$2" ]
 }
 
+# removal_left: what the monitor of a container that is gone has not removed yet
+removal_left() {
+	find "$TEST_DIR/data"/{containers,images/{containers,trash}} "$TEST_DIR/run"/{containers,networks/pending} \
+		-mindepth 1 2>/dev/null
+	ip -o link | grep veth
+}
+
+removal_is_done() {
+	[ -z "$(removal_left)" ]
+}
+
 # nothing_left: no container, mount, link or state of one is there any more
 nothing_left() {
 	assert_eq "$(brig ps -aq)" ""
-	assert_eq "$(find "$TEST_DIR/data"/{containers,names,images/containers} "$TEST_DIR/run"/{containers,runtime} \
-		-mindepth 1 -not -path '*/.seccomp*' 2>/dev/null)" "" "files"
+	wait_for 30 removal_is_done || fail "left: $(removal_left)"
+	assert_eq "$(find "$TEST_DIR/data/names" "$TEST_DIR/run/runtime" -mindepth 1 -not -path '*/.seccomp*' 2>/dev/null)" "" "files"
 	assert_not_contains "$(cat /proc/self/mountinfo)" "$TEST_DIR/data" "mounts"
-	assert_eq "$(ip -o link | grep -c veth || :)" 0 "links"
 }
 
 # in_terminal SCRIPT: runs the Python statements with a brig in a pty: start(ARGUMENT...), say(TEXT),
