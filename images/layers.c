@@ -68,10 +68,7 @@ static int clear_stage(struct store *s, int stage, struct err *err)
 
 	if (r < 0)
 		return r;
-	/* A layer need not say what its root is like: then it is as everybody expects. */
-	r = sys_mkdirat(stage, "diff", 0755);
-	if (r == 0)
-		r = sys_fchmodat(stage, "diff", 0755); /* whatever the umask */
+	r = sys_mkdirat(stage, "diff", 0700);
 	return r < 0 ? err_sys(err, r, "store: staging") : 0;
 }
 

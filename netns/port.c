@@ -28,10 +28,14 @@ static int parse_range(char *text, uint16_t *ret_first, uint16_t *ret_count)
 {
 	char *dash = strchr(text, '-');
 	uint32_t first, last;
+	int r;
 
 	if (dash)
-		*dash++ = '\0';
-	if (parse_u32(text, &first) < 0 || parse_u32(dash ? dash : text, &last) < 0)
+		*dash = '\0';
+	r = parse_u32(text, &first);
+	if (dash)
+		*dash = '-'; /* whole again, for who tells of it */
+	if (r < 0 || parse_u32(dash ? dash + 1 : text, &last) < 0)
 		return -EINVAL;
 	if (first == 0 || last > UINT16_MAX || last < first)
 		return -EINVAL;

@@ -230,6 +230,7 @@ int brig_top(const struct invocation *inv, struct err *err);
 int brig_stats(const struct invocation *inv, struct err *err);
 int brig_update(const struct invocation *inv, struct err *err);
 int brig_events(const struct invocation *inv, struct err *err);
+int brig_container_exists(const struct invocation *inv, struct err *err);
 int brig_container_prune(const struct invocation *inv, struct err *err);
 int brig_cp(const struct invocation *inv, struct err *err);
 int brig_diff(const struct invocation *inv, struct err *err);

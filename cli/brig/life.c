@@ -531,6 +531,20 @@ static bool confirmed(const struct brig_prune_values *values)
 	return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
 
+int brig_container_exists(const struct invocation *inv, struct err *err)
+{
+	autobrig struct brig b = BRIG_NONE;
+	const struct boxes *boxes;
+	char id[RECORD_ID_SIZE];
+	int r = brig_open(inv, &b, err);
+
+	if (r == 0)
+		r = brig_boxes(&b, &boxes, err);
+	if (r == 0)
+		r = boxes_find(boxes, inv->args[0], id, err);
+	return r == -ENOENT ? 1 : r;
+}
+
 int brig_container_prune(const struct invocation *inv, struct err *err)
 {
 	static const char *const keys[] = {"until", "label", NULL};

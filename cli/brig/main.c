@@ -38,16 +38,113 @@ static const struct option global_options[] = {
 
 /* ---- containers ---- */
 
+/* Each of them is there alone and as "container VERB". */
+#define VERB_RUN                                                                                   \
+	"[OPTIONS] IMAGE [COMMAND [ARG...]]", "Run a command in a new container", TAKES(run, run), \
+		ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_run
+#define VERB_CREATE                                                                    \
+	"[OPTIONS] IMAGE [COMMAND [ARG...]]", "Make a container, to be started later", \
+		TAKES(create, run), ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND,     \
+						 .run = brig_create
+#define VERB_START                                                                              \
+	"[OPTIONS] CONTAINER...", "Start containers that do not run", TAKES(start, start), ANY, \
+		.run = brig_start
+#define VERB_STOP                                                                    \
+	"[OPTIONS] CONTAINER...", "Stop running containers", TAKES(stop, stop), ANY, \
+		.run = brig_stop
+#define VERB_RESTART                                                                              \
+	"[OPTIONS] CONTAINER...", "Stop containers and start them again", TAKES(stop, stop), ANY, \
+		.run = brig_restart
+#define VERB_KILL                                                                        \
+	"[OPTIONS] CONTAINER...", "Send a signal to containers", TAKES(kill, kill), ANY, \
+		.run = brig_kill
+#define VERB_RM "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm
+#define VERB_EXEC                                                                      \
+	"[OPTIONS] CONTAINER COMMAND [ARG...]", "Run one more command in a container", \
+		TAKES(exec, exec), .min_args = 2, .max_args = COMMAND_ANY_ARGS,        \
+				   .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_exec
+#define VERB_PS \
+	"[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults, .run = brig_ps
+#define VERB_LOGS                                                              \
+	"[OPTIONS] CONTAINER", "Show a container's output", TAKES(logs, logs), \
+		.min_args = 1, .max_args = 1, .run = brig_logs
+#define VERB_INSPECT                                                                          \
+	"[OPTIONS] CONTAINER...", "Show all that is known, as JSON", TAKES(inspect, inspect), \
+		ONE_OR_MORE, .run = brig_inspect
+#define VERB_PORT                                                                 \
+	"CONTAINER [PORT[/PROTO]]", "Show where a container's ports are reached", \
+		.min_args = 1, .max_args = 2, .run = brig_port
+#define VERB_TOP                                                               \
+	"CONTAINER [PS OPTIONS]", "List a container's processes", ONE_OR_MORE, \
+		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_top
+#define VERB_STATS                                                               \
+	"[OPTIONS] [CONTAINER...]", "Show what containers use, again and again", \
+		TAKES(stats, stats), ANY, .run = brig_stats
+#define VERB_UPDATE                                                                         \
+	"[OPTIONS] CONTAINER...", "Change the limits of containers",                        \
+		.options = brig_update_options, .options_size = sizeof(struct run_options), \
+		ONE_OR_MORE, .run = brig_update
+#define VERB_CP                                                           \
+	"[OPTIONS] CONTAINER:PATH DIR|- or FILE CONTAINER:PATH",          \
+		"Copy files between a container and here", TAKES(cp, cp), \
+		.min_args = 2, .max_args = 2, .run = brig_cp
+#define VERB_COMMIT                                                                     \
+	"[OPTIONS] CONTAINER [IMAGE]", "Make an image of what a container has changed", \
+		TAKES(commit, commit), .min_args = 1, .max_args = 2, .run = brig_commit
+#define VERB_EXPORT                                                          \
+	"[OPTIONS] CONTAINER", "Write a container's files as a tar archive", \
+		TAKES(export, export), .min_args = 1, .max_args = 1, .run = brig_export
+#define VERB_DIFF                                                                \
+	"[OPTIONS] CONTAINER", "Show what a container has changed in its files", \
+		TAKES(diff, diff), .min_args = 1, .max_args = 1, .run = brig_diff
+#define VERB_PAUSE                                                                                \
+	"[OPTIONS] CONTAINER...", "Freeze all processes of containers", TAKES(pause, pause), ANY, \
+		.run = brig_pause
+#define VERB_UNPAUSE                                                                       \
+	"[OPTIONS] CONTAINER...", "Let paused containers go on", TAKES(pause, pause), ANY, \
+		.run = brig_unpause
+#define VERB_ATTACH                                                                 \
+	"[OPTIONS] CONTAINER", "Connect to a running container's input and output", \
+		TAKES(attach, attach), .min_args = 1, .max_args = 1, .run = brig_attach
+#define VERB_WAIT                                                                                 \
+	"CONTAINER...", "Wait for the end of containers and print their exit codes", ONE_OR_MORE, \
+		.run = brig_wait
+#define VERB_RENAME                                                                      \
+	"CONTAINER NAME", "Give a container another name", .min_args = 2, .max_args = 2, \
+							   .run = brig_rename
+
 static const struct command container_commands[] = {
-	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
-		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
-	{"ls", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
-		.run = brig_ps},
-	{"list", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
-		.hidden = true, .run = brig_ps},
+	{"attach", VERB_ATTACH},
+	{"commit", VERB_COMMIT},
+	{"cp", VERB_CP},
+	{"create", VERB_CREATE},
+	{"diff", VERB_DIFF},
+	{"exec", VERB_EXEC},
+	{"exists", "CONTAINER", "Tell by the exit status whether there is a container",
+		.min_args = 1, .max_args = 1, .run = brig_container_exists},
+	{"export", VERB_EXPORT},
+	{"inspect", VERB_INSPECT},
+	{"kill", VERB_KILL},
+	{"list", VERB_PS, .hidden = true},
+	{"logs", VERB_LOGS},
+	{"ls", VERB_PS},
+	{"pause", VERB_PAUSE},
+	{"port", VERB_PORT},
 	{"prune", "[OPTIONS]", "Remove all containers that do not run", TAKES(prune, prune),
 		.run = brig_container_prune},
-	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
+	{"ps", VERB_PS, .hidden = true},
+	{"remove", VERB_RM, .hidden = true},
+	{"rename", VERB_RENAME},
+	{"restart", VERB_RESTART},
+	{"rm", VERB_RM},
+	{"run", VERB_RUN},
+	{"start", VERB_START},
+	{"stats", VERB_STATS},
+	{"stop", VERB_STOP},
+	{"top", VERB_TOP},
+	{"unpause", VERB_UNPAUSE},
+	{"update", VERB_UPDATE},
+	{"wait", VERB_WAIT},
 	{NULL},
 };
 
@@ -79,6 +176,8 @@ static const struct command network_commands[] = {
 		.run = brig_network_reload},
 	{"rm", "[OPTIONS] NETWORK...", "Remove networks", TAKES(network_rm, network_rm),
 		ONE_OR_MORE, .run = brig_network_rm},
+	{"remove", "[OPTIONS] NETWORK...", "Remove networks", TAKES(network_rm, network_rm),
+		ONE_OR_MORE, .hidden = true, .run = brig_network_rm},
 	{NULL},
 };
 
@@ -88,63 +187,32 @@ static const struct command commands[] = {
 	{"container", NULL, "Verbs about containers", .group = "Containers",
 		.commands = container_commands},
 	/* containers */
-	{"run", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Run a command in a new container",
-		TAKES(run, run), ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_run},
-	{"create", "[OPTIONS] IMAGE [COMMAND [ARG...]]", "Make a container, to be started later",
-		.group = "Containers", TAKES(create, run), ONE_OR_MORE,
-		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_create},
-	{"start", "[OPTIONS] CONTAINER...", "Start containers that do not run", TAKES(start, start),
-		ANY, .run = brig_start},
-	{"stop", "[OPTIONS] CONTAINER...", "Stop running containers", TAKES(stop, stop), ANY,
-		.run = brig_stop},
-	{"restart", "[OPTIONS] CONTAINER...", "Stop containers and start them again",
-		.group = "Containers", TAKES(stop, stop), ANY, .run = brig_restart},
-	{"kill", "[OPTIONS] CONTAINER...", "Send a signal to containers", .group = "Containers",
-		TAKES(kill, kill), ANY, .run = brig_kill},
-	{"rm", "[OPTIONS] CONTAINER...", "Remove containers", TAKES(rm, rm), ANY, .run = brig_rm},
-	{"exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", "Run one more command in a container",
-		TAKES(exec, exec), .min_args = 2, .max_args = COMMAND_ANY_ARGS,
-		.flags = OPTIONS_STOP_AT_OPERAND, .run = brig_exec},
-	{"ps", "[OPTIONS]", "List containers", TAKES(ps, ps), .defaults = &brig_ps_defaults,
-		.run = brig_ps},
-	{"logs", "[OPTIONS] CONTAINER", "Show a container's output", TAKES(logs, logs),
-		.min_args = 1, .max_args = 1, .run = brig_logs},
-	{"inspect", "[OPTIONS] CONTAINER...", "Show all that is known, as JSON",
-		TAKES(inspect, inspect), ONE_OR_MORE, .run = brig_inspect},
-	{"port", "CONTAINER [PORT[/PROTO]]", "Show where a container's ports are reached",
-		.group = "Containers", .min_args = 1, .max_args = 2, .run = brig_port},
-	{"top", "CONTAINER [PS OPTIONS]", "List a container's processes", .group = "Containers",
-		ONE_OR_MORE, .flags = OPTIONS_STOP_AT_OPERAND, .run = brig_top},
-	{"stats", "[OPTIONS] [CONTAINER...]", "Show what containers use, again and again",
-		.group = "Containers", TAKES(stats, stats), ANY, .run = brig_stats},
-	{"update", "[OPTIONS] CONTAINER...", "Change the limits of containers",
-		.group = "Containers", .options = brig_update_options,
-		.options_size = sizeof(struct run_options), ONE_OR_MORE, .run = brig_update},
-	{"cp", "[OPTIONS] CONTAINER:PATH DIR|-  or  FILE CONTAINER:PATH",
-		"Copy files between a container and here", TAKES(cp, cp), .min_args = 2,
-		.max_args = 2, .run = brig_cp},
-	{"commit", "[OPTIONS] CONTAINER [IMAGE]", "Make an image of what a container has changed",
-		.group = "Containers", TAKES(commit, commit), .min_args = 1, .max_args = 2,
-		.run = brig_commit},
-	{"export", "[OPTIONS] CONTAINER", "Write a container's files as a tar archive",
-		.group = "Containers", TAKES(export, export), .min_args = 1, .max_args = 1,
-		.run = brig_export},
-	{"diff", "[OPTIONS] CONTAINER", "Show what a container has changed in its files",
-		.group = "Containers", TAKES(diff, diff), .min_args = 1, .max_args = 1,
-		.run = brig_diff},
+	{"run", VERB_RUN},
+	{"create", VERB_CREATE, .group = "Containers"},
+	{"start", VERB_START},
+	{"stop", VERB_STOP},
+	{"restart", VERB_RESTART, .group = "Containers"},
+	{"kill", VERB_KILL, .group = "Containers"},
+	{"rm", VERB_RM},
+	{"exec", VERB_EXEC},
+	{"ps", VERB_PS},
+	{"logs", VERB_LOGS},
+	{"inspect", VERB_INSPECT},
+	{"port", VERB_PORT, .group = "Containers"},
+	{"top", VERB_TOP, .group = "Containers"},
+	{"stats", VERB_STATS, .group = "Containers"},
+	{"update", VERB_UPDATE, .group = "Containers"},
+	{"cp", VERB_CP},
+	{"commit", VERB_COMMIT, .group = "Containers"},
+	{"export", VERB_EXPORT, .group = "Containers"},
+	{"diff", VERB_DIFF, .group = "Containers"},
 	{"events", "[OPTIONS]", "Show what happens", .group = "System", TAKES(events, events),
 		.run = brig_events},
-	{"pause", "[OPTIONS] CONTAINER...", "Freeze all processes of containers",
-		.group = "Containers", TAKES(pause, pause), ANY, .run = brig_pause},
-	{"unpause", "[OPTIONS] CONTAINER...", "Let paused containers go on", .group = "Containers",
-		TAKES(pause, pause), ANY, .run = brig_unpause},
-	{"attach", "[OPTIONS] CONTAINER", "Connect to a running container's input and output",
-		.group = "Containers", TAKES(attach, attach), .min_args = 1, .max_args = 1,
-		.run = brig_attach},
-	{"wait", "CONTAINER...", "Wait for the end of containers and print their exit codes",
-		.group = "Containers", ONE_OR_MORE, .run = brig_wait},
-	{"rename", "CONTAINER NAME", "Give a container another name", .group = "Containers",
-		.min_args = 2, .max_args = 2, .run = brig_rename},
+	{"pause", VERB_PAUSE, .group = "Containers"},
+	{"unpause", VERB_UNPAUSE, .group = "Containers"},
+	{"attach", VERB_ATTACH, .group = "Containers"},
+	{"wait", VERB_WAIT, .group = "Containers"},
+	{"rename", VERB_RENAME, .group = "Containers"},
 
 	/* images */
 	{"pull", "[OPTIONS] NAME...", "Fetch images from registries", VERB(image_pull),

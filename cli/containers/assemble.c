@@ -175,7 +175,7 @@ static int add_sysctls(const struct record *record, const struct assemble_facts 
 	/* As everywhere: ping(1) and low ports need no privilege in a network of one's own. */
 	if (own_net && !facts->uid_count) {
 		json_object_set_new(
-			sysctl, "net.ipv4.ping_group_range", json_string("0 2147483647"));
+			sysctl, "net.ipv4.ping_group_range", json_sprintf("0 %u", facts->last_gid));
 		json_object_set_new(
 			sysctl, "net.ipv4.ip_unprivileged_port_start", json_string("0"));
 	}

@@ -66,7 +66,8 @@ struct assemble_facts {
 					(cli/containers/recorder.h) */
 	const char *cgroups_path;    /* linux.cgroupsPath; NULL: the runtime's choice */
 	bool rootless;
-	bool mqueue; /* the host has a /dev/mqueue, for --ipc host */
+	uint32_t last_gid; /* group ids of 0 to this one exist for who starts it */
+	bool mqueue;       /* the host has a /dev/mqueue, for --ipc host */
 };
 
 /* The caller owns *RET. −EINVAL with the option's name, −ENOMEM. */

@@ -226,10 +226,29 @@ static int write_etc(struct starting *s, struct err *err)
 	return r < 0 || s->ctx->rootless ? r : start_give_etc(s, err);
 }
 
+/* All of them, but for root of a user namespace: there the kernel takes no range with others. */
+static uint32_t find_last_gid(void)
+{
+	autoclose int proc = sys_openat(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY, 0);
+	unsigned int inside, outside, count, end = 0;
+	autobuf struct buf text = {};
+	const char *line;
+
+	if (proc < 0 || fd_read_file(proc, "gid_map", 64 << 10, &text) < 0)
+		return 0;
+	for (line = buf_str(&text); line && *line;
+		line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		if (sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 && inside == end)
+			end += count;
+	return end ? (end - 1 > INT32_MAX ? INT32_MAX : end - 1) : 0;
+}
+
 static int gather(struct starting *s, struct err *err)
 {
 	const struct record *record = &s->box->record;
 	int r = find_namespaces(s, err);
+
+	s->facts.last_gid = find_last_gid();
 
 	s->facts.rootless = s->ctx->rootless;
 	s->facts.mqueue = sys_faccessat(AT_FDCWD, "/dev/mqueue", F_OK, 0) == 0;

@@ -344,6 +344,10 @@ int extract_run(struct tar *tar, int dirfd, int control, const struct unpack_req
 	struct tar_entry e;
 	int r;
 
+	/* An archive need not say what its root is like: then it is as everybody expects. */
+	r = sys_fchmod(dirfd, 0755);
+	if (r < 0)
+		return err_sys(err, r, "extract");
 	while ((r = tar_next(tar, &e, err)) > 0) {
 		r = take_entry(tar, &x, &e, err);
 		if (r < 0) {

@@ -36,6 +36,56 @@ test_options_of_the_network() {
 	assert_contains "$(brig port box)" "8000/tcp -> "
 	brig rm -f box
 	brig network rm ours
+	brig network create --ipv6 --subnet fd09::/64 six
+	assert_contains "$(brig run --rm --network six --ip6 fd09::9 busybox ip addr)" "fd09::9/64"
+	brig network rm six
+}
+
+# Every verb about containers is there as "container VERB" too
+test_groups_have_all_verbs() {
+	local verb
+	brig container create --name box --network none busybox sh -c 'echo hello; exec sleep 100' >/dev/null
+	assert_runs brig container exists box
+	assert_status 1 brig container exists no-such
+	brig container start box
+	brig container ls | grep -q box && brig container ps | grep -q box && brig container list | grep -q box
+	assert_contains "$(brig container top box)" sleep
+	assert_eq "$(brig container exec box echo x)" x
+	wait_for 10 test -n "$(brig container logs box)"
+	assert_eq "$(brig container logs box)" hello
+	brig container rename box other
+	brig container pause other && brig container unpause other
+	echo x >file && brig container cp file other:/file
+	brig container restart -t 0 other
+	brig container kill other
+	assert_eq "$(brig container wait other)" 137
+	assert_contains "$(brig container diff other)" "A /file"
+	assert_contains "$(brig container export other | tar -t)" file
+	brig container commit other localhost/made:1 >/dev/null
+	assert_eq "$(brig container inspect -f '{{.Name}}' other)" other
+	assert_eq "$(brig container port other)" ""
+	assert_eq "$(brig container run --rm --network none made:1 cat /file)" x
+	for verb in attach stats update; do
+		assert_contains "$(brig container $verb --help)" "Usage: brig container $verb"
+	done
+	brig container stop -t 0 other
+	brig container remove other
+	brig container prune -f
+	brig image remove made:1
+	printf x | brig secret create s - && brig secret remove s
+	brig network create ours && brig network remove ours
+	nothing_left
+}
+
+# A number of processes that follow the command line's signals, and one that does not
+test_start_without_signals() {
+	brig create --name box --network none busybox sh -c 'trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
+	brig start --attach --sig-proxy=false box >out &
+	wait_for 10 grep -q ready out
+	kill -TERM "$(pgrep -P $! -f runroot)"
+	wait $! || :
+	assert_eq "$(state_of box)" running
+	brig rm -f -t 0 box
 }
 
 test_health() {

@@ -127,6 +127,14 @@ test_login() {
 	assert_runs brig login --authfile other.json -u user -p pass $R
 	assert_contains "$errors" "--password-stdin"
 	assert_runs brig pull -q --authfile other.json $R/x:1
+	assert_fails brig push layout:img $R/y:1
+	assert_runs brig push -q --creds user:pass layout:img $R/y:1
+	assert_runs brig push -q --authfile other.json layout:img $R/z:1
+	assert_fails brig search $R/
+	assert_contains "$(brig search --creds user:pass $R/)" $R/y
+	assert_contains "$(brig search --authfile other.json $R/)" $R/z
+	assert_runs brig logout --authfile other.json $R
+	assert_fails brig pull -q --authfile other.json $R/x:1
 	# Without a terminal there is nobody to ask.
 	assert_fails brig login $R
 }
@@ -145,6 +153,24 @@ test_tls() {
 	mkdir -p "$TEST_DIR/home/.config/containers/certs.d/10.99.0.1:5001"
 	cp certs/ca.crt "$TEST_DIR/home/.config/containers/certs.d/10.99.0.1:5001/"
 	HOME=$TEST_DIR/home assert_runs brig pull -q 10.99.0.1:5001/good:1
+}
+
+test_search_by_tls() {
+	local registry=10.99.0.1:5000
+	need openssl
+	ip addr add 10.99.0.1/32 dev lo
+	mkdir certs
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certs/ca.crt -days 2 -subj /CN=10.99.0.1 \
+		-addext subjectAltName=IP:10.99.0.1 2>/dev/null
+	export REGISTRY_HTTP_TLS_CERTIFICATE=$TEST_DIR/certs/ca.crt REGISTRY_HTTP_TLS_KEY=$TEST_DIR/key.pem
+	export REGISTRY_HTTP_ADDR=:5000
+	start_registry
+	setup_image
+	assert_runs brig push -q --cert-dir certs layout:img $registry/new/one:1
+	assert_contains "$(brig search --cert-dir certs $registry/new)" $registry/new/one
+	assert_contains "$(brig search --tls-verify=false $registry/new)" $registry/new/one
+	assert_fails brig search $registry/new
+	assert_contains "$errors" certificate
 }
 
 # certificate NAME [ARGUMENT...]: NAME.cert and NAME.key of 10.99.0.1, signed by themselves

@@ -103,6 +103,10 @@ test_top_and_stats() {
 	assert_contains "$(brig top box -o pid,comm)" sleep
 	assert_eq "$(brig stats --no-stream --format '{{.Name}}')" box
 	assert_matches "$(brig stats --no-stream --format '{{.CPUPerc}}' box)" '^[0-9.]+%$'
+	brig create --name idle busybox true
+	assert_eq "$(brig stats --no-stream --all --format '{{.Name}}' | sort | xargs)" "box idle"
+	assert_eq "$(brig stats --no-stream --no-trunc --format '{{.ID}}' box)" "$(brig inspect -f '{{.Id}}' box)"
+	brig rm idle
 	assert_fails brig top no-such
 	brig rm -f box
 }

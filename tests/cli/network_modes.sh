@@ -146,6 +146,8 @@ test_published() {
 	listen 0.0.0.0 8200
 	refused "port 8200/tcp is in use on this host" -p 8200:80
 	refused "no port or range" -p 70000:80
+	refused '"1-70000" is no port or range of ports' -p 1-70000:80
+	refused '"90-80" is no port or range of ports' -p 90-80:80
 	brig rm -f web
 	# -P: what the image says
 	brig run -d --name all --expose 8088 --expose 99/udp -P busybox sleep 1000 >/dev/null

@@ -52,3 +52,24 @@ test_without_subordinate_ids() {
 	umount /etc/subuid /etc/subgid
 	assert_eq "$(user run --rm --network none busybox id -u)" 0
 }
+
+# Root of somebody's user namespace, as in a container of another engine: not all ids are there
+test_root_of_a_user_namespace() {
+	mkfifo go
+	cat >inner <<-SCRIPT
+		brig() { '$BRIG' --root '$TEST_DIR/data' --runroot '$TEST_DIR/run' "\$@"; }
+		brig run --rm --network none busybox cat /proc/self/uid_map
+		brig run --rm --network none -u 33 busybox id -u
+		brig run -d --network none --name box busybox sleep 100
+		brig exec box id -u
+		brig rm -f box
+	SCRIPT
+	unshare --user bash -c "read <go; exec setpriv --reuid 0 --regid 0 --clear-groups \
+		unshare --mount --pid --fork --mount-proc bash -e inner" >out &
+	wait_for 10 bash -c "[ \"\$(readlink /proc/$!/ns/user)\" != \"\$(readlink /proc/self/ns/user)\" ]"
+	echo 0 0 65536 >/proc/$!/gid_map
+	echo 0 0 65536 >/proc/$!/uid_map
+	echo >go
+	wait $!
+	assert_eq "$(sed -n '1,2p;4p' out | xargs)" "0 0 65536 33 0"
+}

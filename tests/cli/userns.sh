@@ -29,6 +29,7 @@ test_modes() {
 	assert_eq "$(brig run --rm --network none --uidmap 0:5000:100 --gidmap 0:6000:100 busybox cat /proc/self/gid_map | xargs)" \
 		"0 6000 100"
 	assert_eq "$(map --subuidname containers)" "0 2000000 200000"
+	assert_eq "$(map --subgidname containers)" "0 2000000 200000"
 	nothing_left
 }
 

@@ -11,7 +11,7 @@ package_list() {
 	demo) echo busybox-static jq ;;
 	test) package_list demo && echo e2fsprogs clang clang-format shellcheck qemu-system-x86 seabios cpio xz-utils kmod \
 		mmdebstrap perl man-db gcc-aarch64-linux-gnu libc6-dev-arm64-cross binutils debian-archive-keyring procps iproute2 nftables uidmap util-linux libcap2-bin \
-		crun runc criu strace python3 python3-jsonschema systemd ca-certificates openssl curl passt containernetworking-plugins docker-registry skopeo umoci fuse-overlayfs podman buildah libarchive-tools zstd tmux \
+		crun runc criu strace python3 python3-jsonschema systemd ca-certificates openssl curl passt containernetworking-plugins docker-registry skopeo umoci fuse-overlayfs podman buildah libarchive-tools zstd tmux qemu-user-static \
 		"$([ "$(debian_release)" = 12 ] && echo qemu-system-common || echo virtiofsd)" ;;
 	*) echo "no group of packages $1" >&2 && return 1 ;;
 	esac
