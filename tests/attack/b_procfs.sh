@@ -1,6 +1,6 @@
 #!/bin/bash
 # Section B: writes to procfs that a container could redirect.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/oci.sh"
 

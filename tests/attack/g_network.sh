@@ -1,6 +1,6 @@
 #!/bin/bash
 # Section G: control sockets, networks, the families of sockets that the kernel is reached by.
-# time-limit: 240
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 export BRIG_LIBEXEC

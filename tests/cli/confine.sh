@@ -1,6 +1,6 @@
 #!/bin/bash
 # What a container may not do, and what options change about that.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

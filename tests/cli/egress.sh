@@ -1,6 +1,6 @@
 #!/bin/bash
 # --allow-connect and --deny-connect: enforced by programs on the cgroup, shown in events.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 export BRIG_LIBEXEC

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Volumes, binds, tmpfs, cp, diff.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

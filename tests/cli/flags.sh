@@ -1,6 +1,6 @@
 #!/bin/bash
 # Options and verbs that no other file comes to: each does what its help says.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Stores on a file system where the kernel mounts no overlay (it is one itself): fuse-overlayfs in its place.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # brig's verbs about images, against a real registry and other engines' tools.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/images.sh"
 

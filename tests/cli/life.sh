@@ -1,6 +1,6 @@
 #!/bin/bash
 # A container's life: create, start, stop, restart, kill, wait, pause, rm, policies, health, monitors that die.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

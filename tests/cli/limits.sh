@@ -1,7 +1,7 @@
 #!/bin/bash
 # What `brig run` and `brig update` limit is what the kernel limits; stats, and the end for want of memory, are told.
 # where: vm
-# time-limit: 120
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # ps, inspect, logs, exec, top, stats, attach.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every way into a network, and what cannot be: one clear line, nothing left.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 export BRIG_LIBEXEC

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Networks of a user without privilege: bridges in a namespace of his own, ports and the way out by pasta.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 export BRIG_LIBEXEC

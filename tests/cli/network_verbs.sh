@@ -1,6 +1,6 @@
 #!/bin/bash
 # The verbs of networks, every option of theirs.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 export BRIG_LIBEXEC

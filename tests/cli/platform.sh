@@ -1,6 +1,6 @@
 #!/bin/bash
 # Programs of other processors: 32-bit ones run as they are, others by an emulator or not at all.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

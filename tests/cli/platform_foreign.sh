@@ -1,7 +1,7 @@
 #!/bin/bash
 # Images for another processor, run by Debian's qemu-user-static through binfmt_misc.
 # where: vm
-# time-limit: 240
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # brig run --record-seccomp: a program runs under the profile that was recorded of it, and does nothing else.
-# time-limit: 180
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

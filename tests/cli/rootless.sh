@@ -1,6 +1,6 @@
 #!/bin/bash
 # brig for a user without privilege: ids of his own, files, cp, exec, what is left behind.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

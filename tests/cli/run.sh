@@ -1,6 +1,6 @@
 #!/bin/bash
 # brig run: exit codes, streams, names, environment, user, working directory, what is left behind.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # brig's units: what systemd says about them, and what starts after a reboot.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Units that `brig generate` writes, as systemd starts, restarts and stops them.
 # where: vm-systemd
-# time-limit: 300
+# time-limit: 900
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # brig run --userns as root: which ids, allotted to nobody twice; whose files are; what other verbs make of it.
-# time-limit: 180
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # brig run --userns for a user without privilege: which ids, whose files are, what other verbs make of it.
-# time-limit: 180
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
 

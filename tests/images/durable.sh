@@ -1,6 +1,6 @@
 #!/bin/bash
 # What a pull promises after a power cut: what has a name is whole, or the name is gone.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/images.sh"
 

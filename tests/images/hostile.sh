@@ -1,6 +1,6 @@
 #!/bin/bash
 # Registries that lie, stall, flood and redirect: one clear line, nothing half-made, and the next try resumes.
-# time-limit: 180
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/images.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Images from and to a real registry: pull, mount, push, tag, remove, collect; load and save.
-# time-limit: 120
+# time-limit: 300
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/images.sh"
 

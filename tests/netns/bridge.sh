@@ -1,6 +1,6 @@
 # Bridge networks: containers reach each other by address and name, the outside by NAT, and are reached by
 # published ports.
-# time-limit: 90
+# time-limit: 300
 # shellcheck shell=bash disable=SC2034,SC2154
 . "$BRIG_TEST_LIB/netns.sh"
 

@@ -1,5 +1,5 @@
 # Other ways into a network than a bridge: macvlan, CNI plugins, pasta without privilege.
-# time-limit: 90
+# time-limit: 300
 # shellcheck shell=bash disable=SC2034,SC2154
 . "$BRIG_TEST_LIB/netns.sh"
 
