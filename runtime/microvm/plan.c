@@ -40,7 +40,6 @@ static const struct json_rule net_rules[] = {
 	{"mtu", JSON_U32, JSON_AT(plan_net, mtu)},
 	{"receive", JSON_STRUCT, JSON_AT(plan_net, receive), .table = &limit_table},
 	{"send", JSON_STRUCT, JSON_AT(plan_net, send), .table = &limit_table},
-	{"vhost", JSON_OPT_U32, JSON_AT(plan_net, vhost)},
 	{},
 };
 static const struct json_table net_table = {sizeof(struct plan_net), net_rules};

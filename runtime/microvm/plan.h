@@ -43,7 +43,6 @@ struct plan_net {
 	const char *mac;
 	uint32_t mtu;
 	struct plan_limit *receive, *send;
-	struct opt_u32 vhost; /* /dev/vhost-net, fresh; not with a limit */
 };
 
 struct plan_pmem {

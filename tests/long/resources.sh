@@ -104,38 +104,3 @@ test_the_monitors_own_memory() {
 	[ "$kib" -le 3072 ] || fail "brig-vmm has $kib KiB beyond the guest's memory"
 	oci delete --force "$ID"
 }
-
-# io_of KEY FILE: of the disk "$number" in the container's cgroup on the host
-io_of() {
-	sed -n "s/^$number .*$1=\\([0-9]*\\).*/\\1/p" "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$PID/cgroup")/$2"
-}
-
-# All that the container reads and writes on disks is done by processes of its cgroup on the host.
-test_throttles_hold_the_machine() {
-	local device number pid
-	busybox modprobe loop && busybox modprobe ext4
-	truncate -s 64M image && mkfs.ext4 -q image && mkdir disk
-	device=$(losetup --find --show image)
-	number=$(stat -c '%Hr:%Lr' "$device")
-	mount "$device" disk && head -c 8M /dev/urandom >disk/data && umount disk && mount "$device" disk
-	start_sh 'echo ready; while :; do sleep 0.2; done' \
-		'.mounts += [{"destination":"/disk","type":"bind","source":"'"$TEST_DIR"'/disk","options":["bind"]}]' \
-		'.linux.resources.blockIO = {"throttleReadBpsDevice":[{"major":'"${number%:*}"',"minor":'"${number#*:}"',"rate":8388608}]}'
-	wait_until grep -q ready "$BUNDLE/out"
-	assert_eq "$(io_of rbps io.max)" 8388608
-	for pid in $(pgrep -P "$PID"); do
-		assert_eq "$(cat "/proc/$pid/cgroup")" "$(cat "/proc/$PID/cgroup")" "$(cat "/proc/$pid/comm")"
-	done
-	assert_eq "$(oci exec "$ID" md5sum </dev/null /disk/data | cut -c 1-32)" "$(md5sum <disk/data | cut -c 1-32)"
-	[ "$(io_of rbytes io.stat)" -ge 8388608 ] || fail "not what the container has read: $(io_of rbytes io.stat)"
-	oci exec "$ID" sh -c 'head -c 4m /dev/zero >/disk/new'
-	sync --file-system disk
-	wait_until eval '[ "$(io_of wbytes io.stat)" -ge 4194304 ]'
-	jq -n --argjson a "${number%:*}" --argjson b "${number#*:}" \
-		'{blockIO: {throttleReadBpsDevice: [{major: $a, minor: $b, rate: 4194304}]}}' >change
-	oci update --resources change "$ID"
-	assert_eq "$(io_of rbps io.max)" 4194304
-	oci delete --force "$ID"
-	umount disk && losetup --detach "$device"
-	assert_nothing_left
-}

@@ -87,41 +87,6 @@ static const struct device_ops net_ops = {
 	.config_moves = true, /* the guest gives the interface its new address */
 };
 
-/* ---- or by the kernel ---- */
-
-static int vhost_activate(struct device *device)
-{
-	struct net *n = net_of(device);
-
-	return vhost_start(&n->vhost, device, n->tap.fd);
-}
-
-static void vhost_reset(struct device *device)
-{
-	vhost_stop(&net_of(device)->vhost, device);
-}
-
-/* Whoever takes the queues on may not be remote: the bit of an interrupt on its way is set here. */
-static int vhost_hold(struct device *device)
-{
-	vhost_stop(&net_of(device)->vhost, device);
-	device->transport->interrupt(device->transport, DEVICE_INTERRUPT_QUEUE);
-	return 0;
-}
-
-static const struct device_ops vhost_ops = {
-	.name = "net",
-	.id = VIRTIO_ID_NET,
-	.queues = QUEUES,
-	.queue_size = 128,
-	.remote = true,
-	.activate = vhost_activate,
-	.reset = vhost_reset,
-	.hold = vhost_hold,
-	.release = vhost_activate,
-	.config_moves = true,
-};
-
 static const uint64_t offload = 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
 				1ULL << VIRTIO_NET_F_HOST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO6 |
 				1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6;
@@ -147,21 +112,17 @@ int net_open(struct net *n, const struct net_options *o, const struct guest_memo
 
 	if (r < 0)
 		return err_sys(err, r, "tap: not one with IFF_VNET_HDR");
-	*n = (struct net){
-		.loop = loop, .tap = {.fd = o->tap, .ready = tap_ready}, .vhost = {.fd = -1}};
+	*n = (struct net){.loop = loop, .tap = {.fd = o->tap, .ready = tap_ready}};
 	memcpy(n->config.mac, o->mac, sizeof(n->config.mac));
 	if (o->mtu) {
 		n->config.mtu = o->mtu;
 		features |= 1ULL << VIRTIO_NET_F_MTU;
 	}
-	if (o->vhost >= 0 && vhost_open(&n->vhost, o->vhost, err) < 0)
-		return err->code;
-	device_init(&n->device, o->vhost >= 0 ? &vhost_ops : &net_ops, memory, features, &n->config,
-		sizeof(n->config));
+	device_init(&n->device, &net_ops, memory, features, &n->config, sizeof(n->config));
 	r = limit_open(&n->receive, o->receive, &n->device, QUEUE_RECEIVE, loop, err);
 	if (r == 0)
 		r = limit_open(&n->send, o->send, &n->device, QUEUE_SEND, loop, err);
-	if (r < 0 || o->vhost >= 0)
+	if (r < 0)
 		return r;
 	r = loop_add(loop, &n->tap, EPOLLIN | EPOLLOUT | EPOLLET);
 	return r < 0 ? err_sys(err, r, "tap") : 0;
@@ -172,6 +133,5 @@ void net_close(struct net *n)
 	limit_close(&n->receive, n->loop);
 	limit_close(&n->send, n->loop);
 	loop_remove(n->loop, &n->tap);
-	vhost_close(&n->vhost);
 	cleanup_close(&n->tap.fd);
 }

@@ -2,7 +2,7 @@
 /*
  * virtio-net (virtio 1.2, section 5.1) on a tap, with checksum and segmentation offload both ways:
  * the tap speaks the same header, so packets go between it and the guest's buffers without a copy
- * here. Or the host's kernel moves them (vhost-net), where nothing limits their rate.
+ * here.
  */
 #pragma once
 
@@ -10,7 +10,6 @@
 #include "runtime/microvm/devices/device.h"
 #include "runtime/microvm/devices/limit.h"
 #include "runtime/microvm/devices/loop.h"
-#include "runtime/microvm/devices/vhost.h"
 
 #include <linux/virtio_net.h>
 
@@ -20,12 +19,10 @@ struct net {
 	struct loop *loop;
 	struct loop_source tap;
 	struct limit receive, send;
-	struct vhost vhost;
 };
 
 struct net_options {
-	int tap;   /* IFF_TAP | IFF_NO_PI | IFF_VNET_HDR; taken over */
-	int vhost; /* /dev/vhost-net, taken over; −1: none. Not with a limit */
+	int tap; /* IFF_TAP | IFF_NO_PI | IFF_VNET_HDR; taken over */
 	uint8_t mac[6];
 	uint16_t mtu;                            /* 0: the driver's default */
 	const struct limit_rate *receive, *send; /* of the guest; or NULL */

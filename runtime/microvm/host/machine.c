@@ -218,17 +218,6 @@ static json_t *rate_json(uint64_t bytes)
 	return bytes ? json_pack("{s:o}", "bytes", json_u64(bytes)) : NULL;
 }
 
-/* Where this kernel moves packets itself it does, but it knows no limits. −1: it does not. */
-static int open_vhost(struct launching *l, struct err *err)
-{
-	const struct vm_tuning *tuning = &l->o->plan->tuning;
-	int fd = tuning->receive || tuning->send
-			 ? -1
-			 : sys_openat(AT_FDCWD, "/dev/vhost-net", O_RDWR, 0);
-
-	return fd < 0 ? -1 : keep(l, fd, "/dev/vhost-net", err);
-}
-
 static int add_nets(struct launching *l, struct err *err)
 {
 	const struct vm_tuning *tuning = &l->o->plan->tuning;
@@ -238,20 +227,16 @@ static int add_nets(struct launching *l, struct err *err)
 
 	for (size_t i = 0; i < nets->count && r >= 0; i++) {
 		const uint8_t *mac = nets->items[i].mac;
-		int vhost = open_vhost(l, err);
 		char text[18];
 
-		if (vhost < -1)
-			return vhost;
 		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 			mac[2], mac[3], mac[4], mac[5]);
 		r = keep(l, sys_dup(nets->items[i].tap), "network", err);
-		if (r >= 0 &&
-			json_array_append_new(list,
-				json_pack("{s:i,s:s,s:i,s:o*,s:o*,s:o*}", "tap", r, "mac", text,
-					"mtu", (int)nets->items[i].mtu, "receive",
-					rate_json(tuning->receive), "send", rate_json(tuning->send),
-					"vhost", vhost < 0 ? NULL : json_integer(vhost))) < 0)
+		if (r >= 0 && json_array_append_new(
+				      list, json_pack("{s:i,s:s,s:i,s:o*,s:o*}", "tap", r, "mac",
+						    text, "mtu", (int)nets->items[i].mtu, "receive",
+						    rate_json(tuning->receive), "send",
+						    rate_json(tuning->send))) < 0)
 			r = err_sys(err, -ENOMEM, "network");
 	}
 	if (r >= 0 && nets->count && json_object_set(l->plan, "nets", list) < 0)

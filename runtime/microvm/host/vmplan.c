@@ -323,14 +323,12 @@ static int host_mounts(
 /* What the VMM opens; nothing of it opens anything later. */
 static int host_devices(const struct vm_plan *plan, struct arena *arena, struct spec_resources *ret)
 {
-	enum { MISC = 10, KVM = 232, TUN = 200, VHOST_NET = 238, VFIO = 196 };
+	enum { MISC = 10, KVM = 232, TUN = 200, VFIO = 196 };
 	const unsigned int use = BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
-	struct vm_group always[] = {
-		{NULL, MISC, KVM}, {NULL, MISC, TUN}, {NULL, MISC, VHOST_NET}, {NULL, MISC, VFIO}};
-	size_t count = plan->groups.count ? 4 : 3;
+	struct vm_group always[] = {{NULL, MISC, KVM}, {NULL, MISC, TUN}, {NULL, MISC, VFIO}};
+	size_t count = plan->groups.count ? 3 : 2;
 
-	ret->devices.items =
-		arena_array(arena, 1 + ARRAY_LEN(always) + VM_GROUPS_MAX, struct spec_device_rule);
+	ret->devices.items = arena_array(arena, 4 + VM_GROUPS_MAX, struct spec_device_rule);
 	if (!ret->devices.items)
 		return -ENOMEM;
 	ret->devices.items[0] = (struct spec_device_rule){

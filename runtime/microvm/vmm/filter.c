@@ -9,7 +9,6 @@
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <linux/vfio.h>
-#include <linux/vhost.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>

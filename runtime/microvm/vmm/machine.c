@@ -64,16 +64,11 @@ static int parse_mac(const char *text, uint8_t ret[6], struct err *err)
 static int add_net(struct machine *m, const struct plan_net *p, struct net *n, struct err *err)
 {
 	const struct limit_rate receive = rate_of(p->receive), send = rate_of(p->send);
-	struct net_options options = {.tap = p->tap,
-		.vhost = p->vhost.set ? (int)p->vhost.value : -1,
-		.receive = &receive,
-		.send = &send};
+	struct net_options options = {.tap = p->tap, .receive = &receive, .send = &send};
 	int r = parse_mac(p->mac, options.mac, err);
 
 	if (r == 0 && (p->mtu > UINT16_MAX || (p->mtu && p->mtu < 68)))
 		r = err_set(err, -EINVAL, "a network device's MTU is 68 to 65535");
-	if (r == 0 && p->vhost.set && (p->receive || p->send))
-		r = err_set(err, -EINVAL, "a network device of vhost's has no limits");
 	options.mtu = (uint16_t)p->mtu;
 	if (r == 0)
 		r = net_open(n, &options, &m->vm.memory, &m->vm.loop, err);

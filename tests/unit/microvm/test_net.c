@@ -44,11 +44,8 @@ static int open_tap(void)
 
 static void world_init(struct world *w, const struct limit_rate *receive)
 {
-	struct net_options o = {.tap = open_tap(),
-		.vhost = -1,
-		.mac = {2, 0, 0, 0, 0, 1},
-		.mtu = 1400,
-		.receive = receive};
+	struct net_options o = {
+		.tap = open_tap(), .mac = {2, 0, 0, 0, 0, 1}, .mtu = 1400, .receive = receive};
 	struct sockaddr_ll address = {.sll_family = AF_PACKET,
 		.sll_protocol = htons(PROTOCOL),
 		.sll_ifindex = (int)if_nametoindex("tap0")};

@@ -92,8 +92,7 @@ static int tap_of_process(void)
 
 static const char *open_net(struct zoo *z, struct err *err)
 {
-	struct net_options o = {
-		.tap = tap_of_process(), .vhost = -1, .mac = {2, 0, 0, 0, 0, 1}, .mtu = 1400};
+	struct net_options o = {.tap = tap_of_process(), .mac = {2, 0, 0, 0, 0, 1}, .mtu = 1400};
 
 	if (o.tap < 0)
 		return "no tap here";
