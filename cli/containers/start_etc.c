@@ -158,9 +158,11 @@ static int write_resolv(
 void start_forget_etc(const struct box *box)
 {
 	static const char *const names[] = {"hosts", "hostname", "resolv.conf"};
+	struct err ignored = {};
+	autoclose int dir = box_run_dir(box->boxes, box->id, &ignored);
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		sys_unlinkat(box->dirfd, names[i], 0);
+	for (size_t i = 0; i < ARRAY_LEN(names) && dir >= 0; i++)
+		sys_unlinkat(dir, names[i], 0);
 }
 
 int start_write_etc(const struct box *box, const struct start_names *names, struct arena *arena,

@@ -128,6 +128,9 @@ test_network_and_terminal() {
 	assert_eq "$(user run --rm --network ours --userns keep-id busybox wget -q -O- http://web/)" hi
 	assert_runs user run --rm --network none --userns keep-id -u 0 --init --tmpfs /t --shm-size 1m busybox sh -c 'touch /t/x /dev/shm/x'
 	assert_contains "$(user run --rm --network none --userns keep-id -t busybox tty)" /dev/
+	# Once more, with files of /etc that belong to the container's root
+	user restart -t 0 web
+	assert_eq "$(user exec web stat -c %u /etc/hosts)" 0
 	assert_eq "$(user run --rm --network none --userns container:web busybox readlink /proc/self/ns/user)" \
 		"$(user exec web readlink /proc/self/ns/user)"
 	user rm -f web && user network rm ours
