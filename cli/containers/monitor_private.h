@@ -79,6 +79,14 @@ struct monitor {
 	json_t *health_log;
 };
 
+/* ---- monitor_start.c ---- */
+
+/* Starts the container, or says in RET why not, which is returned. AGAIN: not for the command that
+ * waits, which has its lock. */
+int monitor_start_once(struct monitor *m, bool again, struct monitor_report *ret);
+/* Both sides' ends of the container's streams that are ours. */
+void monitor_close_streams(struct monitor *m);
+
 /* ---- monitor_io.c: output, input, clients ---- */
 
 int monitor_listen(struct monitor *m, struct err *err);
