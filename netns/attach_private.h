@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between attach_reserve.c, attach.c and attach_link.c. With the networks' lock held. */
+/* Between attach_reserve.c, attach.c, attach_remove.c and attach_link.c. With the networks' lock
+ * held. */
 #pragma once
 
 #include "netns/attach.h"
@@ -19,6 +20,10 @@ int attach_publish(struct network_store *store, const struct attachment *a, stru
 bool attach_has_pasta(struct network_store *store, const struct attachment *a);
 int attach_add_user(
 	struct network_store *store, const char *network, const char *id, struct err *err);
+
+/* LINK's names and addresses are nobody's for the network's server any more. */
+int attach_forget(struct network_store *store, const struct attachment *a,
+	const struct attach_link *link, struct err *err);
 
 /* A container's namespace, and the way back. */
 struct attach_place {
@@ -51,3 +56,11 @@ int attach_place_open(
 void attach_place_close(struct attach_place *place);
 CLEANUP_DEFINE(attach_place, struct attach_place, attach_place_close)
 #define autoplace __attribute__((cleanup(cleanup_attach_place)))
+
+/* attach_remove.c: everything of LINK, in PLACE if that is not NULL. REST: where to put it when it
+ * can wait, or NULL. The first error counts, and does not end the work. */
+int attach_release_link(struct network_store *store, const struct attachment *a,
+	const struct attach_link *link, const struct attach_place *place, struct attach_rest *rest,
+	struct err *err);
+/* Somebody has begun to take the container ID off its networks. */
+bool attach_is_pending(struct network_store *store, const char *id);
