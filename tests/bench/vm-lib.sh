@@ -13,8 +13,7 @@ vm_prepare() {
 	mkdir "$work/debug"
 	mount -t debugfs debugfs "$work/debug" || : # only QEMU's exits are counted there
 	modules=/lib/modules/$(uname -r)
-	image=${MICROVM_KERNEL:-/boot/vmlinuz-$(uname -r)}
-	[ -e "$image" ] || image=${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz
+	find_image
 	kernel=$image
 	mkdir "$work/cache"
 	vm_run -u -- busybox true >/dev/null 2>"$work/first" || { cat "$work/first" >&2 && exit 1; }
@@ -23,6 +22,12 @@ vm_prepare() {
 	have_qemu=0
 	if command -v qemu-system-x86_64 >/dev/null && modprobe vhost_vsock 2>/dev/null; then have_qemu=1; fi
 	[ $have_qemu = 1 ] || echo "without QEMU: it, or vhost_vsock, is not here" >&2
+}
+
+# find_image: sets $image, the kernel of this machine as it was packed, or of the test machine
+find_image() {
+	image=${MICROVM_KERNEL:-/boot/vmlinuz-$(uname -r)}
+	[ -e "$image" ] || image=${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz
 }
 
 # vm_run OPTION... -- COMMAND...: in a machine, by tests/microvm/microvm-run
@@ -38,7 +43,7 @@ bundle_make() {
 	[ -e "$bundle" ] || {
 		mkdir -p "$bundle/rootfs/bin"
 		cp "$(command -v busybox)" "$bundle/rootfs/bin/"
-		ln -s "$image" "$work/vmlinuz"
+		ln -s "$image" "$work/vmlinuz" # beside which there are no modules: this machine's are used
 	}
 	rm -f "$bundle/config.json"
 	"$build/cli/brig-oci" spec --bundle "$bundle"

@@ -43,9 +43,9 @@ make_bundle() {
 			{"destination":"/tmp","type":"tmpfs","options":["size=64m"]},
 			{"destination":"/work","type":"tmpfs","options":["size=128m"]}] |
 		.linux.resources = {"memory":{"limit":402653184}}' "$work/bundle/config.json" >"$work/config"
-	if [ -e "${MICROVM_KERNEL:-}" ]; then
-		jq --arg k "$MICROVM_KERNEL" '.vm.kernel.path = $k' "$work/config" >"$work/config.2" && mv "$work/config.2" "$work/config"
-	fi
+	find_image
+	ln -s "$image" "$work/vmlinuz"
+	jq --arg k "$work/vmlinuz" '.vm.kernel.path = $k' "$work/config" >"$work/config.2" && mv "$work/config.2" "$work/config"
 	cp "$work/config" "$work/bundle/config.json"
 }
 
