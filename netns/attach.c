@@ -447,3 +447,29 @@ int attach_reload(struct network_store *store, bool (*alive)(const char *id, voi
 	network_unlock(store);
 	return r < 0 ? r : removed;
 }
+
+static int check_links(
+	struct network_store *store, const struct attachment *a, int netns, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < a->links.count && r == 0; i++)
+		if (a->links.items[i].driver == NETWORK_CNI)
+			r = cni_check(store, a, &a->links.items[i], netns, err);
+	return r;
+}
+
+int attach_check(struct network_store *store, const char *id, int netns, struct err *err)
+{
+	autoarena struct arena arena = {};
+	struct attachment a;
+	int r = network_lock(store, err);
+
+	if (r < 0)
+		return r;
+	r = attach_load(store, id, &arena, &a, err);
+	if (r == 0)
+		r = check_links(store, &a, netns, err);
+	network_unlock(store);
+	return r == -ENOENT && !err->code ? 0 : r;
+}

@@ -152,3 +152,10 @@ int attach_list(
  */
 int attach_reload(struct network_store *store, bool (*alive)(const char *id, void *arg), void *arg,
 	struct err *err);
+
+/*
+ * Asks the plugins of ID's CNI networks (CHECK, CNI 1.0.0) whether all that they made is there
+ * still, in the namespace NETNS: what others than this library make, attach_reload() cannot make
+ * anew. 0 also without such a network; the first plugin's error.
+ */
+int attach_check(struct network_store *store, const char *id, int netns, struct err *err);

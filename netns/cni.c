@@ -120,6 +120,14 @@ struct call {
 	const json_t *list;
 };
 
+enum { NETNS_PATH_MAX = 64 };
+
+/* By our descriptor, since the plugin has none of it. */
+static void netns_path(const struct call *c, char ret[NETNS_PATH_MAX])
+{
+	snprintf(ret, NETNS_PATH_MAX, "/proc/%d/fd/%d", getpid(), c->netns);
+}
+
 /* What a plugin says that it understands, it gets: the specification's "capabilities". */
 static bool has_capability(const json_t *plugin, const char *name)
 {
@@ -215,7 +223,7 @@ static int plugin_error(const char *type, const char *command, const struct buf 
 static int run(const struct call *c, const char *type, const char *program, const struct buf *input,
 	struct buf *ret, struct err *err)
 {
-	char netns[64] = "", env[8][PATH_MAX];
+	char netns[NETNS_PATH_MAX] = "", env[8][PATH_MAX];
 	const char *envp[ARRAY_LEN(env) + 1] = {};
 	const char *argv[] = {program, NULL};
 	autoclose int out = sys_memfd_create("cni", 0), errors = sys_memfd_create("cni", 0);
@@ -234,8 +242,8 @@ static int run(const struct call *c, const char *type, const char *program, cons
 
 	if (out < 0 || errors < 0)
 		return err_sys(err, out < 0 ? out : errors, "memfd_create");
-	if (c->netns >= 0) /* ours, since the plugin has no descriptor of it */
-		snprintf(netns, sizeof(netns), "/proc/%d/fd/%d", getpid(), c->netns);
+	if (c->netns >= 0)
+		netns_path(c, netns);
 	snprintf(env[0], PATH_MAX, "CNI_COMMAND=%s", c->command);
 	snprintf(env[1], PATH_MAX, "CNI_CONTAINERID=%s", c->a->id);
 	snprintf(env[2], PATH_MAX, "CNI_NETNS=%s", netns);
@@ -415,6 +423,22 @@ int cni_delete(struct network_store *store, const struct attachment *a,
 	return call_delete(&c, json_object_get(kept, "result"), err);
 }
 
+/* Plugins compare the path of the namespace with that of ADD, which was of another process. */
+static void move_sandboxes(const struct call *c, json_t *result)
+{
+	json_t *interfaces = json_object_get(result, "interfaces");
+	char path[NETNS_PATH_MAX];
+
+	netns_path(c, path);
+	for (size_t i = 0; i < json_array_size(interfaces); i++) {
+		json_t *one = json_array_get(interfaces, i);
+		const char *sandbox = json_string_value(json_object_get(one, "sandbox"));
+
+		if (sandbox && *sandbox)
+			json_object_set_new(one, "sandbox", json_string(path));
+	}
+}
+
 int cni_check(struct network_store *store, const struct attachment *a,
 	const struct attach_link *link, int netns, struct err *err)
 {
@@ -429,6 +453,7 @@ int cni_check(struct network_store *store, const struct attachment *a,
 	c.list = json_object_get(kept, "list");
 	if (json_is_true(json_object_get(c.list, "disableCheck")))
 		return 0;
+	move_sandboxes(&c, json_object_get(kept, "result"));
 	plugins = json_object_get(c.list, "plugins");
 	for (size_t i = 0; i < json_array_size(plugins) && r == 0; i++)
 		r = call_plugin(

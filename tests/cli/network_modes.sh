@@ -72,6 +72,10 @@ test_cni() {
 	assert_eq "$(brig exec web cat /proc/sys/net/ipv4/conf/eth0/arp_filter)" 1
 	outside_make far 1
 	wait_for 10 place_run far curl -s --max-time 2 http://198.51.1.1:8080/
+	assert_runs brig network reload
+	nsenter --net --target "$(brig inspect --format '{{.State.Pid}}' web)" ip addr flush dev eth0
+	assert_runs brig network reload
+	assert_contains "$errors" "container web may have to be started again: CNI plugin bridge, CHECK"
 	brig rm -f web
 	assert_eq "$(find "$TEST_DIR/cni" -name '10.5*')" ""
 	assert_fails place_run far curl -s --max-time 2 http://198.51.1.1:8080/

@@ -2,13 +2,19 @@
 /*
  * netns/ on a command line, for tests without containers: the caller's namespace is the host.
  *
- *	netns-driver DIR create NAME [KEY=VALUE]...     subnet, gateway, range, driver, option,
- *internal, ipv6 netns-driver DIR remove NAME netns-driver DIR up ID NETNS [name=N] [port=P]...
- *[dns=A]... NETWORK... netns-driver DIR down ID [NETNS] netns-driver DIR leave ID netns-driver DIR
- *connect|disconnect ID NETNS NETWORK netns-driver DIR show ID | reload [LIVING-ID]... | ls
+ *	netns-driver DIR create NAME [KEY=VALUE]...
+ *	netns-driver DIR remove NAME
+ *	netns-driver DIR up ID NETNS [name=N] [port=P]... [dns=A]... NETWORK...
+ *	netns-driver DIR down ID [NETNS]
+ *	netns-driver DIR leave ID
+ *	netns-driver DIR connect|disconnect ID NETNS NETWORK
+ *	netns-driver DIR check ID NETNS
+ *	netns-driver DIR reload [LIVING-ID]...
+ *	netns-driver DIR show ID | ls
  *
- * DIR has the records and the state. BRIG_LIBEXEC: where brig-dns is. BRIG_TEST_HOLD: "up" stays
- *with the ports until its standard input ends.
+ * KEY is subnet, gateway, range, driver, option, internal, ipv6. DIR has the records and the state.
+ * BRIG_LIBEXEC: where brig-dns is. BRIG_TEST_HOLD: "up" stays with the ports until its standard
+ * input ends.
  */
 #include "base/cleanup.h"
 #include "base/parse.h"
@@ -155,6 +161,13 @@ static int down(struct run *r)
 	return attach_remove(&r->store, r->argv[0], netns, NULL, &r->err);
 }
 
+static int check(struct run *r)
+{
+	autoclose int netns = open_netns(r, r->argv[1]);
+
+	return attach_check(&r->store, r->argv[0], netns, &r->err);
+}
+
 /* As the last process that has to do with it: its links go when all the rest has gone. */
 static int leave(struct run *r)
 {
@@ -238,6 +251,8 @@ static int run(struct run *r, const char *command)
 		return list(r);
 	if (strcmp(command, "connect") == 0 || strcmp(command, "disconnect") == 0)
 		return change(r, *command == 'c');
+	if (strcmp(command, "check") == 0)
+		return check(r);
 	if (strcmp(command, "reload") == 0)
 		return attach_reload(&r->store, r->argc ? is_living : NULL, r, &r->err);
 	return err_set(&r->err, -EINVAL, "what is %s?", command);

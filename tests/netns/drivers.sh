@@ -49,6 +49,14 @@ test_cni() {
 	assert_runs place_run c1 busybox ping -c 1 -W 2 "$(address_of c2)"
 	assert_runs place_run c1 busybox ping -c 1 -W 2 10.5.0.1
 	assert_eq "$(place_run c1 sh -c 'cat /proc/sys/net/ipv4/conf/eth0/arp_filter')" 1
+	# CHECK sees what has gone
+	assert_runs net check c1 "$(place_path c1)"
+	assert_runs net check c3 "$(place_path c1)"
+	place_run c1 ip link set eth0 down
+	place_run c1 ip addr flush dev eth0
+	run net check c1 "$(place_path c1)"
+	assert_eq "$status" 1
+	assert_contains "$errors" "CNI plugin bridge, CHECK"
 	# DEL gets what ADD got, though the file is gone; and twice; and without the namespace.
 	rm "$BRIG_TEST_CNI/10-lab.conflist"
 	address=$(address_of c1)
