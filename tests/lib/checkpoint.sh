@@ -8,8 +8,9 @@ need_criu() {
 	criu check >/dev/null 2>&1 || skip "criu does not work on this kernel"
 }
 
-# Counts in /tmp/n of its rootfs and prints nothing.
-COUNTER='i=0; while :; do i=$((i+1)); echo $i >/tmp/m; mv /tmp/m /tmp/n; sleep 0.1; done'
+# Counts in /tmp/n of its rootfs and prints nothing, also when it is restored between the two steps and the files have
+# gone on meanwhile, which are no part of a checkpoint.
+COUNTER='i=0; while :; do i=$((i+1)); echo $i >/tmp/m; mv /tmp/m /tmp/n 2>/dev/null; sleep 0.1; done'
 
 count() {
 	cat "$BUNDLE/rootfs/tmp/n"
