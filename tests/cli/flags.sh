@@ -51,7 +51,7 @@ test_groups_have_all_verbs() {
 	brig container ls | grep -q box && brig container ps | grep -q box && brig container list | grep -q box
 	assert_contains "$(brig container top box)" sleep
 	assert_eq "$(brig container exec box echo x)" x
-	wait_for 10 test -n "$(brig container logs box)"
+	wait_for 10 eval '[ -n "$(brig container logs box)" ]'
 	assert_eq "$(brig container logs box)" hello
 	brig container rename box other
 	brig container pause other && brig container unpause other

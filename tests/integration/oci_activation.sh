@@ -43,7 +43,7 @@ test_notify_socket_is_reached() {
 		</dev/null >"$BUNDLE/out" 2>&1
 	oci start "$ID"
 	wait_until grep -q notify.sock "$BUNDLE/out"
-	wait_until test "$(wc -l <"$BUNDLE/out")" = 2
+	wait_until eval '[ "$(wc -l <"$BUNDLE/out")" = 2 ]'
 	assert_eq "$(tr '\n' ' ' <"$BUNDLE/out")" "/run/notify/notify.sock notify.sock "
 	perl -MSocket -e '
 		socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die;

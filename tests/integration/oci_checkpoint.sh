@@ -41,7 +41,7 @@ test_cgroup_and_limits_are_those_of_the_configuration() {
 	assert_eq "$(cat "$dir/memory.max")" 67108864
 	assert_eq "$(cat "$dir/pids.max")" 50
 	# criu itself has left, and the container sees its own cgroup as the root.
-	wait_until test "$(wc -l <"$dir/cgroup.procs")" -le 2
+	wait_until eval '[ "$(wc -l <"$dir/cgroup.procs")" -le 2 ]'
 	assert_eq "$(nsenter --target "$PID" --cgroup cat /proc/self/cgroup | tail -n 1 | grep -c "$ID")" 0
 	assert_ne "$(readlink "/proc/$PID/ns/cgroup")" "$(readlink /proc/self/ns/cgroup)" "cgroup namespace"
 	oci pause "$ID"
@@ -298,7 +298,7 @@ test_network_namespace_of_somebody_else() {
 	local at
 	unshare --net sleep 1000 &
 	local other=$!
-	wait_until test "$(readlink /proc/self/ns/net)" != "$(readlink "/proc/$other/ns/net")"
+	wait_until eval '[ "$(readlink /proc/self/ns/net)" != "$(readlink "/proc/$other/ns/net")" ]'
 	touch "$TEST_DIR/netns"
 	mount --bind "/proc/$other/ns/net" "$TEST_DIR/netns"
 	start_counter '.linux.namespaces |= map(if .type == "network" then .path="'"$TEST_DIR"'/netns" else . end)'
