@@ -52,6 +52,13 @@ struct backend {
 	int (*plan)(const struct spec_config *config, const struct create_options *options,
 		struct arena *arena, struct spec_config *ret, struct err *err);
 
+	/*
+	 * Makes what containers of CONFIG's kind have in common and what is kept for the next ones,
+	 * and finds out whether this host can. Parent, before there is a cgroup: it may take more
+	 * than the container's limits.
+	 */
+	int (*prepare)(const struct spec_config *config, struct arena *arena, struct err *err);
+
 	/* The attendant, in place of init_main(): the same messages in the same order. With
 	 * launch.images the container is the one that was saved there, and START lets it go on. */
 	void (*init_main)(const struct launch *launch) __attribute__((noreturn));

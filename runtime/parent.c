@@ -364,6 +364,8 @@ static int make(struct making *m, struct err *err)
 		r = mounts_open_sources(&m->plan, m->rt->procfd, &m->sources, err);
 	if (r == 0)
 		r = making_reserve(m, err);
+	if (r == 0 && m->backend)
+		r = m->backend->prepare(m->config, &m->arena, err);
 	if (r == 0)
 		r = making_cgroup(m, err);
 	if (r == 0)

@@ -119,6 +119,15 @@ test_memory_too_small() {
 	assert_nothing_left
 }
 
+# What all machines share is made outside of the first one's limits.
+test_nothing_made_yet_and_little_memory() {
+	mkdir -p /var/cache/brig/vm
+	mount -t tmpfs tmpfs /var/cache/brig/vm
+	assert_eq "$(run_sh 'echo first' '.linux.resources.memory = {"limit": 1048576}')" first
+	assert_ne "$(ls /var/cache/brig/vm)" ''
+	assert_nothing_left
+}
+
 test_disk_is_full() {
 	mkdir -p /var/cache/brig/vm
 	mount -t tmpfs -o size=256k tmpfs /var/cache/brig/vm

@@ -42,6 +42,14 @@ static int plan(const struct spec_config *config, const struct create_options *o
 	return r < 0 ? r : vm_plan_host(config, &plan, arena, ret, err);
 }
 
+static int prepare(const struct spec_config *config, struct arena *arena, struct err *err)
+{
+	struct vm_plan plan;
+	int r = attendant_plan(config, arena, &plan, err);
+
+	return r < 0 ? r : machine_prepare(&plan, err);
+}
+
 static int signal_all(const struct container *c, int sig, struct err *err)
 {
 	const struct proto_signal request = {.id = PROTO_SIGNAL_ALL, .signal = sig};
@@ -299,6 +307,7 @@ static int thaw(const struct container *c, struct err *err)
 const struct backend microvm_backend = {
 	.name = "vm",
 	.plan = plan,
+	.prepare = prepare,
 	.init_main = attendant_main,
 	.exec_main = attendant_exec_main,
 	.signal_all = signal_all,
