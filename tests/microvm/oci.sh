@@ -56,7 +56,8 @@ test_life_of_a_container() {
 	assert_ne "$code" 0 "wrote to a read-only volume"
 
 	# A terminal of the engine's.
-	jq -n '{user:{uid:0,gid:0},args:["sh","-c","tty; stty size"],env:["PATH=/bin"],cwd:"/",terminal:true,consoleSize:{height:20,width:90}}' >process.json
+	jq -n '{user:{uid:0,gid:0},args:["sh","-c","tty; stty size"],env:["PATH=/bin"],cwd:"/",terminal:true,consoleSize:{height:20,width:90},
+		apparmorProfile:"of-the-host"}' >process.json
 	"$(tool recvtty)" "$TEST_DIR/console" >screen &
 	local receiver=$!
 	wait_until test -S "$TEST_DIR/console"

@@ -427,6 +427,7 @@ void attendant_main(const struct launch *launch)
 
 static int exec_start(struct attend *t, const struct backend_exec *e, struct err *err)
 {
+	autojson json_t *process = vm_plan_guest_process(e->json);
 	autobuf struct buf text = {};
 	struct link_message answer;
 	struct proto_start start;
@@ -434,7 +435,7 @@ static int exec_start(struct attend *t, const struct backend_exec *e, struct err
 	int r;
 
 	setsid();
-	if (json_write(e->json, JSON_COMPACT, &text) < 0)
+	if (!process || json_write(process, JSON_COMPACT, &text) < 0)
 		return err_sys(err, -ENOMEM, "exec");
 	r = attend_open(t, c->rt->procfd, c->dirfd, MACHINE_SOCKET, e->process->terminal,
 		e->process->console_size, e->console_socket, err);

@@ -558,13 +558,19 @@ static void guest_hooks(json_t *hooks)
 	drop_keys(hooks, hosts);
 }
 
+/* Labels are of the host's policy, and of its kernel. */
+static void guest_process(json_t *process)
+{
+	static const char *const hosts[] = {"apparmorProfile", "selinuxLabel", NULL};
+
+	drop_keys(process, hosts);
+}
+
 json_t *vm_plan_guest(const struct spec_config *config, size_t layers)
 {
 	static const char *const hosts[] = {"vm", NULL};
 	static const char *const hosts_linux[] = {
 		"cgroupsPath", "intelRdt", "netDevices", "mountLabel", NULL};
-	/* Labels are of the host's policy, and of its kernel. */
-	static const char *const hosts_process[] = {"apparmorProfile", "selinuxLabel", NULL};
 	autojson json_t *guest = json_deep_copy(config->json);
 	json_t *linux_ = json_object_get(guest, "linux");
 	int r = guest ? guest_mounts(guest, config, 0) : -ENOMEM;
@@ -579,11 +585,19 @@ json_t *vm_plan_guest(const struct spec_config *config, size_t layers)
 	guest_devices(json_object_get(linux_, "devices"), &config->linux_);
 	drop_keys(guest, hosts);
 	drop_keys(linux_, hosts_linux);
-	drop_keys(json_object_get(guest, "process"), hosts_process);
+	guest_process(json_object_get(guest, "process"));
 	guest_resources(json_object_get(linux_, "resources"));
 	guest_annotations(json_object_get(guest, "annotations"));
 	guest_hooks(json_object_get(guest, "hooks"));
 	return json_incref(guest);
+}
+
+json_t *vm_plan_guest_process(const json_t *process)
+{
+	json_t *guest = json_deep_copy(process);
+
+	guest_process(guest);
+	return guest;
 }
 
 json_t *vm_plan_guest_mounts(const struct spec_config *config, const json_t *mounts, size_t first)

@@ -63,5 +63,8 @@ json_t *vm_plan_guest(const struct spec_config *config, size_t layers);
 /* The same for MOUNTS ({"mounts": […]}) of a container that runs, which are CONFIG's mounts; their
  * first file of the host is number FIRST. */
 json_t *vm_plan_guest_mounts(const struct spec_config *config, const json_t *mounts, size_t first);
+/* The guest's part of PROCESS, as an engine gives it to exec. The caller owns it. NULL without
+ * memory. */
+json_t *vm_plan_guest_process(const json_t *process);
 /* The guest's part of an update. */
 json_t *vm_plan_guest_resources(const struct spec_resources *resources);

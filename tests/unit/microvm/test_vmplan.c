@@ -289,6 +289,18 @@ static void test_guest_part_is_valid(void **state)
 	end(&p);
 }
 
+static void test_guest_process(void **state)
+{
+	autojson json_t *process = json_pack("{s:s, s:s, s:s}", "cwd", "/", "apparmorProfile",
+		"containers-default", "selinuxLabel", "a:b:c:s0");
+	autojson json_t *guest = vm_plan_guest_process(process);
+
+	(void)state;
+	assert_int_equal(json_object_size(guest), 1);
+	assert_string_equal(json_string_value(json_object_get(guest, "cwd")), "/");
+	assert_int_equal(json_object_size(process), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_guest_part),
 		cmocka_unit_test(test_guest_mounts),
 		cmocka_unit_test(test_guest_part_is_valid),
+		cmocka_unit_test(test_guest_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
