@@ -230,7 +230,7 @@ static void post(uint32_t queue, uint16_t head)
 
 static int wait_used(uint32_t queue, uint16_t from)
 {
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 400000; i++) {
 		if (*(volatile uint16_t *)&rings[queue].used.idx != from)
 			return 1;
 		spin(1000);
@@ -313,20 +313,21 @@ static void attack_frozen(uint64_t d, uint32_t id)
 
 /* --- H1, H6: descriptors --- */
 
+/* 1: refused; 0: taken; 2: no answer, however long a busy host's device may take for one. */
 static int offends(uint64_t d, uint32_t queue, uint64_t addr, uint32_t len, uint16_t flags)
 {
 	begin(d);
 	rings[queue].desc[0] = (struct desc){addr, len, flags, 0};
 	post(queue, 0);
 	write32(d + NOTIFY, queue);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 20000; i++) {
 		if (read32(d + STATUS) & NEEDS_RESET)
 			return 1;
 		if (*(volatile uint16_t *)&rings[queue].used.idx)
 			return 0;
 		spin(2000);
 	}
-	return 0;
+	return 2;
 }
 
 static void attack_ends(uint64_t d, uint32_t id)
