@@ -133,22 +133,14 @@ static int add_kernel(struct launching *l, struct err *err)
 
 int machine_prepare(const struct vm_plan *plan, struct err *err)
 {
-	const struct machine_options options = {.plan = plan};
-	struct launching l = {.o = &options};
 	autoclose int kvm = open_kvm(err), cache = kvm < 0 ? kvm : kernel_open_cache(err);
-	autoclose int initramfs = -1, image = -1;
+	autoclose int image = -1;
 	struct kernel kernel;
-	int r = cache;
+	int r = cache < 0 ? cache : kernel_open(plan->kernel, &kernel, err);
 
-	if (r >= 0 && plan->tuning.nested)
-		r = nested_driver(kvm, &l.nested, err);
-	if (r >= 0)
-		r = kernel_open(plan->kernel, &kernel, err);
 	if (r < 0)
 		return r;
-	r = initramfs = open_initramfs(&l, &kernel, cache, err);
-	if (r >= 0)
-		r = image = unpack_open(kernel.image, cache, err);
+	r = image = unpack_open(kernel.image, cache, err);
 	kernel_close(&kernel);
 	return r < 0 ? r : 0;
 }

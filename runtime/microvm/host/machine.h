@@ -49,9 +49,8 @@ struct vm_machine {
 /* The path of the program NAME in libexec; returns RET. */
 const char *machine_helper(const char *name, char *ret, size_t size);
 /*
- * Whether this host can have the machine of PLAN; and makes the kernel and the initramfs that it
- * boots, if they are not in the cache: the unpacked kernel alone takes more memory than a small
- * container has. Parent.
+ * Whether this host can have the machine of PLAN; and unpacks its kernel, if it is not in the
+ * cache: that takes more memory than a small container has, and the initramfs does not. Parent.
  */
 int machine_prepare(const struct vm_plan *plan, struct err *err);
 void machine_init(struct vm_machine *m);
