@@ -65,6 +65,22 @@ test_guest_panics() {
 	assert_nothing_left
 }
 
+# Judged by the attendant, which sees the files themselves.
+test_mounts_of_the_host_that_cannot_be_shared() {
+	[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+	next_container
+	bundle_sh "$BUNDLE" 'echo never' \
+		'.mounts += [{"destination":"/dev/control","type":"bind","source":"/dev/loop-control","options":["bind"]}]'
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" '/dev/control is a device of the host'
+	assert_nothing_left
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("'"$TEST_DIR"'/sock")'
+	bundle_edit "$BUNDLE" '.mounts[-1] = {"destination":"/run/sock","type":"bind","source":"'"$TEST_DIR"'/sock","options":["bind"]}'
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" '/run/sock is a socket of the host'
+	assert_nothing_left
+}
+
 test_kernel_never_boots() {
 	export BRIG_VM_BOOT_SECONDS=5
 	next_container

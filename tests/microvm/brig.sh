@@ -97,7 +97,7 @@ assert end() == 5
 	brig exec box wget -q -O- http://peer/ >/dev/null
 
 	# What it does and uses.
-	assert_contains "$(brig top box)" 'sleep 0.1'
+	assert_contains "$(brig top box)" 'httpd -p 80'
 	assert_matches "$(brig stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' box)" '/ 96MiB [0-9]+$'
 	brig update --memory 64m --cpus 0.5 box
 	assert_eq "$(brig exec box cat /sys/fs/cgroup/memory.max)" 67108864

@@ -84,6 +84,28 @@ test_outcomes_are_told_apart() {
 	assert_eq "$(find /sys/fs/cgroup -name 'brig-test-*')" ""
 }
 
+test_a_second_try_is_asked_for_and_told() {
+	mkdir -p tests/attack
+	cat >luck.sh <<-EOF
+	test_second() { echo trying; [ -e "$PWD/tried" ] || { touch "$PWD/tried" && false; }; }
+	test_never() { false; }
+	EOF
+	cp luck.sh tests/attack/attack.sh
+	run env BRIG_TEST_TRIES=2 "$BRIG_TEST_LIB/run" --jobs 1 luck.sh
+	assert_contains "$output" $'ok 1 - luck: second\n# unsteady: try 1 of 2 failed\n# trying'
+	assert_contains "$output" "not ok 2 - luck: never"
+	echo "$output" >tap
+	assert_status 1 "$BRIG_TEST_LIB/count" suite tap
+	assert_contains "$output" "unsteady: suite: luck: second: try 1 of 2 failed"$'\n'"    trying"
+	assert_contains "$output" "1 passed, 1 failed, 0 skipped"
+	rm tried
+	run env BRIG_TEST_TRIES=1 "$BRIG_TEST_LIB/run" --jobs 1 luck.sh
+	assert_contains "$output" "not ok 1 - luck: second"
+	rm tried
+	run env BRIG_TEST_TRIES=2 "$BRIG_TEST_LIB/run" --jobs 1 tests/attack/attack.sh
+	assert_contains "$output" "not ok 1 - attack: second"
+}
+
 test_a_skip_that_is_not_expected_fails_the_run() {
 	printf '%s\n' 'ok 1 - a' 'ok 2 - b # SKIP no' >tap
 	assert_status 1 "$BRIG_TEST_LIB/count" suite tap
