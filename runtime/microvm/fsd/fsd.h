@@ -51,6 +51,7 @@ struct handle {
 struct fsd {
 	int proc; /* /proc/self/fd, to open again what is open as O_PATH; the working folder, too */
 	bool read_only;
+	uid_t uid;                                /* its own: of what it makes, until given away */
 	bool setxattr_ext;                        /* agreed with the guest */
 	uint64_t mounts[FSD_MOUNTS], mount_count; /* that were met, in that order */
 	/* Big, but memory only as far as they were ever used: beyond the counts nothing was

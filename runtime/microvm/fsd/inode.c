@@ -52,8 +52,11 @@ int fsd_open(struct fsd *fsd, int root, int proc, bool read_only, struct err *er
 	uint64_t mount = 0;
 	int r = identify(root, &st, &mount);
 
-	*fsd = (struct fsd){
-		.proc = proc, .read_only = read_only, .free_inode = -1, .free_handle = -1};
+	*fsd = (struct fsd){.proc = proc,
+		.read_only = read_only,
+		.uid = geteuid(),
+		.free_inode = -1,
+		.free_handle = -1};
 	if (r < 0 || !S_ISDIR(st.st_mode))
 		return err_sys(err, r < 0 ? r : -ENOTDIR, "the folder to share");
 	fsd->inodes = calloc(FSD_INODES_MAX, sizeof(*fsd->inodes));

@@ -80,15 +80,25 @@ static int group_of(const struct request *r, const struct inode *parent, gid_t *
 	return result;
 }
 
+/* Where others on the host may write, they may have put something else under the name of what was
+ * just made. That is not given away: it is of another type, another's, or has another name. */
+static bool is_made(const struct request *r, const struct stat *st, mode_t type)
+{
+	return (st->st_mode & S_IFMT) == type && st->st_uid == r->fsd->uid &&
+	       (S_ISDIR(type) || st->st_nlink == 1);
+}
+
 /* New files belong to who asked in the guest. Set-id bits come last: no other owner ever has them.
- */
-static int own(struct request *r, const struct inode *parent, int fd, mode_t set_id)
+ * TYPE is that of what was made, when FD was opened by its name; 0 when FD made it. */
+static int own(struct request *r, const struct inode *parent, int fd, mode_t set_id, mode_t type)
 {
 	struct stat st;
 	gid_t gid = r->in.gid;
 	char number[16];
 	int result = sys_fstatat(fd, "", &st, AT_EMPTY_PATH);
 
+	if (result == 0 && type && !is_made(r, &st, type))
+		return -ESTALE;
 	if (result == 0 && st.st_gid != gid)
 		result = group_of(r, parent, &gid);
 	if (result == 0 && (st.st_uid != r->in.uid || st.st_gid != gid))
@@ -99,17 +109,19 @@ static int own(struct request *r, const struct inode *parent, int fd, mode_t set
 	return sys_fchmodat(r->fsd->proc, number, (st.st_mode & 07777) | set_id);
 }
 
-/* The answer to a creation that ended with MADE. What was made is removed if the rest fails. */
+/* The answer to the creation of a MODE (with its type) that ended with MADE. What was made is
+ * removed if the rest fails. */
 static int64_t reply_made(
-	struct request *r, struct inode *parent, const char *name, mode_t set_id, int made)
+	struct request *r, struct inode *parent, const char *name, mode_t mode, int made)
 {
 	autoclose int fd = made < 0 ? made : sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0);
 	struct fuse_entry_out entry;
-	int result = fd < 0 ? fd : own(r, parent, fd, set_id);
+	int result = fd < 0 ? fd : own(r, parent, fd, mode & SET_ID, mode & S_IFMT);
 
 	if (result == 0)
 		result = inode_admit(r->fsd, take_fd(&fd), &entry);
-	if (made == 0 && result < 0 && sys_unlinkat(parent->fd, name, 0) == -EISDIR)
+	if (made == 0 && result < 0 && result != -ESTALE &&
+		sys_unlinkat(parent->fd, name, 0) == -EISDIR)
 		sys_unlinkat(parent->fd, name, AT_REMOVEDIR);
 	return result < 0 ? result : request_reply(r, &entry, sizeof(entry));
 }
@@ -122,7 +134,7 @@ int64_t op_symlink(struct request *r)
 
 	if (result < 0 || !target)
 		return result < 0 ? result : -EINVAL;
-	return reply_made(r, parent, name, 0, sys_symlinkat(target, parent->fd, name));
+	return reply_made(r, parent, name, S_IFLNK, sys_symlinkat(target, parent->fd, name));
 }
 
 /* Device nodes would be ones of the host: only files, FIFOs and sockets, and the device 0:0 that
@@ -141,8 +153,8 @@ int64_t op_mknod(struct request *r)
 		!(S_ISCHR(in->mode) && in->rdev == 0))
 		return -EPERM;
 	umask(in->umask & 0777);
-	return reply_made(r, parent, name, in->mode & SET_ID,
-		sys_mknodat(parent->fd, name, in->mode & ~SET_ID, 0));
+	return reply_made(
+		r, parent, name, in->mode, sys_mknodat(parent->fd, name, in->mode & ~SET_ID, 0));
 }
 
 int64_t op_mkdir(struct request *r)
@@ -155,7 +167,7 @@ int64_t op_mkdir(struct request *r)
 	if (result < 0)
 		return result;
 	umask(in->umask & 0777);
-	return reply_made(r, parent, name, 0, sys_mkdirat(parent->fd, name, in->mode));
+	return reply_made(r, parent, name, S_IFDIR, sys_mkdirat(parent->fd, name, in->mode));
 }
 
 int64_t op_unlink(struct request *r)
@@ -239,7 +251,7 @@ static int admit_made(struct request *r, const struct inode *parent, int fd, mod
 	struct fuse_entry_out *ret)
 {
 	char number[16];
-	int path, result = own(r, parent, fd, set_id);
+	int path, result = own(r, parent, fd, set_id, 0);
 
 	if (result < 0)
 		return result;

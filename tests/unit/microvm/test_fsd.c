@@ -18,6 +18,7 @@ static struct {
 	char folder[64], outside[64];
 	int dir, above; /* the shared folder, and the one that it is in */
 	struct fsd fsd;
+	uid_t caller; /* in the guest */
 	uint8_t in[65536], out[65536];
 } t;
 
@@ -27,6 +28,7 @@ static int setup(void **state)
 
 	(void)state;
 	umask(022);
+	t.caller = geteuid();
 	strcpy(t.outside, "/tmp/test-fsd.XXXXXX");
 	if (!mkdtemp(t.outside))
 		return -1;
@@ -61,7 +63,7 @@ static int call(uint32_t op, uint64_t node, const void *body, size_t len, void *
 		.opcode = op,
 		.unique = 7,
 		.nodeid = node,
-		.uid = geteuid(),
+		.uid = t.caller,
 		.gid = getegid()};
 	struct fuse_out_header out;
 	struct virtq_chain chain = {.readable = 1,
@@ -297,6 +299,50 @@ static void test_creation(void **state)
 	assert_int_equal(
 		call(FUSE_TMPFILE, find("file"), &create, sizeof(create), &out, sizeof(out)),
 		-ENOTDIR);
+}
+
+enum { VICTIM = 4711, SWAPS = 20000 };
+
+/* Somebody else who may write to the folder puts a name of a file of root's in the place of what
+ * was just made. */
+static void swap_names(void)
+{
+	for (int i = 0; i < SWAPS; i++) {
+		if (sys_faccessat(t.dir, "new", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		(void)!linkat(t.above, "secret", t.dir, "bait", 0);
+		sys_renameat2(t.dir, "bait", t.dir, "new", 0);
+	}
+	_exit(0);
+}
+
+static void test_what_was_made_is_swapped(void **state)
+{
+	struct {
+		struct fuse_mknod_in in;
+		char name[4];
+	} make = {.in = {.mode = S_IFREG | 0644, .umask = 022}, .name = "new"};
+	struct fuse_entry_out entry;
+	struct stat st;
+	pid_t swapper;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* nothing could be given away */
+	t.caller = VICTIM;
+	swapper = fork();
+	if (swapper == 0)
+		swap_names();
+	while (waitpid(swapper, &status, WNOHANG) == 0) {
+		int r = call(FUSE_MKNOD, 1, &make, sizeof(make), &entry, sizeof(entry));
+
+		assert_true(r == 0 || r == -ESTALE || r == -EEXIST);
+		sys_unlinkat(t.dir, "new", 0);
+		sys_unlinkat(t.dir, "bait", 0);
+		assert_int_equal(sys_fstatat(t.above, "secret", &st, 0), 0);
+		assert_int_equal(st.st_uid, 0);
+	}
 }
 
 static void test_listing(void **state)
@@ -577,6 +623,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_special, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_creation, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_made_is_swapped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listing_with_attributes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mounts, setup, teardown),
