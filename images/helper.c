@@ -145,7 +145,8 @@ int helper_spawn(struct store *s, const struct unpack_request *request, int dirf
 		isolate_and_wait(&start);
 	cleanup_close(&theirs);
 	r = fd_send(ours, &full, sizeof(full), &dirfd, dirfd >= 0);
-	if (r < 0) {
+	/* One that has ended already says why to who waits for its answer (helper_explain()). */
+	if (r < 0 && r != -EPIPE) {
 		sys_kill(pid, SIGKILL);
 		sys_waitpid(pid, &status, 0);
 		return err_sys(err, r, "start brig-unpack");
