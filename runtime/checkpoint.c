@@ -85,6 +85,14 @@ static int step_directories(struct checkpointing *c, struct err *err)
 
 	if (!o->image_path)
 		return err_set(err, -EINVAL, "checkpoint needs --image-path");
+	if (o->flags.lazy_pages && (o->pre_dump || o->leave_running))
+		return err_set(err, -EINVAL, "--lazy-pages: not with %s: the memory goes away",
+			o->pre_dump ? "--pre-dump" : "--leave-running");
+	if (o->flags.lazy_pages && !o->flags.page_server.address)
+		return err_set(err, -EINVAL,
+			"--lazy-pages needs --page-server, the address to ask for pages at");
+	if (o->status_fd >= 0 && !o->flags.lazy_pages)
+		return err_set(err, -EINVAL, "--status-fd is for --lazy-pages");
 	if ((o->pre_dump || o->parent_path) && spec_find_namespace(c->config, CLONE_NEWUSER))
 		return err_set(err, -ENOTSUP,
 			"%s: memory of a container with a user namespace goes into one checkpoint",
@@ -364,6 +372,19 @@ static const char *config_file(const struct spec_config *config)
 	return path && *path ? path : NULL;
 }
 
+/* criu waits for those who ask for pages. */
+static int on_dump_step(void *arg, const struct criu_response *event, int *fd, struct err *err)
+{
+	const struct checkpointing *c = arg;
+	int r;
+
+	(void)fd;
+	if (strcmp(event->script, "status-ready") != 0)
+		return 0;
+	r = fd_write_all(c->options->status_fd, "", 1);
+	return r < 0 ? err_sys(err, r, "--status-fd: write to %d", c->options->status_fd) : 0;
+}
+
 static int dump(struct checkpointing *c, struct err *err)
 {
 	const struct checkpoint_options *o = c->options;
@@ -375,6 +396,7 @@ static int dump(struct checkpointing *c, struct err *err)
 		.log_file = "dump.log",
 		.pid = c->container.pid,
 		.leave_running = o->leave_running || o->pre_dump,
+		.notify = o->status_fd >= 0,
 		.parent_image = o->parent_path,
 		.config_file = config_file(c->config),
 		.empty_namespaces = o->empty_namespaces,
@@ -397,7 +419,7 @@ static int dump(struct checkpointing *c, struct err *err)
 		r = criu_start(&setup, &criu, err);
 	if (r < 0)
 		return r;
-	r = criu_converse(&criu, &request, log_path, NULL, NULL, NULL, err);
+	r = criu_converse(&criu, &request, log_path, on_dump_step, c, NULL, err);
 	criu_end(&criu);
 	return r;
 }
@@ -433,10 +455,13 @@ static int checkpoint_by_backend(struct checkpointing *c, struct err *err)
 	struct err ignored = {};
 	int r;
 
-	if (o->pre_dump || o->parent_path)
+	if (o->pre_dump || o->parent_path || o->flags.page_server.address)
 		return err_set(err, -ENOTSUP,
 			"%s: not with isolation \"%s\": a checkpoint is always whole",
-			o->pre_dump ? "--pre-dump" : "--parent-path", backend->name);
+			o->pre_dump      ? "--pre-dump"
+			: o->parent_path ? "--parent-path"
+					 : "--page-server",
+			backend->name);
 	r = step_directories(c, err);
 	if (r == 0 && was_running)
 		r = backend->freeze(&c->container, err);

@@ -28,6 +28,9 @@ struct checkpoint_options {
 	struct criu_flags flags;
 	uint32_t empty_namespaces; /* CLONE_NEWNET or 0 */
 	bool leave_running, pre_dump;
+	/* Gets one NUL byte when criu waits to be asked for pages (with flags.lazy_pages); −1:
+	 * none. Borrowed. */
+	int status_fd;
 };
 
 struct restore_options {

@@ -42,13 +42,22 @@ enum criu_cgroups {
 	CRIU_CGROUPS_STRICT
 };
 
+/* Where memory goes in place of the images; with lazy_pages, where criu waits to be asked for it.
+ */
+struct criu_page_server {
+	const char *address; /* numeric, or NULL for none */
+	uint32_t port;
+};
+
 /* What the command line passes on to criu as it is. */
 struct criu_flags {
 	bool tcp_established, tcp_close, tcp_skip_in_flight;
 	bool file_locks, ext_unix_sk, shell_job, auto_dedup, link_remap;
+	bool lazy_pages;         /* memory stays behind, to be asked for page by page */
 	int cgroups;             /* enum criu_cgroups */
 	const char *lsm_profile; /* "apparmor:NAME" or "selinux:LABEL" */
 	const char *lsm_mount_context;
+	struct criu_page_server page_server;
 };
 
 /* A descriptor that criu inherits and uses for what the images call KEY. */
@@ -68,6 +77,7 @@ struct criu_request {
 	const char *log_file;   /* a name in the directory WORK_FD */
 	pid_t pid;              /* dump: the tree's root */
 	bool leave_running;
+	bool notify;               /* dump: tell of its steps; a restore always does */
 	const char *root;          /* restore: a mount point, the new root */
 	const char *parent_image;  /* relative to the images */
 	const char *freeze_cgroup; /* path of a directory in cgroupfs, or NULL */

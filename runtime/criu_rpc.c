@@ -19,6 +19,7 @@ enum {
 	OPT_FILE_LOCKS = 8,
 	OPT_LOG_LEVEL = 9,
 	OPT_LOG_FILE = 10,
+	OPT_PAGE_SERVER = 11,
 	OPT_NOTIFY_SCRIPTS = 12,
 	OPT_ROOT = 13,
 	OPT_PARENT_IMG = 14,
@@ -37,6 +38,7 @@ enum {
 	OPT_JOIN_NS = 39,
 	OPT_FREEZE_CGROUP = 44,
 	OPT_TCP_SKIP_IN_FLIGHT = 46,
+	OPT_LAZY_PAGES = 48,
 	OPT_ORPHAN_PTS_MASTER = 50,
 	OPT_CONFIG_FILE = 51,
 	OPT_TCP_CLOSE = 52,
@@ -144,6 +146,14 @@ static void put_flags(struct buf *out, const struct criu_flags *f)
 	put_number(out, OPT_MANAGE_CGROUPS_MODE, (uint64_t)f->cgroups);
 	put_text(out, OPT_LSM_PROFILE, f->lsm_profile);
 	put_text(out, OPT_LSM_MOUNT_CONTEXT, f->lsm_mount_context);
+	put_flag(out, OPT_LAZY_PAGES, f->lazy_pages);
+	if (f->page_server.address) {
+		autobuf struct buf message = {};
+
+		put_text(&message, 1, f->page_server.address);
+		put_number(&message, 2, f->page_server.port);
+		put_message(out, OPT_PAGE_SERVER, &message);
+	}
 }
 
 void criu_encode(const struct criu_request *r, struct buf *ret)
@@ -159,7 +169,7 @@ void criu_encode(const struct criu_request *r, struct buf *ret)
 	put_text(&opts, OPT_LOG_FILE, r->log_file);
 	put_flag(&opts, OPT_LEAVE_RUNNING, r->leave_running);
 	put_flag(&opts, OPT_TRACK_MEM, r->type == CRIU_PRE_DUMP);
-	put_flag(&opts, OPT_NOTIFY_SCRIPTS, restore);
+	put_flag(&opts, OPT_NOTIFY_SCRIPTS, restore || r->notify);
 	/* The restored root becomes our child and not criu's. */
 	put_flag(&opts, OPT_RST_SIBLING, restore);
 	/* The master of the container's terminal is with the engine, outside of the tree. */

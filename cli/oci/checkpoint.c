@@ -3,12 +3,16 @@
 #include "cli/foreground.h"
 #include "cli/oci/oci.h"
 
+#include "base/parse.h"
 #include "base/sys.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 
+const struct oci_checkpoint_values oci_checkpoint_defaults = {.checkpoint.status_fd = -1};
 const struct oci_restore_values oci_restore_defaults = {.restore.create.bundle = "."};
 
 static const struct json_name cgroups_modes[] = {
@@ -31,6 +35,38 @@ static int parse_empty_namespace(
 		return err_set(err, -EINVAL,
 			"criu can leave only the network namespace empty, not \"%s\"", value);
 	*flags |= CLONE_NEWNET;
+	return 0;
+}
+
+/* "192.0.2.1:8080" or "[2001:db8::1]:8080" */
+static int parse_page_server(const char *value, struct arena *arena, void *dest, struct err *err)
+{
+	struct criu_page_server *ret = dest;
+	const char *colon = strrchr(value, ':');
+	size_t len = colon ? (size_t)(colon - value) : 0;
+	uint32_t port;
+
+	if (!len || parse_u32(colon + 1, &port) < 0 || !port || port > UINT16_MAX)
+		return err_set(err, -EINVAL, "\"%s\" is not ADDRESS:PORT", value);
+	if (value[0] == '[' && value[len - 1] == ']')
+		value++, len -= 2;
+	*ret = (struct criu_page_server){
+		.address = arena_printf(arena, "%.*s", (int)len, value), .port = port};
+	return ret->address ? 0 : -ENOMEM;
+}
+
+static int parse_status_fd(const char *value, struct arena *arena, void *dest, struct err *err)
+{
+	uint32_t number;
+	int flags;
+
+	(void)arena;
+	if (parse_u32(value, &number) < 0 || number > INT_MAX)
+		return err_set(err, -EINVAL, "\"%s\" is no descriptor", value);
+	flags = fcntl((int)number, F_GETFL);
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+		return err_set(err, -EBADF, "descriptor %s is not open for writing", value);
+	*(int *)dest = (int)number;
 	return 0;
 }
 
@@ -62,6 +98,8 @@ static int parse_empty_namespace(
 		{"empty-ns", 0, OPTION_CUSTOM, AT(empty_namespaces), .argument = "network",        \
 			.parse = parse_empty_namespace,                                            \
 			.help = "make the network namespace, but leave it to hooks to fill it"},   \
+		{"lazy-pages", 0, OPTION_FLAG, AT(flags.lazy_pages),                               \
+			.help = "leave memory behind, to be asked for page by page"},              \
 		{"auto-dedup", 0, OPTION_FLAG, AT(flags.auto_dedup),                               \
 			.help = "drop pages from earlier images that this one replaces"},          \
 		{"lsm-profile", 0, OPTION_TEXT, AT(flags.lsm_profile), .argument = "TYPE:NAME",    \
@@ -70,14 +108,6 @@ static int parse_empty_namespace(
 		"lsm-mount-context", 0, OPTION_TEXT, AT(flags.lsm_mount_context),                  \
 			.argument = "LABEL",                                                       \
 			.help = "restore mounts that have a context= with this one"                \
-	}
-
-/* Pages over the network need a second criu that answers for them as long as it takes. */
-#define LAZY_OPTIONS(STRUCT)                                                                       \
-	{"lazy-pages", 0, OPTION_FLAG, .hidden = true, OPTION_AT(STRUCT, lazy.lazy_pages)},        \
-		{"status-fd", 0, OPTION_TEXT, .hidden = true, OPTION_AT(STRUCT, lazy.status_fd)},  \
-	{                                                                                          \
-		"page-server", 0, OPTION_TEXT, .hidden = true, OPTION_AT(STRUCT, lazy.page_server) \
 	}
 
 const struct option oci_checkpoint_options[] = {
@@ -89,7 +119,13 @@ const struct option oci_checkpoint_options[] = {
 			"--parent-path is then short"},
 	{"parent-path", 0, OPTION_TEXT, CHECKPOINT_AT(parent_path), .argument = "DIR",
 		.help = "build on the images of a pre-dump in DIR, relative to --image-path"},
-	LAZY_OPTIONS(oci_checkpoint_values),
+	{"page-server", 0, OPTION_CUSTOM, CHECKPOINT_AT(flags.page_server),
+		.argument = "ADDRESS:PORT", .parse = parse_page_server,
+		.help = "send memory to a \"criu page-server\" there; with --lazy-pages, wait "
+			"there for a \"criu lazy-pages\" that asks for it"},
+	{"status-fd", 0, OPTION_CUSTOM, CHECKPOINT_AT(status_fd), .argument = "FD",
+		.parse = parse_status_fd,
+		.help = "write a NUL byte to the descriptor FD when pages can be asked for"},
 	{NULL},
 };
 
@@ -113,32 +149,17 @@ const struct option oci_restore_options[] = {
 	CRIU_OPTIONS(RESTORE_AT),
 	/* criu changes the root in a way of its own. */
 	{"no-pivot", 0, OPTION_FLAG, .hidden = true, RESTORE_AT(create.no_pivot)},
-	LAZY_OPTIONS(oci_restore_values),
 	{NULL},
 };
-
-static int refuse_lazy(const struct oci_lazy_values *lazy, struct err *err)
-{
-	const char *name = lazy->lazy_pages    ? "--lazy-pages"
-			   : lazy->page_server ? "--page-server"
-			   : lazy->status_fd   ? "--status-fd"
-					       : NULL;
-
-	return name ? err_set(err, -ENOTSUP,
-			      "%s: is not supported; memory always goes into the images", name)
-		    : 0;
-}
 
 int oci_checkpoint(const struct invocation *inv, struct err *err)
 {
 	autoruntime struct runtime rt = {.rootfd = -1, .procfd = -1};
 	const struct oci_checkpoint_values *values = inv->options;
 	struct checkpoint_options checkpoint = values->checkpoint;
-	int r = refuse_lazy(&values->lazy, err);
+	int r = oci_open_runtime(inv, &rt, err);
 
 	checkpoint.id = inv->args[0];
-	if (r == 0)
-		r = oci_open_runtime(inv, &rt, err);
 	return r < 0 ? r : container_checkpoint(&rt, &checkpoint, err);
 }
 
@@ -148,11 +169,9 @@ int oci_restore(const struct invocation *inv, struct err *err)
 	const struct oci_restore_values *values = inv->options;
 	struct restore_options restore = values->restore;
 	struct created created;
-	int r = refuse_lazy(&values->lazy, err);
+	int r = oci_open_runtime(inv, &rt, err);
 
 	restore.create.id = inv->args[0];
-	if (r == 0)
-		r = oci_open_runtime(inv, &rt, err);
 	if (r == 0)
 		r = foreground_begin(err);
 	if (r == 0 && !restore.detach && !values->no_subreaper)

@@ -48,6 +48,7 @@ static const struct option global_options[] = {
 		.help = "make virtual machines from one that was saved when it was ready, which "
 			"the first start does, instead of booting each"},
 	{"rootless", 0, OPTION_TEXT, .hidden = true, OPTION_AT(oci_global, rootless)},
+	{"criu", 0, OPTION_TEXT, .hidden = true, OPTION_AT(oci_global, criu)},
 	{NULL},
 };
 
@@ -118,8 +119,8 @@ static const struct command commands[] = {
 		.max_args = 1, .run = oci_events},
 	{"mounts", NULL, "Change the mounts of a running container", .commands = mounts_commands},
 	{"checkpoint", "[OPTIONS] ID", "Write a running container to files, with criu",
-		TAKES(checkpoint, checkpoint), .min_args = 1, .max_args = 1,
-		.details = checkpoint_details, .run = oci_checkpoint},
+		TAKES(checkpoint, checkpoint), .defaults = &oci_checkpoint_defaults, .min_args = 1,
+		.max_args = 1, .details = checkpoint_details, .run = oci_checkpoint},
 	{"restore", "[OPTIONS] ID", "Make a container from the files of a checkpoint",
 		TAKES(restore, restore), .defaults = &oci_restore_defaults, .min_args = 1,
 		.max_args = 1, .details = restore_details, .run = oci_restore},

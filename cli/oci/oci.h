@@ -19,10 +19,10 @@ struct oci_global {
 	int log_format; /* enum oci_log_format */
 	int log_level;  /* enum log_level */
 	bool debug, systemd_cgroup;
-	int cgroup_manager;   /* enum cgroup_driver */
-	int isolation;        /* enum spec_isolation */
-	bool template_;       /* virtual machines are made from a saved one */
-	const char *rootless; /* accepted for compatibility: found out, not told */
+	int cgroup_manager;          /* enum cgroup_driver */
+	int isolation;               /* enum spec_isolation */
+	bool template_;              /* virtual machines are made from a saved one */
+	const char *rootless, *criu; /* accepted for compatibility: found out, not told */
 };
 
 /* Opens the runtime that the global options describe. */
@@ -46,19 +46,12 @@ struct oci_create_values { /* create, run */
 	bool detach, keep, no_subreaper;
 };
 
-struct oci_lazy_values { /* known, and refused */
-	bool lazy_pages;
-	const char *page_server, *status_fd;
-};
-
 struct oci_checkpoint_values {
 	struct checkpoint_options checkpoint;
-	struct oci_lazy_values lazy;
 };
 
 struct oci_restore_values {
 	struct restore_options restore;
-	struct oci_lazy_values lazy;
 	bool keep, no_subreaper;
 };
 
@@ -101,11 +94,12 @@ struct oci_events_values {
 };
 
 struct oci_spec_values {
-	const char *bundle;
+	const char *bundle, *file;
 	bool rootless;
 };
 
 extern const struct oci_create_values oci_create_defaults;
+extern const struct oci_checkpoint_values oci_checkpoint_defaults;
 extern const struct oci_restore_values oci_restore_defaults;
 extern const struct oci_list_values oci_ps_defaults;
 extern const struct oci_events_values oci_events_defaults;

@@ -79,7 +79,7 @@ test_bind_mounts_and_tmpfs() {
 
 # The source of a bind mount may be elsewhere; a rootfs gets the mount points that it lacks.
 test_other_bundle() {
-	local first at
+	local first at whole old pages
 	mkdir "$TEST_DIR/a" "$TEST_DIR/b"
 	echo a >"$TEST_DIR/a/name" && echo b >"$TEST_DIR/b/name"
 	start_counter '.mounts += [{"destination":"/data","source":"'"$TEST_DIR"'/a","type":"bind","options":["bind"]}]'
@@ -209,6 +209,59 @@ test_pre_dump_and_parent() {
 	IMAGES=$TEST_DIR/images/last
 	restore
 	goes_on_from "$at"
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
+# pages_of_memory DIR: bytes of them in the images
+pages_of_memory() {
+	find "$1" -name 'pages-*.img' -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+test_memory_goes_to_a_page_server() {
+	local at
+	start_counter
+	mkdir "$IMAGES" "$TEST_DIR/work"
+	(cd "$TEST_DIR/work" && exec criu page-server --images-dir "$IMAGES" --address 127.0.0.1 --port 27001) >page-server 2>&1 &
+	wait_until eval 'ss -Hltn sport = 27001 | grep -q .'
+	checkpoint --page-server 127.0.0.1:27001 --work-path "$TEST_DIR/work"
+	wait $!
+	at=$(count)
+	oci delete "$ID"
+	[ "$(pages_of_memory "$IMAGES")" -gt 0 ] || fail "no pages came"
+	restore
+	goes_on_from "$at"
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
+# The first container waits, stopped by criu, until the second one has all of its memory.
+test_memory_is_asked_for_page_by_page() {
+	local first at whole old pages
+	start_counter
+	first=$ID
+	checkpoint --leave-running
+	whole=$(pages_of_memory "$IMAGES")
+	IMAGES=$TEST_DIR/lazy-images
+	mkfifo ready
+	oci checkpoint --lazy-pages --page-server 127.0.0.1:27002 --status-fd 9 --image-path "$IMAGES" "$ID" 9>ready &
+	old=$!
+	assert_eq "$(timeout 60 head -c 1 ready | od -An -tu1 | tr -d ' ')" 0
+	at=$(count)
+	sleep 1
+	assert_eq "$(count)" "$at" "it waits"
+	[ "$(pages_of_memory "$IMAGES")" -lt "$whole" ] || fail "all memory is in the images"
+	criu lazy-pages --page-server --address 127.0.0.1 --port 27002 --images-dir "$IMAGES" --work-dir "$IMAGES" >lazy.out 2>&1 &
+	pages=$!
+	wait_until test -S "$IMAGES/lazy-pages.socket"
+	ID=$first-again
+	restore --lazy-pages
+	goes_on_from "$at"
+	wait $old
+	wait $pages
+	assert_eq "$(status_of "$first")" stopped
+	goes_on_from "$(count)"
+	oci delete "$first"
 	oci delete --force "$ID"
 	assert_nothing_left
 }
@@ -379,7 +432,17 @@ test_what_cannot_be_checkpointed() {
 	expect_failure oci checkpoint "$ID"
 	assert_contains "$ERROR" --image-path
 	expect_failure oci checkpoint --lazy-pages --image-path "$IMAGES" "$ID"
-	assert_contains "$ERROR" "not supported"
+	assert_contains "$ERROR" "needs --page-server"
+	expect_failure oci checkpoint --lazy-pages --leave-running --page-server 127.0.0.1:9 --image-path "$IMAGES" "$ID"
+	assert_contains "$ERROR" "not with --leave-running"
+	expect_failure oci checkpoint --page-server nowhere --image-path "$IMAGES" "$ID"
+	assert_contains "$ERROR" '"nowhere" is not ADDRESS:PORT'
+	expect_failure oci checkpoint --page-server '[::1]:70000' --image-path "$IMAGES" "$ID"
+	assert_contains "$ERROR" 'is not ADDRESS:PORT'
+	expect_failure oci checkpoint --status-fd 77 --image-path "$IMAGES" "$ID"
+	assert_contains "$ERROR" 'descriptor 77 is not open'
+	expect_failure oci checkpoint --status-fd 1 --image-path "$IMAGES" "$ID"
+	assert_contains "$ERROR" '--status-fd is for --lazy-pages'
 	expect_failure oci checkpoint --empty-ns ipc --image-path "$IMAGES" "$ID"
 	assert_contains "$ERROR" ipc
 	oci kill "$ID" KILL

@@ -53,6 +53,7 @@ test_podman_flags_in_front() {
 		create --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" --no-pivot --preserve-fds 0 "$ID"
 	oci delete --force "$ID"
 	# With the whole of crun's and runc's global options.
+	silent "$BRIG_OCI" --rootless auto --criu /usr/sbin/criu --root "$TEST_DIR/state" list -q
 	silent "$BRIG_OCI" --debug --log-level error --cgroup-manager=cgroupfs --root "$TEST_DIR/state" list -q
 }
 

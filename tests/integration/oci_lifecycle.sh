@@ -251,6 +251,8 @@ test_spec_makes_a_bundle_that_runs() {
 	cd "$TEST_DIR/made"
 	expect_failure oci spec
 	assert_contains "$ERROR" config.json
+	(cd "$TEST_DIR/made" && oci spec --file other.json)
+	assert_eq "$(jq .process.args other.json)" "$(oci spec --bundle .. && jq .process.args ../config.json)"
 }
 
 test_a_hundred_in_a_row_leave_nothing() {

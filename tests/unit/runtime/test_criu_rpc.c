@@ -94,6 +94,8 @@ static void test_encode_flags(void **state)
 		{{.tcp_skip_in_flight = true}, "\xf0\x02\x01", 3},
 		{{.tcp_close = true}, "\xa0\x03\x01", 3},
 		{{.lsm_mount_context = "c"}, "\xfa\x03\x01\x63", 4},
+		{{.lazy_pages = true}, "\x80\x03\x01", 3},
+		{{.page_server = {"::1", 300}}, "\x5a\x08\x0a\x03::1\x10\xac\x02", 10},
 	};
 	(void)state;
 
