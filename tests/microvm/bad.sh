@@ -133,6 +133,43 @@ test_memory_too_small() {
 	assert_nothing_left
 	assert_eq "$(run_sh 'echo in one MiB' '.linux.resources.memory = {"limit": 1048576}')" 'in one MiB'
 	assert_nothing_left
+	# What the runtime needs in the guest is not charged to the container either.
+	next_container
+	bundle_make "$BUNDLE" '.process.args = ["/true"]' '.linux.resources.memory = {"limit": 262144}'
+	cp "$(tool true)" "$BUNDLE/rootfs/true"
+	assert_runs oci run --bundle "$BUNDLE" "$ID" </dev/null
+	assert_nothing_left
+}
+
+# milliseconds
+now() {
+	date +%s%3N
+}
+
+# At any moment of what takes much longer than in a container: it is there and whole, or nothing is.
+test_a_signal_at_any_moment_of_create() {
+	local i pid begin took code
+	bundle_sh "$TEST_DIR/b" 'sleep 600'
+	ID=any
+	begin=$(now)
+	oci create --bundle "$TEST_DIR/b" "$ID" </dev/null >/dev/null 2>&1
+	took=$(($(now) - begin))
+	oci delete --force "$ID"
+	for i in {1..7}; do
+		code=0
+		"$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$TEST_DIR/b" "$ID" </dev/null >/dev/null 2>"$TEST_DIR/err" &
+		pid=$!
+		sleep "$(printf '%d.%03d' $((took * i / 7000)) $((took * i / 7 % 1000)))"
+		kill -TERM "$pid" 2>/dev/null || :
+		wait "$pid" || code=$?
+		if [ "$code" = 0 ]; then
+			assert_eq "$(status_of "$ID")" created
+			oci delete --force "$ID"
+		elif [ "$code" != 143 ]; then # before there was anything to undo
+			assert_contains "$(cat "$TEST_DIR/err")" 'interrupted by SIGTERM'
+		fi
+		assert_nothing_left "signal $i: $(cat "$TEST_DIR/err")"
+	done
 }
 
 # What all machines share is made outside of the first one's limits.

@@ -47,6 +47,13 @@ test_life_of_a_container() {
 	head -c 5M /dev/urandom >big
 	assert_eq "$(oci exec "$ID" cat <big | md5sum)" "$(md5sum <big)"
 
+	# It ends with who stands for it on the host, however that one ended.
+	oci exec --detach --pid-file exec.pid "$ID" sleep 4711 </dev/null >/dev/null 2>&1
+	assert_contains "$(oci ps "$ID")" 'sleep 4711'
+	kill -KILL "$(cat exec.pid)"
+	ended_inside() { [[ $(oci ps "$ID") != *'sleep 4711'* ]]; }
+	wait_until ended_inside
+
 	# Volumes: what one side writes the other reads; read-only ones stay so.
 	assert_eq "$(oci exec "$ID" cat /ro/file)" from-host
 	oci exec "$ID" sh -c 'echo from-guest >/rw/new'
@@ -74,6 +81,16 @@ test_life_of_a_container() {
 	assert_eq "$(oci exec "$ID" cat /sys/fs/cgroup/memory.max)" 33554432
 	expect_failure oci update --memory 4294967296 "$ID"
 	assert_contains "$ERROR" memory.limit
+
+	# Device rules are the guest's.
+	oci exec --cap CAP_MKNOD --cap CAP_SYSLOG "$ID" mknod /dev/log-of-the-kernel c 1 11
+	open_it() { oci exec --cap CAP_SYSLOG "$ID" sh -c 'head -c 0 /dev/log-of-the-kernel' </dev/null >/dev/null 2>&1; }
+	! open_it || fail "opened a device that nobody allowed"
+	oci update --resources - "$ID" <<<'{"devices":[{"allow":false,"access":"rwm"},{"allow":true,"type":"c","major":1,"minor":11,"access":"r"}]}'
+	open_it || fail "may not open what is allowed"
+	oci update --resources - "$ID" <<<'{"devices":[{"allow":false,"access":"rwm"}]}'
+	! open_it || fail "opened a device that is not allowed any more"
+	oci exec "$ID" sh -c 'echo x >/dev/null'
 
 	# Paused: nothing of it runs, signals wait, and it is told of and changed as ever.
 	oci pause "$ID"
@@ -125,8 +142,10 @@ test_network_is_taken_over() {
 	ip -n guest addr add 10.99.0.2/24 dev eth0
 	ip -n guest route add default via 10.99.0.1
 	start_sh 'ip addr show eth0; ip route; echo ready; nc -l -p 80 -e echo from-the-guest; sleep 600' \
-		'.linux.namespaces |= map(if .type == "network" then .path = "/run/netns/guest" else . end)'
+		'.linux.namespaces |= map(if .type == "network" then .path = "/run/netns/guest" else . end)' \
+		'.hooks.createContainer = [{"path": "/bin/sh", "args": ["sh", "-c", "ip addr show eth0 >'"$TEST_DIR"'/hook"], "env": ["PATH='"$PATH"'"]}]'
 	wait_until grep -q ready "$BUNDLE/out"
+	assert_contains "$(cat hook)" 10.99.0.2/24 "the network of createContainer hooks"
 	assert_contains "$(cat "$BUNDLE/out")" 02:00:00:00:12:34
 	assert_contains "$(cat "$BUNDLE/out")" 10.99.0.2/24
 	assert_contains "$(cat "$BUNDLE/out")" 'mtu 1400'

@@ -132,3 +132,13 @@ failed: suite: d
 	assert_contains "$output" $'failed: suite: long\n    11.\n'
 	assert_contains "$output" $'    30.\n0 passed'
 }
+
+# An entry that is left behind would leave out a test of the same name.
+test_what_cannot_be_with_virtual_machines_is_there() {
+	local tests=$BRIG_TEST_LIB/.. file function reason
+	while read -r file function reason; do
+		grep -q "^$function() {" "$tests/integration/$file.sh" || fail "$file has no $function"
+		grep -q "'${file#oci_}'" "$tests/meson.build" || fail "$file is not run with virtual machines"
+		[ -n "$reason" ] || fail "$file $function: why not?"
+	done <"$tests/microvm/cannot"
+}

@@ -23,6 +23,7 @@ enum {
 /* A request that is being carried out, and one that waits for the streams of its process. */
 struct job {
 	int report;  /* −1: not in use, or waiting */
+	int pidfd;   /* of its child, or −1 */
 	int session; /* −1: has gone */
 	enum proto_type type;
 	uint32_t id; /* of the process that it starts, or 0 */
@@ -92,9 +93,10 @@ static bool job_is_free(const struct job *job)
 static void job_free(struct job *job)
 {
 	cleanup_close(&job->report);
+	cleanup_close(&job->pidfd);
 	cleanup_free(&job->request);
 	buf_free(&job->reply);
-	*job = (struct job){.report = -1, .session = -1};
+	*job = (struct job){.report = -1, .pidfd = -1, .session = -1};
 }
 
 static const struct {
@@ -129,7 +131,17 @@ static void job_fail(struct agent *a, struct job *job, int error, const char *te
 
 /* --- sessions --- */
 
-static void session_close(struct agent *a, int session)
+/* Who stood for P on the host has ended, and so does P. The container's first process ends with the
+ * machine. */
+static void process_lost(const struct process *p)
+{
+	if (p->pid > 0 && !p->is_init)
+		(void)!sys_kill(p->pid, SIGKILL);
+}
+
+/* LOST: whoever was at the other end has closed it, or has ended. Else the machine was restored,
+ * and its processes go on without. */
+static void session_close(struct agent *a, int session, bool lost)
 {
 	cleanup_close(a->sessions + session);
 	for (size_t i = 0; i < ARRAY_LEN(a->jobs); i++) {
@@ -140,10 +152,18 @@ static void session_close(struct agent *a, int session)
 		job->session = -1;
 		if (job->request) /* nobody will send the streams that it waits for */
 			job_fail(a, job, -EPIPE, "");
+		else if (lost && job->type == PROTO_EXEC) /* undoes what it has begun */
+			sys_pidfd_send_signal(job->pidfd, SIGTERM);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(a->processes.items); i++)
-		if (a->processes.items[i].session == session)
-			a->processes.items[i].session = -1;
+	for (size_t i = 0; i < ARRAY_LEN(a->processes.items); i++) {
+		struct process *p = a->processes.items + i;
+
+		if (!p->id || p->session != session)
+			continue;
+		p->session = -1;
+		if (lost)
+			process_lost(p);
+	}
 }
 
 /* --- jobs, on their way --- */
@@ -170,7 +190,7 @@ static void job_go(struct agent *a, struct job *job)
 		q.console = p->console >= 0 ? console : NULL;
 	}
 	if (r == 0)
-		r = job->report = job_start(&a->rt, &q);
+		r = job->report = job_start(&a->rt, &q, &job->pidfd);
 	for (int i = 0; i < 3; i++)
 		cleanup_close(stdio.fds + i);
 	if (r >= 0 && fcntl(job->report, F_SETFL, O_NONBLOCK) < 0)
@@ -231,6 +251,8 @@ static void job_done(struct agent *a, struct job *job, const struct job_report *
 		r = process_take_terminal(&a->processes, p);
 		if (p->is_init)
 			process_keep_streams(p);
+		if (job->session < 0) /* has gone meanwhile */
+			process_lost(p);
 	}
 	if (r < 0) {
 		job_fail(a, job, r, "the guest cannot take the terminal");
@@ -568,9 +590,17 @@ static void meet_again(struct agent *a)
 	a->stop = say_ready(a, &ignored) < 0;
 }
 
+/* All connections of a machine that is restored end with this; one that its peer closes does not.
+ */
+static bool was_reset(int error)
+{
+	return error == -ENOTCONN || error == -ECONNRESET;
+}
+
 static void serve(struct agent *a, const struct polled *what, const struct pollfd *fds)
 {
 	struct signalfd_siginfo info;
+	int r;
 
 	switch (what->kind) {
 	case RELAY:
@@ -588,8 +618,9 @@ static void serve(struct agent *a, const struct polled *what, const struct pollf
 		read_hello(a, a->greetings + what->index);
 		break;
 	case SESSION:
-		if (handle_frame(a, (int)what->index) < 0)
-			session_close(a, (int)what->index);
+		r = handle_frame(a, (int)what->index);
+		if (r < 0)
+			session_close(a, (int)what->index, !was_reset(r));
 		break;
 	case LISTENER:
 		accept_connection(a);
@@ -648,7 +679,7 @@ int agent_run(int listener, const struct proto_ready *ready, struct err *err)
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		a.sessions[i] = -1;
 	for (int i = 0; i < JOBS_MAX; i++)
-		a.jobs[i] = (struct job){.report = -1, .session = -1};
+		a.jobs[i] = (struct job){.report = -1, .pidfd = -1, .session = -1};
 	r = runtime_open(&options, &a.rt, err);
 	if (r < 0)
 		return r;

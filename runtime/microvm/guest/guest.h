@@ -171,8 +171,9 @@ struct job_report {
 	char text[sizeof((struct proto_failed){}.text)];
 };
 
-/* Starts it; returns where its report will come. */
-int job_start(const struct runtime *rt, const struct job_request *request);
+/* Starts it; returns where its report will come. SIGTERM to the child, whose pidfd is the caller's
+ * to close, ends an EXEC that waits, and undoes it. */
+int job_start(const struct runtime *rt, const struct job_request *request, int *ret_pidfd);
 
 /* --- plain.c --- */
 

@@ -4,6 +4,7 @@
  * one ends, after its report: the agent is everybody's last parent.
  */
 #include "base/arena.h"
+#include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/sys.h"
@@ -106,6 +107,8 @@ static int do_exec(const struct runtime *rt, const struct job_request *q, struct
 {
 	autoarena struct arena arena = {};
 	autojson json_t *json = NULL;
+	autocancel struct cancel cancel = {-1};
+	struct runtime cancelled = *rt;
 	struct spec_process *process;
 	struct exec_options options = {
 		.id = q->container,
@@ -119,8 +122,11 @@ static int do_exec(const struct runtime *rt, const struct job_request *q, struct
 		r = err_sys(err, -EBADMSG, "exec");
 	if (r == 0)
 		r = take_stdio(q->stdio, err);
+	if (r == 0)
+		r = cancel_open(&cancel, err);
 	options.process = process;
-	return r < 0 ? r : container_exec(rt, &options, &ret->pid, &pidfd, &master, err);
+	cancelled.cancel = &cancel;
+	return r < 0 ? r : container_exec(&cancelled, &options, &ret->pid, &pidfd, &master, err);
 }
 
 /* The pipe's other end closes when the program is executed. */
@@ -353,9 +359,13 @@ static _Noreturn void job_main(const struct runtime *rt, const struct job_reques
 	_exit(message.failed || fd_write_all(report_fd, message.data, message.len) < 0);
 }
 
-int job_start(const struct runtime *rt, const struct job_request *request)
+int job_start(const struct runtime *rt, const struct job_request *request, int *ret_pidfd)
 {
-	struct clone_args args = {.flags = CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD};
+	struct clone_args args = {
+		.flags = CLONE_CLEAR_SIGHAND | CLONE_PIDFD,
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+	};
 	int fds[2], r = sys_pipe(fds);
 	pid_t pid;
 

@@ -123,6 +123,15 @@ static int refuse_linux(const struct spec_linux *l, struct err *err)
 	return 0;
 }
 
+static int refuse_annotations(const struct spec_config *config, struct err *err)
+{
+	if (spec_annotation(config, "run.oci.keep_original_groups"))
+		return err_set(err, -ENOTSUP,
+			"annotations: run.oci.keep_original_groups: the caller has no groups in a "
+			"virtual machine");
+	return 0;
+}
+
 static int refuse_vm(const struct spec_vm *vm, struct err *err)
 {
 	const struct {
@@ -254,6 +263,8 @@ int vm_plan_make(const struct spec_config *config, unsigned int cpus, struct are
 
 	if (r == 0)
 		r = refuse_linux(&config->linux_, err);
+	if (r == 0)
+		r = refuse_annotations(config, err);
 	if (r == 0 && config->vm)
 		r = refuse_vm(config->vm, err);
 	if (r == 0)

@@ -150,6 +150,8 @@ static void test_refused(void **state)
 			"vm.hwConfig.iomems"},
 		{NAMESPACES, ",\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0\"}", "",
 			"linux.memoryPolicy"},
+		{NAMESPACES, "", ",\"annotations\":{\"run.oci.keep_original_groups\":\"1\"}",
+			"run.oci.keep_original_groups"},
 	};
 
 	(void)state;
