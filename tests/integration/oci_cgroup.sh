@@ -137,11 +137,21 @@ test_pids() {
 
 test_io() {
 	need_cgroup_controller io
-	local device
-	device=$(lsblk -rno MAJ:MIN 2>/dev/null | head -1)
-	[ -n "$device" ] || skip "no block device"
-	create_sh 'sleep 60' ".linux.resources.blockIO={\"throttleReadBpsDevice\":[{\"major\":${device%:*},\"minor\":${device#*:},\"rate\":1048576}],\"throttleWriteIOPSDevice\":[{\"major\":${device%:*},\"minor\":${device#*:},\"rate\":77}]}"
-	assert_contains "$(cat "$(cgroup_dir)/io.max")" "$device rbps=1048576 wbps=max riops=max wiops=77"
+	local device before
+	block_device
+	device="\"major\":${DEVICE%:*},\"minor\":${DEVICE#*:}"
+	create_sh 'dd if=/dev/zero of=/dev/disk bs=256k count=16 oflag=direct; echo wrote' \
+		".linux.devices=[{\"path\":\"/dev/disk\",\"type\":\"b\",$device}]" \
+		".linux.resources.devices=[{\"allow\":true,\"type\":\"b\",$device,\"access\":\"rw\"}]" \
+		".linux.resources.blockIO={\"throttleReadBpsDevice\":[{$device,\"rate\":4194304}],
+			\"throttleWriteBpsDevice\":[{$device,\"rate\":1048576}],\"throttleWriteIOPSDevice\":[{$device,\"rate\":77}]}"
+	assert_contains "$(cat "$(cgroup_dir)/io.max")" "$DEVICE rbps=4194304 wbps=1048576 riops=max wiops=77"
+	# 4 MiB at 1 MiB a second: never sooner.
+	before=$SECONDS
+	oci start "$ID"
+	wait_status "$ID" stopped
+	assert_contains "$(cat "$BUNDLE/out")" wrote
+	[ $((SECONDS - before)) -ge 3 ] || fail "wrote faster than it may"
 }
 
 test_hugetlb() {

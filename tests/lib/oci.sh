@@ -151,6 +151,17 @@ need_cgroup_controller() {
 		skip "no cgroup v2 controller $1 here: run in the test machine"
 }
 
+# A disk of 64 MiB: its file is DISK, its number DEVICE ("7:0"). It goes with the test's folder.
+block_device() {
+	modprobe loop 2>/dev/null || :
+	truncate -s 64M "$TEST_DIR/disk"
+	DISK=$(losetup --find --show "$TEST_DIR/disk") || skip "no loop devices"
+	DEVICE=$(lsblk -rno MAJ:MIN "$DISK")
+	# Freed when the last who has it open is gone.
+	exec {DISK_FD}<"$DISK"
+	losetup --detach "$DISK"
+}
+
 # A small program of tests/tools, by path; its absence skips the test.
 tool() {
 	local path=${TEST_TOOLS:-$BRIG_BUILD/tests/tools}/$1

@@ -16,6 +16,27 @@ test_run_exit_codes_streams_and_kernel() {
 	assert_nothing_left
 }
 
+# What a guest writes to a volume is written by the host for it, in the container's cgroup.
+test_io_limits_hold_for_what_the_guest_writes() {
+	local before device
+	block_device
+	device="\"major\":${DEVICE%:*},\"minor\":${DEVICE#*:}"
+	mkfs.ext4 -q "$DISK"
+	mkdir "$TEST_DIR/volume" && mount "$DISK" "$TEST_DIR/volume"
+	create_sh 'dd if=/dev/zero of=/volume/file bs=256k count=16 conv=fsync; echo wrote' \
+		'.mounts += [{"destination":"/volume","type":"bind","source":"'"$TEST_DIR"'/volume","options":["bind"]}]' \
+		".linux.resources.blockIO={\"throttleWriteBpsDevice\":[{$device,\"rate\":1048576}]}"
+	# 4 MiB at 1 MiB a second: never sooner.
+	before=$SECONDS
+	oci start "$ID"
+	wait_status "$ID" stopped
+	assert_contains "$(cat "$BUNDLE/out")" wrote
+	[ $((SECONDS - before)) -ge 3 ] || fail "wrote faster than it may"
+	oci delete "$ID"
+	umount "$TEST_DIR/volume"
+	assert_nothing_left
+}
+
 test_life_of_a_container() {
 	mkdir "$TEST_DIR/volume" && echo from-host >"$TEST_DIR/volume/file"
 	create_sh 'trap "echo got-usr1" USR1; echo ready; while :; do sleep 0.1; done' \
