@@ -67,12 +67,22 @@ static json_t *value_json(const struct option *o, const void *at)
 	return NULL;
 }
 
+/* Whether ROW is only another name of a value that has a row of its own. */
+static bool is_alias(const struct option *table, const struct option *row)
+{
+	for (const struct option *o = table; row->hidden && o->name; o++)
+		if (!o->hidden && o->offset == row->offset)
+			return true;
+	return false;
+}
+
 int options_to_json(const struct option *table, const void *source, json_t **ret, struct err *err)
 {
 	autojson json_t *object = json_object();
 
 	for (const struct option *o = table; object && o->name; o++) {
-		json_t *value = value_json(o, (const char *)source + o->offset);
+		json_t *value =
+			is_alias(table, o) ? NULL : value_json(o, (const char *)source + o->offset);
 
 		if (value && json_object_set_new(object, o->name, value) < 0)
 			return err_sys(err, -ENOMEM, "options");

@@ -107,13 +107,13 @@ static _Noreturn void isolate_and_wait(const struct start *s)
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-static bool may_isolate(struct store *s, const struct unpack_request *request)
+static bool may_isolate(struct store *s, int userns, const struct unpack_request *request)
 {
-	return s->userns >= 0 || (geteuid() == 0 && (request->devices || s->userns_refused));
+	return userns >= 0 || (geteuid() == 0 && (request->devices || s->userns_refused));
 }
 
-int helper_spawn(struct store *s, const struct unpack_request *request, int dirfd, int in, int out,
-	pid_t *ret_pid, int *ret_control, struct err *err)
+static int spawn(struct store *s, int userns, const struct unpack_request *request, int dirfd,
+	int in, int out, pid_t *ret_pid, int *ret_control, struct err *err)
 {
 	struct clone_args args = {.flags = CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD};
 	struct unpack_request full = *request;
@@ -130,11 +130,11 @@ int helper_spawn(struct store *s, const struct unpack_request *request, int dirf
 		return err_sys(err, r, "start brig-unpack");
 	ours = pair[0], theirs = pair[1];
 	full.single_uid = s->ids.single;
-	full.isolated = may_isolate(s, request);
+	full.isolated = may_isolate(s, userns, request);
 	start = (struct start){
 		.helper = s->helper,
 		/* Device nodes can only be made in the first user namespace. */
-		.userns = request->devices ? -1 : s->userns,
+		.userns = request->devices ? -1 : userns,
 		.fds = {in >= 0 ? in : null, out >= 0 ? out : null, null, theirs},
 		.isolate = full.isolated,
 	};
@@ -156,6 +156,12 @@ int helper_spawn(struct store *s, const struct unpack_request *request, int dirf
 	return 0;
 }
 
+int helper_spawn(struct store *s, const struct unpack_request *request, int dirfd, int in, int out,
+	pid_t *ret_pid, int *ret_control, struct err *err)
+{
+	return spawn(s, s->userns, request, dirfd, in, out, ret_pid, ret_control, err);
+}
+
 int helper_start(struct store *s, const struct unpack_request *request, int dirfd, int in, int out,
 	struct helper *ret, struct err *err)
 {
@@ -163,6 +169,15 @@ int helper_start(struct store *s, const struct unpack_request *request, int dirf
 		return starter_ask(s->starter, request, dirfd, in, out, ret, err);
 	ret->life = -1;
 	return helper_spawn(s, request, dirfd, in, out, &ret->pid, &ret->control, err);
+}
+
+int helper_start_in(struct store *s, int userns, const struct unpack_request *request, int dirfd,
+	int in, int out, struct helper *ret, struct err *err)
+{
+	if (userns < 0)
+		return helper_start(s, request, dirfd, in, out, ret, err);
+	ret->life = -1;
+	return spawn(s, userns, request, dirfd, in, out, &ret->pid, &ret->control, err);
 }
 
 int helper_explain(int status, struct err *err)

@@ -38,7 +38,15 @@ int helper_start(struct store *store, const struct unpack_request *request, int 
 	int out, struct helper *ret, struct err *err);
 
 /*
- * Of this function that part which needs privilege: makes the process. *RET_CONTROL is our end of
+ * The same for files of a container that only who is in its user namespace may look at. USERNS:
+ * that namespace, or a pidfd of a process in it; −1: helper_start(). Not for device nodes, and not
+ * behind a starter.
+ */
+int helper_start_in(struct store *store, int userns, const struct unpack_request *request,
+	int dirfd, int in, int out, struct helper *ret, struct err *err);
+
+/*
+ * Of helper_start() that part which needs privilege: makes the process. *RET_CONTROL is our end of
  * its control socket, over which the request has gone. images/starter.c calls it for those that
  * gave their privilege up.
  */

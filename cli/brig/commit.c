@@ -181,7 +181,7 @@ int brig_export(const struct invocation *inv, struct err *err)
 	autobox struct box box = {.dirfd = -1};
 	const struct boxes *boxes;
 	struct store *store = NULL;
-	struct root root = {.fd = -1, .mount = -1};
+	struct root root = ROOT_NONE;
 	autoclose int out = -1;
 	int r;
 

@@ -84,9 +84,9 @@ static const struct option global_options[] = {
 	"[OPTIONS] CONTAINER...", "Change the limits of containers",                        \
 		.options = brig_update_options, .options_size = sizeof(struct run_options), \
 		ONE_OR_MORE, .run = brig_update
-#define VERB_CP                                                           \
-	"[OPTIONS] CONTAINER:PATH DIR|- or FILE CONTAINER:PATH",          \
-		"Copy files between a container and here", TAKES(cp, cp), \
+#define VERB_CP                                                                       \
+	"[OPTIONS] CONTAINER:PATH PATH|- or PATH|- CONTAINER:PATH",                   \
+		"Copy files between a container and here (-: as tar)", TAKES(cp, cp), \
 		.min_args = 2, .max_args = 2, .run = brig_cp
 #define VERB_COMMIT                                                                     \
 	"[OPTIONS] CONTAINER [IMAGE]", "Make an image of what a container has changed", \

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/brig/root.h"
 
+#include "base/fd.h"
+#include "base/path.h"
 #include "base/sys.h"
-#include "cli/containers/idmaps.h"
 #include "cli/containers/userns.h"
 #include "images/fuse.h"
 #include "images/snapshot.h"
@@ -12,6 +13,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -22,36 +24,8 @@ bool root_is_fuse(int fd)
 	return sys_fstatfs(fd, &fs) == 0 && fs.f_type == FUSE_SUPER_MAGIC;
 }
 
-static uint32_t inside(const struct store_id_range *ranges, size_t count, uint32_t own)
-{
-	return count ? idmaps_inside(ranges, count, own) : 0;
-}
-
-/* FUSE answers only to who is in the user namespace in which it was mounted. */
-static int enter_container(struct brig *b, const struct box *box, const struct container *c,
-	struct root *ret, struct err *err)
-{
-	struct store_ids ids = {};
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	int r = box_read_ids(&box->record, b->arena, &ids, err);
-
-	if (r < 0)
-		return r;
-	r = sys_setns(c->pidfd, CLONE_NEWUSER);
-	if (r == 0)
-		r = sys_setresgid(0, 0, 0);
-	if (r == 0)
-		r = sys_setresuid(0, 0, 0);
-	if (r < 0)
-		return err_sys(err, r, "container %s: enter its user namespace", box->record.name);
-	ret->uid = inside(ids.uids, ids.uid_count, uid);
-	ret->gid = inside(ids.gids, ids.gid_count, gid);
-	return 0;
-}
-
 static int open_running(
-	struct brig *b, const struct box *box, bool *ret_bare, struct root *ret, struct err *err)
+	struct brig *b, const struct box *box, bool *ret_bare, int *ret_entry, struct err *err)
 {
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
 	int fd, r = container_open(box->boxes->rt, box->id, false, &c, err);
@@ -59,12 +33,9 @@ static int open_running(
 	if (r < 0)
 		return r;
 	fd = container_open_root(&c, ret_bare, err);
-	if (fd < 0 || !b->rootless || !root_is_fuse(fd))
-		return fd;
-	r = enter_container(b, box, &c, ret, err);
-	if (r < 0)
-		cleanup_close(&fd);
-	return r < 0 ? r : fd;
+	if (fd >= 0 && b->rootless && root_is_fuse(fd))
+		*ret_entry = take_fd(&c.pidfd);
+	return fd;
 }
 
 static int open_snapshot(struct brig *b, const struct box *box,
@@ -100,14 +71,12 @@ int root_open(struct brig *b, const struct box *box, struct root *ret, struct er
 {
 	enum box_state state = box_state(box);
 	bool runs = state == BOX_RUNNING || state == BOX_PAUSED, bare = true;
-	struct root root = {.fd = -1, .mount = -1, .uid = geteuid(), .gid = getegid()};
+	struct root root = ROOT_NONE;
 
-	root.fd = runs ? open_running(b, box, &bare, &root, err)
+	root.fd = runs ? open_running(b, box, &bare, &root.entry, err)
 		       : root_open_snapshot(b, box, false, err);
 	if (root.fd < 0)
 		return root.fd;
-	if (!runs) /* in the namespace of his store a user is root */
-		root.uid = root.gid = 0;
 	root.record = bare ? &box->record : NULL;
 	*ret = root;
 	return 0;
@@ -126,6 +95,7 @@ void root_close(struct root *root)
 		return;
 	cleanup_close(&root->fd);
 	cleanup_close(&root->mount);
+	cleanup_close(&root->entry);
 }
 
 int root_find(struct root *root, const char *path, const char **ret_rest)
@@ -150,4 +120,51 @@ int root_find(struct root *root, const char *path, const char **ret_rest)
 	root->mount = sys_openat(AT_FDCWD, best->source, O_PATH | O_DIRECTORY, 0);
 	*ret_rest = path[longest] ? path + longest : "/";
 	return root->mount;
+}
+
+/* Process: a fork. */
+static _Noreturn void open_inside(int entry, int root, const char *path, int flags, int sock)
+{
+	int fd = -1, r = sys_setns(entry, CLONE_NEWUSER);
+
+	if (r == 0)
+		r = sys_setresgid(0, 0, 0);
+	if (r == 0)
+		r = sys_setresuid(0, 0, 0);
+	if (r == 0)
+		r = fd = path_open(root, path, flags);
+	_exit(fd_send(sock, &r, sizeof(r), &fd, fd >= 0) < 0);
+}
+
+static int ask_inside(int entry, int root, const char *path, int flags)
+{
+	autoclose int ours = -1, theirs = -1;
+	int fds[2], fd = -1, result = -ECHILD, r = sys_socketpair(SOCK_SEQPACKET, fds);
+	size_t count = 1;
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	ours = fds[0], theirs = fds[1];
+	pid = sys_fork();
+	if (pid == 0)
+		open_inside(entry, root, path, flags, theirs);
+	cleanup_close(&theirs);
+	if (pid < 0)
+		return pid;
+	if (fd_recv(ours, &result, sizeof(result), &fd, &count) != sizeof(result))
+		result = -ECHILD;
+	sys_waitpid(pid, NULL, 0);
+	return result < 0 ? result : fd;
+}
+
+int root_open_at(struct root *root, const char *path, int flags)
+{
+	const char *rest;
+	int fd = root_find(root, path, &rest);
+
+	if (fd < 0)
+		return fd;
+	return root->entry < 0 ? path_open(fd, rest, flags)
+			       : ask_inside(root->entry, fd, rest, flags);
 }

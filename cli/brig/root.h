@@ -11,14 +11,19 @@ struct root {
 	int fd;                      /* −1: not open */
 	const struct record *record; /* of one that does not run, else NULL */
 	int mount;                   /* what root_find() opened last */
-	/* What the user who called brig is among the ids that this process has now; (uint32_t)−1:
-	 * none of them. */
-	uint32_t uid, gid;
+	/* A pidfd of its process when only who is in its user namespace may look at the files,
+	 * which fuse-overlayfs serves; else −1. What root_open_at() opened is then to be used by a
+	 * helper (helper_start_in()) alone. */
+	int entry;
 };
 
-/* BOX outlives RET. End with root_close(). For a user without privilege this process may enter a
- * user namespace, for good: that of his store, or of the container when fuse-overlayfs serves it.
- */
+#define ROOT_NONE                                  \
+	{                                          \
+		.fd = -1, .mount = -1, .entry = -1 \
+	}
+
+/* BOX outlives RET. End with root_close(). For a user without privilege this process may enter the
+ * user namespace of his store, for good. Single-threaded. */
 int root_open(struct brig *b, const struct box *box, struct root *ret, struct err *err);
 /* Whether FUSE has the file system of FD: it lets only who is in its user namespace look. */
 bool root_is_fuse(int fd);
@@ -26,6 +31,9 @@ bool root_is_fuse(int fd);
  * in it; read-only. Enters the user namespace of the store. The descriptor is the caller's. */
 int root_open_written(struct brig *b, const struct box *box, struct err *err);
 void root_close(struct root *root);
+/* Opens PATH in it with the FLAGS of open(2); O_NOFOLLOW concerns the last component, links before
+ * lead to what the container sees there. Single-threaded. */
+int root_open_at(struct root *root, const char *path, int flags);
 /* The descriptor beneath which PATH has to be walked to, and as what; borrowed until the next call.
  */
 int root_find(struct root *root, const char *path, const char **ret_rest);

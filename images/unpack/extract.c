@@ -19,6 +19,7 @@ JAIL_NEEDS(UNPACK_EXTRACT, SYS_ftruncate);
 JAIL_NEEDS(UNPACK_EXTRACT, SYS_linkat);
 JAIL_NEEDS(UNPACK_EXTRACT, SYS_symlinkat);
 JAIL_NEEDS(UNPACK_EXTRACT, SYS_mknodat);
+JAIL_NEEDS(UNPACK_EXTRACT, SYS_umask);
 JAIL_NEEDS(UNPACK_EXTRACT, SYS_unlinkat);
 /* path_remove_tree() */
 JAIL_NEEDS(UNPACK_EXTRACT | UNPACK_REMOVE, SYS_getdents64);
@@ -59,8 +60,9 @@ static int make_room(
 		*ret_hid |= is_whiteout(&st);
 		if (S_ISDIR(st.st_mode))
 			extract_forget_parent(x); /* it could be inside; PARENT stays open below */
-		r = S_ISDIR(st.st_mode) ? path_remove_tree(parent, base)
-					: sys_unlinkat(parent, base, 0);
+		r = S_ISDIR(st.st_mode) && x->request->format == UNPACK_LAYER
+			    ? path_remove_tree(parent, base)
+			    : sys_unlinkat(parent, base, 0);
 	}
 	return r < 0 ? err_sys(err, r, "replace \"%.255s\"", base) : 0;
 }
@@ -135,6 +137,8 @@ static int make_directory(struct extract *x, int parent, const struct extract_na
 	bool hid = false;
 	int r = sys_fstatat(parent, name->base, &st, AT_SYMLINK_NOFOLLOW);
 
+	if (r == 0 && !S_ISDIR(st.st_mode) && x->request->format == UNPACK_PLAIN)
+		return err_sys(err, -ENOTDIR, "replace \"%.255s\"", name->base);
 	if (r < 0 || !S_ISDIR(st.st_mode)) {
 		r = make_room(x, parent, name->base, &hid, err);
 		if (r < 0)
@@ -191,15 +195,11 @@ static int make_node(
 		x->reply->skipped_devices++;
 		return 0;
 	}
-	r = sys_mknodat(parent, base, kinds[e->type - '0'] | 0600, makedev(e->major, e->minor));
-	if (r < 0)
-		return err_sys(err, r, "create");
-	/* Opening a device or a FIFO has effects: its mode is set by name, and nobody else can
-	 * exchange what has the name. */
-	r = sys_fchmodat(parent, base, e->mode);
-	return r < 0 ? err_sys(err, r, "set mode") : extract_set_link(x, parent, base, e, err);
+	/* Opening a device or a FIFO has effects, and by name it could be another's: its mode comes
+	 * with it. */
+	r = sys_mknodat(parent, base, kinds[e->type - '0'] | e->mode, makedev(e->major, e->minor));
+	return r < 0 ? err_sys(err, r, "create") : extract_set_link(x, parent, base, e, err);
 }
-JAIL_NEEDS(UNPACK_EXTRACT, SYS_fchmodat);
 
 static int make_symlink(
 	struct extract *x, int parent, const char *base, const struct tar_entry *e, struct err *err)
@@ -328,7 +328,8 @@ static int take_entry(
 	if (!*name.path) {
 		if (e->type != TAR_DIRECTORY)
 			return err_set(err, -EINVAL, "the root is no directory");
-		return extract_note_directory(x, "", e, err);
+		return x->request->format == UNPACK_LAYER ? extract_note_directory(x, "", e, err)
+							  : 0;
 	}
 	r = try_whiteout(x, &name, e, err);
 	if (r == 0)
@@ -344,11 +345,14 @@ int extract_run(struct tar *tar, int dirfd, int control, const struct unpack_req
 	struct tar_entry e;
 	int r;
 
+	umask(0);
 	/* An archive need not say what its root is like: then it is as everybody expects. */
-	r = sys_fchmod(dirfd, 0755);
+	r = request->format == UNPACK_LAYER ? sys_fchmod(dirfd, 0755) : 0;
 	if (r < 0)
 		return err_sys(err, r, "extract");
 	while ((r = tar_next(tar, &e, err)) > 0) {
+		if (request->owned)
+			e.uid = e.gid = 0;
 		r = take_entry(tar, &x, &e, err);
 		if (r < 0) {
 			err_add(err, "entry \"%.200s\"", e.path);

@@ -19,9 +19,10 @@
 #include "images/unpack/tar.h"
 
 /*
- * Extracts all of TAR into DIRFD (an empty directory). CONTROL is where the lower layers are asked
- * for when the archive has files in directories that it does not list. Counts into RET. −EINVAL for
- * a hostile or broken archive, −EFBIG for one beyond the limits, or what the file system says.
+ * Extracts all of TAR into DIRFD (an empty directory, but for UNPACK_PLAIN). CONTROL is where the
+ * lower layers are asked for when the archive has files in directories that it does not list.
+ * Counts into RET. −EINVAL for a hostile or broken archive, −EFBIG for one beyond the limits, or
+ * what the file system says.
  */
 int extract_run(struct tar *tar, int dirfd, int control, const struct unpack_request *request,
 	struct unpack_reply *ret, struct err *err);

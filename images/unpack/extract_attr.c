@@ -73,7 +73,10 @@ int extract_set_xattrs(struct extract *x, int fd, const struct tar_entry *e, str
 		/* Without a user namespace of several ids nobody may give capabilities away. */
 		if (x->request->single_uid && strcmp(a->name, "security.capability") == 0)
 			continue;
-		if (fsetxattr(fd, a->name, a->value, a->len, 0) < 0)
+		if (fsetxattr(fd, a->name, a->value, a->len, 0) == 0)
+			continue;
+		/* Where a plain archive goes may be any file system. */
+		if (errno != EOPNOTSUPP || x->request->format == UNPACK_LAYER)
 			return err_sys(err, -errno, "set the extended attribute %.100s", a->name);
 	}
 	return 0;
@@ -95,13 +98,13 @@ static int set_owner_and_mode(
 {
 	int r;
 
-	if (x->request->single_uid) {
+	if (x->request->single_uid && x->request->format == UNPACK_LAYER) {
 		r = record_owner(fd, uid, gid, mode, err);
 		/* Its owner must be able to read and replace what it cannot own otherwise. */
 		mode = (mode & 0777) | 0600;
 		if (r < 0)
 			return r;
-	} else if (fchown(fd, uid, gid) < 0) {
+	} else if (!x->request->single_uid && fchown(fd, uid, gid) < 0) {
 		r = -errno;
 		return err_sys(err, r,
 			r == -EINVAL ? "owner %u:%u is not mapped; more subordinate ids are "
@@ -248,7 +251,7 @@ int extract_finish_directories(struct extract *x, struct err *err)
 
 	for (struct late_directory *d = x->late; d; d = d->next)
 		implied |= d->implied;
-	if (implied && x->control >= 0)
+	if (implied && x->control >= 0 && x->request->format == UNPACK_LAYER)
 		r = ask_lowers(x, err);
 	reverse(&x->late); /* oldest first: the last word stays */
 	for (struct late_directory *d = x->late; r == 0 && d; d = d->next)

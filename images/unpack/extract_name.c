@@ -58,8 +58,11 @@ int extract_split_name(
 
 int extract_open(struct extract *x, const char *path, int flags)
 {
+	/* A container may have mounts of its own where a plain archive goes. */
+	const uint64_t xdev = x->request->format == UNPACK_LAYER ? RESOLVE_NO_XDEV : 0;
+
 	return sys_openat2(x->root, *path ? path : ".", (uint64_t)flags, 0,
-		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+		RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | xdev);
 }
 
 void extract_forget_parent(struct extract *x)

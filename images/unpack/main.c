@@ -89,6 +89,7 @@ int main(void)
 		fprintf(stderr, "brig-unpack is a part of brig and not for running by hand\n");
 		return 1;
 	}
+	request.name[sizeof(request.name) - 1] = request.as[sizeof(request.as) - 1] = '\0';
 	r = unpack_jail_enter(&request, nfds ? dir : -1, &err);
 	if (r == 0)
 		r = run(&request, dir, &reply, &err);

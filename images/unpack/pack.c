@@ -360,6 +360,15 @@ static int pack_tree(struct pack *p, int fd, uint32_t depth, struct err *err)
 	return r;
 }
 
+static int pack_one(struct pack *p, int root, struct err *err)
+{
+	struct stat st;
+	int r = sys_fstatat(root, p->request->name, &st, AT_SYMLINK_NOFOLLOW);
+
+	strcpy(p->path, p->request->as);
+	return r < 0 ? err_sys(err, r, "stat") : pack_entry(p, root, p->request->name, 0, err);
+}
+
 int pack_run(int dirfd, int out, const struct unpack_request *request, struct unpack_reply *ret,
 	struct err *err)
 {
@@ -374,7 +383,9 @@ int pack_run(int dirfd, int out, const struct unpack_request *request, struct un
 	p->reply = ret;
 	/* DIRFD may be O_PATH, which cannot be read. */
 	root = sys_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
-	r = root < 0 ? err_sys(err, root, "open") : pack_tree(p, root, 0, err);
+	r = root < 0         ? err_sys(err, root, "open")
+	    : *request->name ? pack_one(p, root, err)
+			     : pack_tree(p, root, 0, err);
 	if (r == 0)
 		r = tar_write_end(&p->writer, err);
 	else

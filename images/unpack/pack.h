@@ -17,6 +17,6 @@ int pack_list_names(int fd, struct arena *arena, struct strings *ret, struct err
 /* The owner and mode that extract recorded instead of giving the file away; false: none. */
 bool pack_owner(int fd, uid_t *ret_uid, gid_t *ret_gid, mode_t *ret_mode);
 
-/* Writes the tree in DIRFD to OUT. */
+/* Writes the tree in DIRFD to OUT, or of it what REQUEST names. */
 int pack_run(int dirfd, int out, const struct unpack_request *request, struct unpack_reply *ret,
 	struct err *err);

@@ -40,16 +40,24 @@ struct unpack_limits {
 
 enum unpack_format {
 	UNPACK_LAYER = 1, /* overlay's whiteouts in the directory, .wh. names in the tar */
-	UNPACK_PLAIN,     /* names are only names */
+	/* Names are only names. The directory may have something in it already, and others may
+	 * change it meanwhile: no folder is removed, and the directory itself stays as it is. */
+	UNPACK_PLAIN,
 };
+
+enum { UNPACK_NAME_SIZE = 256 };
 
 struct unpack_request {
 	uint32_t role;
 	uint32_t format;
 	bool devices;    /* make device nodes; otherwise they are counted and skipped */
+	bool owned;      /* extract: all belongs to who is root, whatever the archive says */
 	bool single_uid; /* ownership into user.containers.override_stat */
 	bool isolated;   /* brig made the namespaces: a failure to enter the empty root is fatal */
 	struct unpack_limits limits;
+	/* pack, UNPACK_PLAIN: only this entry of the directory ("." is itself), under this name;
+	 * "": all that is in it. */
+	char name[UNPACK_NAME_SIZE], as[UNPACK_NAME_SIZE];
 };
 
 enum unpack_message { UNPACK_NEED_LOWERS = 1, UNPACK_REPLY };

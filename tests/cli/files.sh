@@ -75,7 +75,15 @@ test_cp_out() {
 	mkdir flat && brig cp box:/d/. flat && assert_file flat/file
 	brig cp box:/d - | tar -t >list
 	assert_contains "$(cat list)" sub/b
+	brig cp box:/d/file - | tar -tv >list
+	assert_matches "$(cat list)" '^-rw-r----- .* file$'
+	assert_eq "$(wc -l <list)" 1
+	brig cp box:/d/link - | tar -tv >list
+	assert_contains "$(cat list)" "link -> file"
+	assert_eq "$(brig cp box:/d/file - | tar -xO)" a
 	assert_fails brig cp box:/nothing out
+	assert_fails brig cp box:/nothing -
+	assert_fails brig cp box:/d/file/. -
 	assert_fails brig cp box:/d/file no/such/
 	assert_fails brig cp out out2
 	brig rm box
@@ -93,6 +101,45 @@ test_cp_in() {
 	brig stop -t 0 box
 	brig cp src/file box:/data && assert_eq "$(cat "$TEST_DIR/data/volumes/data/_data/file")" a "a volume while it does not"
 	brig rm box
+}
+
+# Standard input is a tar, of whatever origin
+test_cp_of_a_tar() {
+	local mode file
+	echo containers:2000000:65536 >subids
+	for file in /etc/subuid /etc/subgid; do mount --bind subids $file; done
+	mkdir -p src/sub && echo a >src/file && echo b >src/sub/b && ln -s file src/link && ln src/file src/hard && mkfifo -m 640 src/fifo
+	chown -R 5:6 src && chmod 4755 src/file
+	for mode in host auto; do
+		brig run -d --name box --userns $mode -v data:/data --tmpfs /t busybox sleep 100
+		brig exec box mkdir /opt /srv
+		echo b >src/sub/b
+		tar -C src -c . | brig cp - box:/opt
+		assert_eq "$(brig exec box sh -c 'cd /opt; cat link sub/b; stat -c %u:%g:%a file fifo .; stat -c %h file')" $'a\nb\n0:0:4755\n0:0:640\n0:0:755\n2'
+		tar -c src | brig cp -a - box:/t
+		assert_eq "$(brig exec box sh -c 'stat -c %u:%g /t/src/sub/b /t/src/link')" $'5:6\n5:6'
+		assert_eq "$(brig cp box:/t/src/sub - | tar -tv --numeric-owner | grep -o '5/6 .* b$' | awk '{ print $NF }')" b
+		# What is there already is replaced, but no folder by a file
+		echo new >src/sub/b
+		tar -C src -c ./sub/b | brig cp - box:/opt
+		assert_eq "$(brig exec box cat /opt/sub/b)" new
+		assert_fails eval 'tar -C src --transform s,file,sub, -c file | brig cp - box:/opt'
+		assert_eq "$(brig exec box cat /opt/sub/b)" new
+		# A link of the container is no way for the archive; a tar of nothing, or of no tar
+		brig exec box ln -s /root /opt/out
+		assert_fails eval 'tar -C src --transform s,file,out/file, -c file | brig cp - box:/opt'
+		assert_fails eval 'tar -C src --transform s,file,x/../../file, -P -c file | brig cp - box:/opt'
+		assert_fails eval 'head -c 4096 /dev/urandom | brig cp - box:/opt'
+		assert_fails eval 'tar -c src | brig cp - box:/opt/file'
+		assert_fails eval 'tar -c src | brig cp - box:/none'
+		brig stop -t 0 box
+		tar -c src | brig cp - box:/data
+		assert_eq "$(cat "$TEST_DIR/data/volumes/data/_data/src/file")" a
+		tar -c src | brig cp - box:/srv
+		assert_eq "$(brig cp box:/srv/src/file - | tar -tv --numeric-owner | grep -o 0/0)" 0/0
+		brig rm box
+		brig volume rm data
+	done
 }
 
 # F: a container that leads out by symbolic links

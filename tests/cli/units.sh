@@ -19,6 +19,7 @@ test_units_are_well_formed() {
 	assert_good_unit ./new.service
 	assert_contains "$(cat new.service)" '$$x %%y \"z\" \\ '
 	assert_not_contains "$(cat new.service)" --restart
+	assert_not_contains "$(cat new.service)" --net= "the other name of --network"
 	brig generate boot >boot.service
 	assert_good_unit ./boot.service
 	assert_eq "$(brig generate systemd --files --name box)" container-box.service

@@ -47,11 +47,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int extract(struct place *p, const struct buf *tar, struct err *err)
+static int extract_as(struct place *p, const struct buf *tar, enum unpack_format format, bool owned,
+	struct err *err)
 {
 	struct tars_input in = {.data = tar->data, .len = tar->len};
 	const struct unpack_request request = {.role = UNPACK_EXTRACT,
-		.format = UNPACK_LAYER,
+		.format = format,
+		.owned = owned,
 		.limits = {.bytes = 1 << 20, .ratio = 100, .entries = 1000, .depth = 16}};
 	struct unpack_reply reply = {};
 	autotar struct tar *t = NULL;
@@ -59,6 +61,11 @@ static int extract(struct place *p, const struct buf *tar, struct err *err)
 	*err = (struct err){};
 	assert_int_equal(tar_open(tars_read, &in, &t), 0);
 	return extract_run(t, p->dest, -1, &request, &reply, err);
+}
+
+static int extract(struct place *p, const struct buf *tar, struct err *err)
+{
+	return extract_as(p, tar, UNPACK_LAYER, false, err);
 }
 
 static void expect(struct place *p, const struct buf *tar, int code, const char *word)
@@ -333,6 +340,36 @@ static void make_canary(struct place *p)
 	assert_int_equal(sys_mknodat(fd, "fifo", S_IFIFO | 0644, 0), 0);
 }
 
+/* Of cp(1): into a folder that has files and an owner of its own. */
+static void fills_a_folder(void **state)
+{
+	struct place *p = *state;
+	autobuf struct buf tar = {}, over = {}, under = {};
+	struct stat st;
+	struct err err;
+
+	assert_int_equal(sys_fchmod(p->dest, 0750), 0);
+	assert_int_equal(sys_mkdirat(p->dest, "there", 0711), 0);
+	tars_header(&tar, '5', "./", "", 0);
+	tars_file(&tar, "there/.wh.name", "x");
+	tars_file(&tar, "new/file", "y");
+	tars_end(&tar);
+	assert_int_equal(extract_as(p, &tar, UNPACK_PLAIN, true, &err), 0);
+	assert_int_equal(extract_as(p, &tar, UNPACK_PLAIN, true, &err), 0);
+	assert_int_equal(sys_fstat(p->dest, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0750);
+	assert_int_equal(sys_fstatat(p->dest, "there", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0711);
+	assert_int_equal(sys_fstatat(p->dest, "there/.wh.name", &st, 0), 0);
+	assert_int_equal(st.st_uid, 0);
+	tars_file(&over, "there", "z");
+	tars_end(&over);
+	assert_int_equal(extract_as(p, &over, UNPACK_PLAIN, true, &err), -EISDIR);
+	tars_header(&under, '5', "new/file/", "", 0);
+	tars_end(&under);
+	assert_int_equal(extract_as(p, &under, UNPACK_PLAIN, true, &err), -ENOTDIR);
+}
+
 /* HOSTILE_TARS says how many; the slow suite runs more. */
 static void stays_inside(void **state)
 {
@@ -373,6 +410,7 @@ int main(void)
 		TEST(refuses_reserved_attributes),
 		TEST(keeps_limits),
 		TEST(makes_sparse_files),
+		TEST(fills_a_folder),
 		TEST(stays_inside),
 	};
 
