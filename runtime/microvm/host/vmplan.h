@@ -33,14 +33,17 @@ struct vm_plan {
 	struct {
 		struct vm_group items[VM_GROUPS_MAX];
 		size_t count;
-	} groups;          /* whose devices the machine gets */
-	uint64_t overhead; /* bytes that VMM, file server and attendant may take */
+	} groups; /* whose devices the machine gets */
+	/* Bytes for VMM, file server, attendant, and what describes the pages to grow into. */
+	uint64_t overhead;
 };
 
 /* CPUS: how many the host has. Memory from ARENA. −EINVAL, −ENOTSUP with the field's name. */
 int vm_plan_make(const struct spec_config *config, unsigned int cpus, struct arena *arena,
 	struct vm_plan *ret, struct err *err);
 
+/* Bytes that RESOURCES (may be NULL) allow of memory; 0 without a limit. */
+uint64_t vm_plan_memory_limit(const struct spec_resources *resources);
 /* MiB of a machine whose container has LIMIT bytes. */
 uint64_t vm_plan_needed(uint64_t limit);
 
@@ -53,6 +56,8 @@ int vm_plan_host(const struct spec_config *config, const struct vm_plan *plan, s
 int vm_plan_resources(const struct spec_resources *resources, const struct vm_plan *plan,
 	struct arena *arena, struct spec_resources *ret, struct err *err);
 
+/* "/dev/vfio/3", a GROUP, or the node that all groups share. */
+bool vm_plan_is_vfio(const struct spec_device *device, bool *ret_group);
 /* Whether the host makes MOUNT, and shares it. */
 bool vm_plan_is_hosts(const struct spec_mount *mount);
 
