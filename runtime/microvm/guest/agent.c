@@ -1,49 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The host's connections, and the loop that serves them. */
+#include "runtime/microvm/guest/agent.h"
+
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "runtime/microvm/guest/guest.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
-
-enum {
-	SESSIONS_MAX = 96,
-	JOBS_MAX = 96,
-	GREETINGS_MAX = 64, /* connections whose struct proto_hello is awaited */
-	POLLED_MAX = 3 + SESSIONS_MAX + JOBS_MAX + GREETINGS_MAX +
-		     2 * PROTO_STREAMS * PROTO_PROCESSES_MAX,
-};
-
-/* A request that is being carried out, and one that waits for the streams of its process. */
-struct job {
-	int report;  /* −1: not in use, or waiting */
-	int pidfd;   /* of its child, or −1 */
-	int session; /* −1: has gone */
-	enum proto_type type;
-	uint32_t id; /* of the process that it starts, or 0 */
-	uint8_t *request;
-	uint32_t len;
-	struct buf reply; /* what came so far */
-};
-
-struct agent {
-	int ready, listener, signals;
-	int files; /* where the host's files are mounted, or −1 */
-	bool stop;
-	struct proto_ready greeting;
-	struct runtime rt;
-	char *container; /* its id, or NULL */
-	struct processes processes;
-	int sessions[SESSIONS_MAX];
-	int greetings[GREETINGS_MAX];
-	struct job jobs[JOBS_MAX];
-};
 
 static int read_exactly(int fd, void *buf, size_t len)
 {
@@ -61,8 +29,7 @@ static int read_exactly(int fd, void *buf, size_t len)
 
 /* --- replies --- */
 
-static void send_frame(
-	struct agent *a, int session, uint32_t type, const void *payload, uint32_t len)
+void agent_send(struct agent *a, int session, uint32_t type, const void *payload, uint32_t len)
 {
 	const struct proto_frame frame = {.type = type, .len = len};
 	autobuf struct buf message = {};
@@ -75,86 +42,22 @@ static void send_frame(
 		(void)!fd_write_all(a->sessions[session], message.data, message.len);
 }
 
-static void send_failed(struct agent *a, int session, int error, const char *text)
+void agent_send_failed(struct agent *a, int session, int error, const char *text)
 {
 	struct proto_failed failed = {.error = error};
 
 	snprintf(failed.text, sizeof(failed.text), "%s", text);
-	send_frame(a, session, PROTO_FAILED, &failed, sizeof(failed));
-}
-
-/* --- jobs --- */
-
-static bool job_is_free(const struct job *job)
-{
-	return job->report < 0 && !job->request;
-}
-
-static void job_free(struct job *job)
-{
-	cleanup_close(&job->report);
-	cleanup_close(&job->pidfd);
-	cleanup_free(&job->request);
-	buf_free(&job->reply);
-	*job = (struct job){.report = -1, .pidfd = -1, .session = -1};
-}
-
-static const struct {
-	size_t fixed; /* what stands before .data of the job's request */
-	bool starts;
-} kinds[] = {
-	[PROTO_CREATE] = {sizeof(struct proto_start), true},
-	[PROTO_EXEC] = {sizeof(struct proto_start), true},
-	[PROTO_RUN] = {sizeof(struct proto_start), true},
-	[PROTO_START] = {0, false},
-	[PROTO_SIGNAL] = {0, false},
-	[PROTO_UPDATE] = {0, false},
-	[PROTO_STATS] = {0, false},
-	[PROTO_PROCESSES] = {0, false},
-	[PROTO_ADOPT] = {sizeof(struct proto_start), true},
-	[PROTO_FREEZE] = {0, false},
-	[PROTO_THAW] = {0, false},
-	[PROTO_MOUNTS_ADD] = {0, false},
-	[PROTO_MOUNTS_REMOVE] = {0, false},
-	[PROTO_FORGET] = {0, false},
-};
-
-static void job_fail(struct agent *a, struct job *job, int error, const char *text)
-{
-	struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
-
-	send_failed(a, job->session, error, text);
-	if (p)
-		process_free(p);
-	job_free(job);
+	agent_send(a, session, PROTO_FAILED, &failed, sizeof(failed));
 }
 
 /* --- sessions --- */
-
-/* Who stood for P on the host has ended, and so does P. The container's first process ends with the
- * machine. */
-static void process_lost(const struct process *p)
-{
-	if (p->pid > 0 && !p->is_init)
-		(void)!sys_kill(p->pid, SIGKILL);
-}
 
 /* LOST: whoever was at the other end has closed it, or has ended. Else the machine was restored,
  * and its processes go on without. */
 static void session_close(struct agent *a, int session, bool lost)
 {
 	cleanup_close(a->sessions + session);
-	for (size_t i = 0; i < ARRAY_LEN(a->jobs); i++) {
-		struct job *job = a->jobs + i;
-
-		if (job->session != session)
-			continue;
-		job->session = -1;
-		if (job->request) /* nobody will send the streams that it waits for */
-			job_fail(a, job, -EPIPE, "");
-		else if (lost && job->type == PROTO_EXEC) /* undoes what it has begun */
-			sys_pidfd_send_signal(job->pidfd, SIGTERM);
-	}
+	jobs_leave(a, session, lost);
 	for (size_t i = 0; i < ARRAY_LEN(a->processes.items); i++) {
 		struct process *p = a->processes.items + i;
 
@@ -164,132 +67,6 @@ static void session_close(struct agent *a, int session, bool lost)
 		if (lost)
 			process_lost(p);
 	}
-}
-
-/* --- jobs, on their way --- */
-
-static void job_go(struct agent *a, struct job *job)
-{
-	struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
-	struct stdio stdio = {.fds = {-1, -1, -1}};
-	struct job_request q = {
-		.type = job->type,
-		.container = a->container,
-		.data = job->request + kinds[job->type].fixed,
-		.len = job->len - kinds[job->type].fixed,
-		.stdio = &stdio,
-	};
-	char console[64];
-	int r = 0;
-
-	if (p && job->type != PROTO_ADOPT) {
-		q.start = &p->start;
-		r = job->type == PROTO_RUN ? process_open_plain_stdio(&a->processes, p, &stdio)
-					   : process_open_stdio(&a->processes, p, &stdio);
-		process_console_path(p, console, sizeof(console));
-		q.console = p->console >= 0 ? console : NULL;
-	}
-	if (r == 0)
-		r = job->report = job_start(&a->rt, &q, &job->pidfd);
-	for (int i = 0; i < 3; i++)
-		cleanup_close(stdio.fds + i);
-	if (r >= 0 && fcntl(job->report, F_SETFL, O_NONBLOCK) < 0)
-		r = -errno;
-	if (r < 0)
-		job_fail(a, job, r, "the guest cannot start a process");
-	else
-		cleanup_free(&job->request);
-}
-
-/* Where the process's streams are all there, or it needs none. */
-static void job_try(struct agent *a, struct job *job)
-{
-	const struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
-
-	if (!p || process_has_streams(p))
-		job_go(a, job);
-}
-
-/* Who is known to the host by a process of its own. */
-static void name_processes(struct agent *a, struct proto_process *list, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		const struct process *p = process_of_pid(&a->processes, (pid_t)list[i].pid);
-
-		list[i].id = p ? p->id : 0;
-	}
-}
-
-static int adopt(struct agent *a, struct process *new)
-{
-	for (size_t i = 0; i < ARRAY_LEN(a->processes.items); i++) {
-		struct process *p = a->processes.items + i;
-
-		if (!p->id || !p->is_init)
-			continue;
-		process_adopt(p, new);
-		return 0;
-	}
-	return -ESRCH;
-}
-
-static void job_done(struct agent *a, struct job *job, const struct job_report *report)
-{
-	struct process *p = job->id ? process_find(&a->processes, job->id) : NULL;
-	char *data = job->reply.data + sizeof(*report);
-	int r = 0;
-
-	if (report->error < 0) {
-		job_fail(a, job, report->error, report->text);
-		return;
-	}
-	if (p && job->type == PROTO_ADOPT) {
-		r = adopt(a, p);
-	} else if (p) {
-		p->pid = report->pid;
-		p->is_init = job->type == PROTO_CREATE;
-		r = process_take_terminal(&a->processes, p);
-		if (p->is_init)
-			process_keep_streams(p);
-		if (job->session < 0) /* has gone meanwhile */
-			process_lost(p);
-	}
-	if (r < 0) {
-		job_fail(a, job, r, "the guest cannot take the terminal");
-		return;
-	}
-	if (job->type == PROTO_PROCESSES)
-		name_processes(a, (struct proto_process *)(void *)data,
-			report->len / sizeof(struct proto_process));
-	send_frame(a, job->session, PROTO_DONE, data, report->len);
-	job_free(job);
-}
-
-/* Takes what its child has reported; acts when that is all. */
-static void job_read(struct agent *a, struct job *job)
-{
-	struct job_report report;
-	char buffer[4096];
-	ssize_t n;
-
-	while ((n = sys_read(job->report, buffer, sizeof(buffer))) > 0)
-		buf_add(&job->reply, buffer, (size_t)n);
-	if (job->reply.len >= sizeof(report)) {
-		memcpy(&report, job->reply.data, sizeof(report));
-		if (job->reply.len >= sizeof(report) + report.len) {
-			job_done(a, job, &report);
-			return;
-		}
-	}
-	if (n != -EAGAIN)
-		job_fail(a, job, -EIO, "the guest's process ended before its report");
-}
-
-static void jobs_read(struct agent *a)
-{
-	for (size_t i = 0; i < ARRAY_LEN(a->jobs); i++)
-		if (a->jobs[i].report >= 0)
-			job_read(a, a->jobs + i);
 }
 
 /* --- ended processes --- */
@@ -319,7 +96,7 @@ static void process_ended(struct agent *a, struct process *p, int status)
 	/* Then the host may pull the plug. */
 	if (p->is_init && a->files >= 0)
 		(void)!syncfs(a->files);
-	send_frame(a, p->session, PROTO_EXITED, &exited, sizeof(exited));
+	agent_send(a, p->session, PROTO_EXITED, &exited, sizeof(exited));
 	process_free(p);
 }
 
@@ -347,78 +124,6 @@ static void reap(struct agent *a)
 
 /* --- requests --- */
 
-static struct job *job_new(struct agent *a, int session, uint32_t type)
-{
-	for (size_t i = 0; i < ARRAY_LEN(a->jobs); i++) {
-		struct job *job = a->jobs + i;
-
-		if (!job_is_free(job))
-			continue;
-		job->session = session;
-		job->type = (enum proto_type)type;
-		return job;
-	}
-	return NULL;
-}
-
-static int take_start(struct agent *a, struct job *job)
-{
-	struct process *p;
-	struct proto_start start;
-
-	if (job->len < sizeof(start))
-		return -EBADMSG;
-	memcpy(&start, job->request, sizeof(start));
-	if (job->type == PROTO_CREATE && a->container)
-		return -EEXIST;
-	p = process_get(&a->processes, start.id);
-	if (!p)
-		return -EAGAIN;
-	if (p->started)
-		return -EEXIST;
-	p->start = start;
-	p->started = true;
-	p->session = job->session;
-	job->id = p->id;
-	return 0;
-}
-
-static int remember_container(struct agent *a, const struct job *job)
-{
-	const struct proto_setup *setup = (const void *)(job->request + sizeof(struct proto_start));
-
-	if (job->len < sizeof(struct proto_start) + sizeof(*setup))
-		return -EBADMSG;
-	a->files = host_files();
-	if (a->files < 0)
-		return a->files;
-	a->container = strndup(setup->id, sizeof(setup->id));
-	return a->container ? 0 : -ENOMEM;
-}
-
-/* Takes over REQUEST. */
-static void handle_job(struct agent *a, int session, uint32_t type, uint8_t *request, uint32_t len)
-{
-	struct job *job = job_new(a, session, type);
-	int r = 0;
-
-	if (!job) {
-		free(request);
-		send_failed(a, session, -EAGAIN, "the guest has too much to do");
-		return;
-	}
-	job->request = request;
-	job->len = len;
-	if (kinds[type].starts)
-		r = take_start(a, job);
-	if (r == 0 && type == PROTO_CREATE)
-		r = remember_container(a, job);
-	if (r < 0)
-		job_fail(a, job, r, "the guest cannot start that");
-	else
-		job_try(a, job);
-}
-
 static void handle_signal(struct agent *a, int session, uint8_t *request, uint32_t len)
 {
 	struct proto_signal signal;
@@ -426,7 +131,7 @@ static void handle_signal(struct agent *a, int session, uint8_t *request, uint32
 
 	memcpy(&signal, request, sizeof(signal));
 	if (signal.id == PROTO_SIGNAL_ALL) {
-		handle_job(a, session, PROTO_SIGNAL, request, len);
+		jobs_begin(a, session, PROTO_SIGNAL, request, len);
 		return;
 	}
 	free(request);
@@ -474,10 +179,7 @@ static int handle_frame(struct agent *a, int session)
 		handle_resize(a, payload);
 		return 0;
 	default:
-		if (frame.type >= ARRAY_LEN(kinds) || frame.type < PROTO_CREATE)
-			return -EBADMSG;
-		handle_job(a, session, frame.type, take_ptr(payload), frame.len);
-		return 0;
+		return jobs_begin(a, session, frame.type, take_ptr(payload), frame.len);
 	}
 }
 
@@ -502,10 +204,8 @@ static void add_stream(struct agent *a, int *fd, const struct proto_hello *hello
 		if (hello->what == 1U << i && p->streams[i] < 0)
 			p->streams[i] = take_fd(fd);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(a->jobs) && p; i++) {
-		if (a->jobs[i].request && a->jobs[i].id == p->id)
-			job_try(a, a->jobs + i);
-	}
+	if (p)
+		jobs_go_on(a, p->id);
 }
 
 static void read_hello(struct agent *a, int *slot)
@@ -678,8 +378,7 @@ int agent_run(int listener, const struct proto_ready *ready, struct err *err)
 		a.greetings[i] = -1;
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		a.sessions[i] = -1;
-	for (int i = 0; i < JOBS_MAX; i++)
-		a.jobs[i] = (struct job){.report = -1, .pidfd = -1, .session = -1};
+	jobs_init(&a);
 	r = runtime_open(&options, &a.rt, err);
 	if (r < 0)
 		return r;

@@ -3,10 +3,10 @@
  * brig-guest: the first and only resident process of the guest, init and agent in one.
  *
  * Files: main.c makes the file systems, loads modules and dials the host; agent.c serves the host's
- * connections; process.c keeps the table of processes and their streams; job.c does what a request
- * asks in a child, by the same functions as brig-oci on a host (runtime/lifecycle.h); plain.c
- * starts a program outside of every container; setup.c configures clock and network; layers.c
- * mounts an image that came as disks; relay.c moves bytes.
+ * connections; jobs.c follows what is asked over them; process.c keeps the table of processes and
+ * their streams; job.c does what a request asks in a child, by the same functions as brig-oci on a
+ * host (runtime/lifecycle.h); plain.c starts a program outside of every container; setup.c
+ * configures clock and network; layers.c mounts an image that came as disks; relay.c moves bytes.
  *
  * One thread, one poll(2). Everything here trusts the host and nothing of it trusts the guest's
  * other processes.
@@ -149,6 +149,9 @@ int process_take_terminal(struct processes *all, struct process *p);
 /* Hangs up the terminals whose other end the host has closed. */
 void processes_hang_up(struct processes *all);
 void process_resize(const struct process *p, uint16_t rows, uint16_t columns);
+/* Who stood for P on the host has ended, and so does P. The container's first process ends with the
+ * machine. */
+void process_lost(const struct process *p);
 void process_written(const struct process *p, uint64_t ret[3]);
 
 /* --- job.c: requests that take their time, each in a child --- */

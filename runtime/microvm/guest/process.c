@@ -272,3 +272,9 @@ void process_written(const struct process *p, uint64_t ret[3])
 	for (int i = 0; i < 3; i++)
 		ret[i] = p->relays[i] ? relay_written(p->relays[i]) : 0;
 }
+
+void process_lost(const struct process *p)
+{
+	if (p->pid > 0 && !p->is_init)
+		(void)!sys_kill(p->pid, SIGKILL);
+}
