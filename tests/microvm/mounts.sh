@@ -64,6 +64,11 @@ test_trees_come_and_go() {
 	assert_matches "$(grep "$TEST_DIR/one /" "/proc/$server/mountinfo" || cat "/proc/$server/mountinfo")" ' ro,nosuid,nodev,noexec'
 	assert_eq "$(disks_of "$server")" 2 "file systems of disks"
 
+	# The owners of files are mapped on the host.
+	add /mapped "$TEST_DIR/disk/deep" 'idmap=uids=0-1000-100;gids=0-2000-100'
+	assert_eq "$(inside 'stat -c %u:%g /mapped/er/file')" 1000:2000
+	take /mapped
+
 	# A machine that is saved is restored without them.
 	expect_failure oci checkpoint --image-path images "$ID"
 	assert_contains "$ERROR" '/disk was added while it ran'

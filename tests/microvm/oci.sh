@@ -38,12 +38,19 @@ test_io_limits_hold_for_what_the_guest_writes() {
 }
 
 test_life_of_a_container() {
+	local pid held
+	: >left-open
 	mkdir "$TEST_DIR/volume" && echo from-host >"$TEST_DIR/volume/file"
 	create_sh 'trap "echo got-usr1" USR1; echo ready; while :; do sleep 0.1; done' \
 		'.mounts += [{"destination":"/ro","type":"bind","source":"'"$TEST_DIR"'/volume","options":["rbind","ro"]},
 			{"destination":"/rw","type":"bind","source":"'"$TEST_DIR"'/volume","options":["bind"]}]' \
 		'.linux.resources.memory = {"limit": 67108864}' '.linux.resources.pids = {"limit": 20}' \
-		'.hostname = "in-a-vm"'
+		'.hostname = "in-a-vm"' 9<left-open
+	for pid in "$PID" $(pgrep -P "$PID"); do
+		held=$(readlink "/proc/$pid/fd/"*)
+		assert_contains "$held" socket:
+		assert_not_contains "$held" left-open "descriptors of $(cat "/proc/$pid/comm")"
+	done
 	assert_eq "$(status_of "$ID")" created
 	assert_eq "$(oci state "$ID" | jq .pid)" "$PID"
 	oci start "$ID"
