@@ -17,7 +17,8 @@ struct watch {
 	struct spec_config *config;
 	struct cgroup *cgroup;
 	struct cgroup_events files;
-	uint64_t oom_kills; /* that were told */
+	uint64_t oom_kills; /* that were told, or had been before */
+	bool has_begun;     /* statistics were read once */
 	const struct events_options *options;
 };
 
@@ -78,9 +79,13 @@ static int emit_stats(struct watch *w, struct err *err)
 	int r = container_stats(&w->container, w->cgroup, &arena, &stats, err);
 
 	/* What a guest's kernel kills, no file here tells. */
-	if (r == 0 && container_backend(&w->container))
+	if (r == 0 && container_backend(&w->container)) {
+		if (!w->has_begun)
+			w->oom_kills = stats.memory.oom_kill;
 		r = tell_oom(w, stats.memory.oom, stats.memory.oom_kill,
 			stats.memory.oom_group_kill, err);
+	}
+	w->has_begun = true;
 	if (r == 0)
 		r = stats_read_links(w->container.rt->procfd, w->container.pid, &links, err);
 	if (r < 0)

@@ -25,6 +25,7 @@ test_the_guest_kills_within_its_limit() {
 	wait_until grep -q ready "$BUNDLE/out"
 	before=$(vmm)
 	oci events --interval 1s "$ID" >events &
+	wait_until grep -q '"stats"' events
 	# More than the limit, and more than the whole machine has: the guest's kernel kills, nobody else.
 	oci exec "$ID" tail /dev/zero || code=$?
 	assert_eq "$code" 137
@@ -32,7 +33,10 @@ test_the_guest_kills_within_its_limit() {
 	assert_eq "$(vmm)" "$before" "the VMM"
 	assert_eq "$(value oom_kill memory.events)" 0 "kills on the host"
 	wait_until saw_oom
-	[ "$(oci events --stats "$ID" | jq .data.memory.oom.kills)" -ge 1 ] || fail "no kill in the statistics"
+	# Statistics have what was before, and are no news of it.
+	oci events --stats "$ID" >stats
+	assert_eq "$(jq -r .type stats)" stats
+	[ "$(jq .data.memory.oom.kills stats)" -ge 1 ] || fail "no kill in the statistics"
 	oci kill "$ID" KILL
 	wait_status "$ID" stopped
 	wait || :
