@@ -87,6 +87,35 @@ static int mark_names(struct store *s, struct live *live, struct err *err)
 	return r;
 }
 
+/* Of an image in a list what is here: a list may name what is only elsewhere. */
+static int mark_member(struct store *s, struct live *live, const char *digest, struct err *err)
+{
+	int r = mark_image(s, live, digest, err);
+
+	if (r == -ENOENT) {
+		err_clear(err);
+		r = mark(&live->blobs, digest_hex(digest));
+	}
+	return r < 0 && !err->code ? err_sys(err, r, "collect") : r;
+}
+
+static int mark_lists(struct store *s, struct live *live, struct err *err)
+{
+	autonames struct store_names names = {};
+	int r = store_lists_list(s, &names, err);
+
+	for (size_t i = 0; r == 0 && i < names.count; i++) {
+		autodocument struct spec_image_document *list = NULL;
+
+		r = image_open_list(s, names.items[i].digest, &list, err);
+		if (r == 0 && (r = mark(&live->blobs, digest_hex(names.items[i].digest))) < 0)
+			err_sys(err, r, "collect");
+		for (size_t k = 0; r == 0 && k < list->manifests.count; k++)
+			r = mark_member(s, live, list->manifests.items[k].digest, err);
+	}
+	return r;
+}
+
 /* Calls EACH for every name in FOLDER that is not hidden; names are read before any is removed. */
 static int each_name(struct store *s, const char *folder, bool hidden,
 	int (*each)(struct store *s, int dir, const char *name, void *context, struct err *err),
@@ -220,6 +249,8 @@ int store_collect(struct store *s, bool wait, struct store_collected *ret, struc
 	r = helper_prepare(s, err);
 	if (r == 0)
 		r = mark_names(s, &live, err);
+	if (r == 0)
+		r = mark_lists(s, &live, err);
 	if (r == 0)
 		r = each_name(s, "containers", false, mark_container, &live, err);
 	if (r == 0)

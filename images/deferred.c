@@ -304,9 +304,9 @@ static int distrust_note(struct store *s, int fd)
 }
 
 /* A name that came on the disk without its content says nothing. */
-static void remove_empty_names(struct store *s)
+static void remove_empty_names(struct store *s, const char *folder)
 {
-	int fd = sys_openat(s->root, "names", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int fd = sys_openat(s->root, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	struct stat st;
@@ -353,7 +353,8 @@ void store_recover(struct store *s)
 
 	if (dir < 0 || take_notes(s, &notes) < 0)
 		return;
-	remove_empty_names(s);
+	remove_empty_names(s, "names");
+	remove_empty_names(s, "lists");
 	for (size_t i = 0; i < notes.count; i++)
 		if (distrust_note(s, notes.fds[i]) < 0)
 			return;

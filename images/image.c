@@ -58,6 +58,22 @@ int image_open_digest(struct store *s, const char *digest, struct image *ret, st
 	return 0;
 }
 
+int image_open_list(
+	struct store *s, const char *digest, struct spec_image_document **ret, struct err *err)
+{
+	autodocument struct spec_image_document *list = NULL;
+	autobuf struct buf text = {};
+	int r = store_blob_read(s, digest, SPEC_DOCUMENT_MAX, &text, err);
+
+	if (r == 0)
+		r = spec_image_document_parse("index", NULL, buf_str(&text), text.len, &list, err);
+	if (r == 0 && list->kind != SPEC_DOCUMENT_INDEX)
+		r = err_set(err, -EINVAL, "%.19s… is an image and no list", digest);
+	if (r == 0)
+		*ret = take_ptr(list);
+	return r;
+}
+
 void image_free(struct image *image)
 {
 	spec_image_document_free(image->manifest);
@@ -202,27 +218,34 @@ int image_open(struct store *s, const char *text, struct image *ret, struct err 
 
 /* ---- names ---- */
 
+int image_new_name(const char *text, struct reference *ret, struct err *err)
+{
+	int r = reference_parse(text, ret, err);
+
+	if (r == 0)
+		r = reference_normalise(ret, err);
+	if (r == 0 && *ret->digest)
+		r = err_set(err, -EINVAL, "%.200s: a name with a digest cannot be given", text);
+	if (r == 0 && !*ret->registry)
+		strcpy(ret->registry, "localhost");
+	return r;
+}
+
 int image_tag(struct store *s, const char *text, const char *target, struct err *err)
 {
 	autoclose int hold = store_hold(s, err);
+	struct reference reference;
 	struct store_name name;
-	struct reference ref;
 	int r;
 
 	if (hold < 0)
 		return hold;
 	r = image_find(s, text, &name, err);
 	if (r == 0)
-		r = reference_parse(target, &ref, err);
-	if (r == 0)
-		r = reference_normalise(&ref, err);
-	if (r == 0 && *ref.digest)
-		r = err_set(err, -EINVAL, "%.200s: a name with a digest cannot be given", target);
+		r = image_new_name(target, &reference, err);
 	if (r < 0)
 		return r;
-	if (!*ref.registry)
-		strcpy(ref.registry, "localhost");
-	name.reference = ref;
+	name.reference = reference;
 	*name.created = '\0';
 	return store_name_set(s, &name, err);
 }
@@ -348,7 +371,7 @@ static int make_config(const struct image *base, const struct image_layer *layer
 	return 0;
 }
 
-static int put_json(
+int image_put_json(
 	struct store *s, const json_t *json, struct digest *ret, size_t *ret_len, struct err *err)
 {
 	autobuf struct buf text = {};
@@ -389,13 +412,13 @@ int image_append(struct store *s, const struct image *base, const struct image_l
 	int r = make_config(base, layer, patch, &config, err);
 
 	if (r == 0)
-		r = put_json(s, config, &digest, &len, err);
+		r = image_put_json(s, config, &digest, &len, err);
 	if (r < 0)
 		return r;
 	manifest = make_manifest(base, layer, &digest, len);
 	if (!manifest)
 		return err_sys(err, -ENOMEM, "image");
-	r = put_json(s, manifest, ret, &len, err);
+	r = image_put_json(s, manifest, ret, &len, err);
 	if (r < 0)
 		return r;
 	name.reference = *reference;

@@ -28,6 +28,15 @@ int image_open(struct store *store, const char *text, struct image *ret, struct 
 /* The image of the manifest DIGEST. */
 int image_open_digest(struct store *store, const char *digest, struct image *ret, struct err *err);
 void image_free(struct image *image);
+/* The list of images (an index, of OCI or Docker) DIGEST; −EINVAL when it is none. */
+int image_open_list(
+	struct store *store, const char *digest, struct spec_image_document **ret, struct err *err);
+/* Puts JSON into the store as a blob. */
+int image_put_json(struct store *store, const json_t *json, struct digest *ret, size_t *ret_len,
+	struct err *err);
+/* The name that TEXT means where one is given: of "localhost" unless it says a registry. −EINVAL
+ * for one with a digest. */
+int image_new_name(const char *text, struct reference *ret, struct err *err);
 /* "sha256:…" of the config: what `images -q` shows. */
 const char *image_id(const struct image *image);
 /* Bytes of all compressed layers. */

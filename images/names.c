@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store's names: one small JSON file for each, so that readers see one whole or none. */
+/* The store's names, and its lists: one small JSON file for each, so that readers see one whole or
+ * none. */
 #include "images/store_private.h"
 
 #include "base/fd.h"
@@ -43,9 +44,17 @@ static int name_path(const struct reference *reference, char ret[80], struct err
 	return 0;
 }
 
-int store_name_set(struct store *s, const struct store_name *name, struct err *err)
+static int open_folder(struct store *s, const char *folder, struct err *err)
 {
-	autoclose int dir = sys_openat(s->root, "names", O_RDONLY | O_DIRECTORY, 0);
+	int dir = sys_openat(s->root, folder, O_RDONLY | O_DIRECTORY, 0);
+
+	return dir < 0 ? err_sys(err, dir, "store: %s", folder) : dir;
+}
+
+static int set_in(
+	struct store *s, const char *folder, const struct store_name *name, struct err *err)
+{
+	autoclose int dir = open_folder(s, folder, err);
 	autoclose int lock = store_lock_small(s, err);
 	autobuf struct buf text = {}, reference = {};
 	autojson json_t *json = NULL;
@@ -54,10 +63,8 @@ int store_name_set(struct store *s, const struct store_name *name, struct err *e
 	struct tm tm;
 	int r;
 
-	if (lock < 0)
-		return lock;
-	if (dir < 0)
-		return err_sys(err, dir, "store: names");
+	if (lock < 0 || dir < 0)
+		return lock < 0 ? lock : dir;
 	r = name_path(&name->reference, file, err);
 	if (r < 0)
 		return r;
@@ -70,8 +77,18 @@ int store_name_set(struct store *s, const struct store_name *name, struct err *e
 	if (r == 0)
 		r = fd_replace_file(dir, file, text.data, text.len, 0600);
 	if (r == 0)
-		r = store_sync_folder(s, "names");
+		r = store_sync_folder(s, folder);
 	return r < 0 ? err_sys(err, r, "store: name %s", buf_str(&reference)) : 0;
+}
+
+int store_name_set(struct store *s, const struct store_name *name, struct err *err)
+{
+	return set_in(s, "names", name, err);
+}
+
+int store_list_set(struct store *s, const struct store_name *name, struct err *err)
+{
+	return set_in(s, "lists", name, err);
 }
 
 static int read_name(int dir, const char *file, struct store_name *ret, struct err *err)
@@ -133,27 +150,27 @@ static int add_name(int dir, const char *file, struct store_names *list, struct 
 	return r;
 }
 
-int store_names_list(struct store *s, struct store_names *ret, struct err *err)
+static int list_in(struct store *s, const char *folder, struct store_names *ret, struct err *err)
 {
-	int fd = sys_openat(s->root, "names", O_RDONLY | O_DIRECTORY, 0);
+	int fd = open_folder(s, folder, err);
 	autonames struct store_names list = {};
 	struct dirent *entry;
 	DIR *dir;
 	int r = 0;
 
 	if (fd < 0)
-		return err_sys(err, fd, "store: names");
+		return fd;
 	dir = fdopendir(fd);
 	if (!dir) {
 		close(fd);
-		return err_sys(err, -ENOMEM, "store: names");
+		return err_sys(err, -ENOMEM, "store: %s", folder);
 	}
 	/* readdir(3) tells an error from the end by errno alone. */
 	while (r == 0 && (errno = 0, entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			r = add_name(fd, entry->d_name, &list, err);
 	if (r == 0 && errno)
-		r = err_sys(err, -errno, "store: names");
+		r = err_sys(err, -errno, "store: %s", folder);
 	closedir(dir);
 	if (r < 0)
 		return r;
@@ -162,6 +179,16 @@ int store_names_list(struct store *s, struct store_names *ret, struct err *err)
 	*ret = list;
 	list = (struct store_names){};
 	return 0;
+}
+
+int store_names_list(struct store *s, struct store_names *ret, struct err *err)
+{
+	return list_in(s, "names", ret, err);
+}
+
+int store_lists_list(struct store *s, struct store_names *ret, struct err *err)
+{
+	return list_in(s, "lists", ret, err);
 }
 
 void store_names_free(struct store_names *names)
@@ -193,45 +220,67 @@ static int find_by_digest(
 	return -ENOENT;
 }
 
+static int get_in(struct store *s, const char *folder, const struct reference *reference,
+	struct store_name *ret, struct err *err)
+{
+	autoclose int dir = open_folder(s, folder, err);
+	char file[80];
+	int r = dir < 0 ? dir : name_path(reference, file, err);
+
+	return r < 0 ? r : read_name(dir, file, ret, err);
+}
+
+static int not_here(const struct reference *reference, const char *what, struct err *err)
+{
+	autobuf struct buf text = {};
+
+	reference_format(reference, &text);
+	return err_set(err, -ENOENT, "%s: no such %s here", buf_str(&text), what);
+}
+
 int store_name_get(
 	struct store *s, const struct reference *reference, struct store_name *ret, struct err *err)
 {
-	autoclose int dir = sys_openat(s->root, "names", O_RDONLY | O_DIRECTORY, 0);
-	autobuf struct buf text = {};
-	char file[80];
-	int r;
+	int r = get_in(s, "names", reference, ret, err);
 
-	if (dir < 0)
-		return err_sys(err, dir, "store: names");
-	r = name_path(reference, file, err);
-	if (r < 0)
-		return r;
-	r = read_name(dir, file, ret, err);
 	if (r == -ENOENT && *reference->digest)
 		r = find_by_digest(s, reference, ret, err);
-	if (r != -ENOENT)
+	return r == -ENOENT ? not_here(reference, "image", err) : r;
+}
+
+int store_list_get(
+	struct store *s, const struct reference *reference, struct store_name *ret, struct err *err)
+{
+	int r = get_in(s, "lists", reference, ret, err);
+
+	return r == -ENOENT ? not_here(reference, "list", err) : r;
+}
+
+static int remove_in(struct store *s, const char *folder, const struct reference *reference,
+	const char *what, struct err *err)
+{
+	autoclose int dir = open_folder(s, folder, err);
+	autobuf struct buf text = {};
+	char file[80];
+	int r = dir < 0 ? dir : name_path(reference, file, err);
+
+	if (r < 0)
 		return r;
+	r = sys_unlinkat(dir, file, 0);
+	if (r == -ENOENT)
+		return not_here(reference, what, err);
+	if (r == 0)
+		r = sys_fsync(dir);
 	reference_format(reference, &text);
-	return err_set(err, -ENOENT, "%s: no such image here", buf_str(&text));
+	return r < 0 ? err_sys(err, r, "store: remove the name %s", buf_str(&text)) : 0;
 }
 
 int store_name_remove(struct store *s, const struct reference *reference, struct err *err)
 {
-	autoclose int dir = sys_openat(s->root, "names", O_RDONLY | O_DIRECTORY, 0);
-	autobuf struct buf text = {};
-	char file[80];
-	int r;
+	return remove_in(s, "names", reference, "image", err);
+}
 
-	if (dir < 0)
-		return err_sys(err, dir, "store: names");
-	r = name_path(reference, file, err);
-	if (r < 0)
-		return r;
-	reference_format(reference, &text);
-	r = sys_unlinkat(dir, file, 0);
-	if (r == -ENOENT)
-		return err_set(err, r, "%s: no such image here", buf_str(&text));
-	if (r == 0)
-		r = sys_fsync(dir);
-	return r < 0 ? err_sys(err, r, "store: remove the name %s", buf_str(&text)) : 0;
+int store_list_remove(struct store *s, const struct reference *reference, struct err *err)
+{
+	return remove_in(s, "lists", reference, "list", err);
 }

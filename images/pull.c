@@ -62,6 +62,7 @@ static int open_endpoint(struct pull *p, size_t i, struct http_client **ret, str
 		.host = e->reference.registry,
 		.repository = e->reference.repository,
 		.insecure = e->insecure,
+		.strict = e->strict,
 		.credentials = &credentials,
 		.http = p->options->http,
 	};

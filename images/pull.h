@@ -25,8 +25,8 @@
 /* One place to get an image from, in the order of trying; see images/registries.h. */
 struct pull_endpoint {
 	struct reference reference; /* with a registry, tag or digest */
-	bool insecure;
-	bool by_digest_only; /* a mirror that may not say what a tag stands for */
+	bool insecure, strict;      /* see struct registry_options */
+	bool by_digest_only;        /* a mirror that may not say what a tag stands for */
 	const struct auth_credentials *credentials; /* NULL: looked up with .auth */
 	struct http_files files;                    /* none: those of .http */
 };

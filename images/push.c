@@ -82,24 +82,60 @@ static int push_blob(struct push *p, const char *digest, struct err *err)
 	return r;
 }
 
-static int push_all(struct push *p, const struct image *image, struct err *err)
+static int put_document(struct push *p, const char *digest, const char *media_type, const char *tag,
+	struct err *err)
 {
-	const char *tag = p->options->target.reference.tag;
 	autobuf struct buf text = {};
+	int r = store_blob_read(p->store, digest, SPEC_DOCUMENT_MAX, &text, err);
+
+	return r < 0 ? r
+		     : registry_put_document(p->registry, p->client, *tag ? tag : digest,
+			       media_type, text.data, text.len, err);
+}
+
+static int push_one(struct push *p, const struct image *image, const char *tag, struct err *err)
+{
 	int r = 0;
 
 	for (size_t i = 0; i < image->manifest->layers.count && r == 0; i++)
 		r = push_blob(p, image->manifest->layers.items[i].digest, err);
 	if (r == 0)
 		r = push_blob(p, image_id(image), err);
-	if (r == 0)
-		r = store_blob_read(
-			p->store, image->manifest_digest, SPEC_DOCUMENT_MAX, &text, err);
-	if (r == 0)
-		r = registry_put_document(p->registry, p->client,
-			*tag ? tag : image->manifest_digest, image->manifest->media_type, text.data,
-			text.len, err);
-	return r;
+	return r < 0 ? r
+		     : put_document(
+			       p, image->manifest_digest, image->manifest->media_type, tag, err);
+}
+
+/* What the registry has already it need not be sent: an image of a list may be only there. */
+static int push_member(struct push *p, const struct spec_descriptor *member, struct err *err)
+{
+	autoimage struct image image = {};
+	struct digest ignored;
+	int r;
+
+	if (!store_blob_exists(p->store, member->digest)) {
+		r = registry_head_document(p->registry, p->client, member->digest, &ignored, err);
+		if (r == -ENODATA)
+			err_clear(err);
+		return r == -ENODATA ? 0
+		       : r < 0       ? err_add(err, "image %.19s… of the list is not here",
+					       member->digest)
+				     : 0;
+	}
+	r = image_open_digest(p->store, member->digest, &image, err);
+	return r < 0 ? r : push_one(p, &image, "", err);
+}
+
+static int push_list(
+	struct push *p, const char *digest, const struct spec_image_document *list, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; p->options->all && i < list->manifests.count && r == 0; i++)
+		r = push_member(p, &list->manifests.items[i], err);
+	return r < 0 ? r
+		     : put_document(
+			       p, digest, list->media_type, p->options->target.reference.tag, err);
 }
 
 static int connect_target(struct push *p, struct err *err)
@@ -111,6 +147,7 @@ static int connect_target(struct push *p, struct err *err)
 		.host = o->target.reference.registry,
 		.repository = o->target.reference.repository,
 		.insecure = o->target.insecure,
+		.strict = o->target.strict,
 		.push = true,
 		.credentials = &credentials,
 		.http = o->http,
@@ -132,29 +169,47 @@ static int connect_target(struct push *p, struct err *err)
 	return r;
 }
 
+static int open_what(struct push *p, struct image *ret_image, struct spec_image_document **ret_list,
+	struct err *err)
+{
+	const char *what = p->options->image;
+	int r;
+
+	if (!spec_digest_is_valid(what))
+		return image_open(p->store, what, ret_image, err);
+	r = image_open_list(p->store, what, ret_list, err);
+	if (r != -EINVAL)
+		return r;
+	err_clear(err);
+	return image_open_digest(p->store, what, ret_image, err);
+}
+
 int push_image(
 	struct store *store, const struct push_options *o, struct push_result *ret, struct err *err)
 {
 	struct push_result result = {};
 	struct push p = {.store = store, .options = o, .result = &result};
+	autodocument struct spec_image_document *list = NULL;
 	autoimage struct image image = {};
 	autoclose int hold = store_hold(store, err);
 	int r;
 
 	if (hold < 0)
 		return hold;
-	r = image_open(store, o->image, &image, err);
+	r = open_what(&p, &image, &list, err);
 	if (r == 0)
 		r = store_names_list(store, &p.names, err);
 	if (r == 0)
 		r = connect_target(&p, err);
 	if (r == 0)
-		r = push_all(&p, &image, err);
+		r = list ? push_list(&p, o->image, list, err)
+			 : push_one(&p, &image, o->target.reference.tag, err);
 	http_close(p.client);
 	registry_close(p.registry);
 	store_names_free(&p.names);
 	if (r == 0) {
-		strcpy(result.digest, image.manifest_digest);
+		snprintf(result.digest, sizeof(result.digest), "%s",
+			list ? o->image : image.manifest_digest);
 		*ret = result;
 	}
 	return r;

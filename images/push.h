@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pushing an image: blobs that the registry lacks, then the manifest.
+ * Pushing an image: blobs that the registry lacks, then the manifest. Or a list of images.
  *
  * A blob that another repository of the same registry has (of an image that was pulled from there)
  * is mounted instead of sent. Single-threaded.
@@ -12,7 +12,8 @@
 #include "images/store.h"
 
 struct push_options {
-	const char *image;           /* image_open()'s */
+	const char *image;           /* image_open()'s, or the digest of an image or a list */
+	bool all;                    /* of a list the images, too, as far as they are here */
 	struct pull_endpoint target; /* with a tag */
 	const struct auth_options *auth;
 	struct http_options http;
@@ -24,6 +25,7 @@ struct push_result {
 	uint64_t bytes;
 };
 
-/* −ENOENT when a blob is not in the store (its layer came with another image): pull it again. */
+/* Of a list first its images, by their digests. −ENOENT when a blob is not in the store (its layer
+ * came with another image): pull it again. */
 int push_image(struct store *store, const struct push_options *options, struct push_result *ret,
 	struct err *err);

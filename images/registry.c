@@ -90,7 +90,7 @@ int registry_open(const struct registry_options *o, struct registry **ret, struc
 	g->host = strdup(host);
 	g->repository = strdup(o->repository);
 	g->name = print("%s/%s", o->host, o->repository);
-	g->insecure = o->insecure || is_loopback(host);
+	g->insecure = o->insecure || (is_loopback(host) && !o->strict);
 	g->push = o->push;
 	g->http = o->http;
 	if (o->credentials)

@@ -24,7 +24,8 @@
 struct registry_options {
 	const char *host;       /* "host[:port]"; docker.io stands for where it really is */
 	const char *repository; /* "a/b" */
-	bool insecure;          /* take plain http or any certificate. Loopback always may */
+	bool insecure;          /* take plain http or any certificate. Loopback may, too, … */
+	bool strict;            /* … unless this forbids it */
 	bool push;              /* ask for tokens that may write */
 	const struct auth_credentials *credentials; /* NULL: none; copied */
 	struct http_options http;

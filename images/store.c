@@ -16,16 +16,9 @@
 static const char format_text[] = "brig-store 1\n";
 
 static const char *const folders[] = {
-	"blobs",
-	"blobs/sha256",
-	"blobs/sha512",
-	"parts",
-	"layers",
-	"staging",
-	"names",
-	"containers",
-	"trash",
-	"deferred",
+	"blobs", "blobs/sha256", "blobs/sha512", "parts", "layers", "staging", "names",
+	"containers", "trash", "deferred",
+	"lists", /* came later than the others: by it a store is known to have all */
 };
 
 static int make_folders(struct store *s, const char *root, struct err *err)

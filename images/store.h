@@ -120,6 +120,18 @@ struct store_names {
 int store_names_list(struct store *store, struct store_names *ret, struct err *err);
 void store_names_free(struct store_names *names);
 
+/* ---- lists ---- */
+
+/*
+ * Lists of images (OCI indexes) that are made here have names of their own: .digest is the list's,
+ * .index is "". What a list names is kept for it, as far as it is here.
+ */
+int store_list_set(struct store *store, const struct store_name *name, struct err *err);
+int store_list_get(struct store *store, const struct reference *reference, struct store_name *ret,
+	struct err *err);
+int store_list_remove(struct store *store, const struct reference *reference, struct err *err);
+int store_lists_list(struct store *store, struct store_names *ret, struct err *err);
+
 /* ---- layers ---- */
 
 /* True when the layer is there, whole. */

@@ -38,6 +38,28 @@ const struct command image_commands[] = {
 	{NULL},
 };
 
+const struct command manifest_commands[] = {
+	{"create", "[OPTIONS] LIST [IMAGE...]", "Make a list of images of several platforms",
+		VERB(manifest_create), ONE_OR_MORE},
+	{"add", "[OPTIONS] LIST IMAGE...", "Add images to a list; one that is not here is pulled",
+		VERB(manifest_add), .min_args = 2, .max_args = COMMAND_ANY_ARGS},
+	{"annotate", "[OPTIONS] LIST [IMAGE]",
+		"Say what an image of a list is for, or note something", VERB(manifest_annotate),
+		.min_args = 1, .max_args = 2},
+	{"inspect", "LIST", "Show a list, or the one that an image came from, as JSON", ONE,
+		.run = manifest_inspect_run},
+	{"push", "[OPTIONS] LIST [NAME]", "Send a list and its images to a registry",
+		VERB(manifest_push), .min_args = 1, .max_args = 2},
+	{"remove", "LIST IMAGE", "Take an image, named or by its digest, out of a list",
+		.min_args = 2, .max_args = 2, .run = manifest_remove_run},
+	{"rm", "LIST...", "Remove lists, and what only they had", ONE_OR_MORE,
+		.run = manifest_rm_run},
+	{"ls", "", "List the lists", .run = manifest_ls_run},
+	{"exists", "LIST", "Tell by the exit status whether there is a list", ONE,
+		.run = manifest_exists_run},
+	{NULL},
+};
+
 const struct command volume_commands[] = {
 	{"create", "[OPTIONS] [NAME]", "Make a volume", VERB(volume_create), .max_args = 1},
 	{"ls", "[OPTIONS]", "List volumes", VERB(volume_list)},

@@ -76,6 +76,9 @@ struct pulled {
 int images_pull(struct brig *b, const char *name, const struct pull_flags *flags,
 	struct pulled *ret, struct err *err);
 
+/* Where TEXT, as a person wrote it, is pushed to. −EINVAL for this machine's own store. */
+int images_push_target(struct brig *b, const char *text, struct reference *ret, struct err *err);
+
 /* ---- names and output ---- */
 
 /* REFERENCE as docker shows it: without "docker.io/" and "library/". */
@@ -128,6 +131,16 @@ int image_tag_run(const struct invocation *inv, struct err *err);
 int image_untag_run(const struct invocation *inv, struct err *err);
 int image_exists_run(const struct invocation *inv, struct err *err);
 
+IMAGES_VERB(manifest_create);
+IMAGES_VERB(manifest_add);
+IMAGES_VERB(manifest_annotate);
+IMAGES_VERB(manifest_push);
+int manifest_exists_run(const struct invocation *inv, struct err *err);
+int manifest_inspect_run(const struct invocation *inv, struct err *err);
+int manifest_ls_run(const struct invocation *inv, struct err *err);
+int manifest_remove_run(const struct invocation *inv, struct err *err);
+int manifest_rm_run(const struct invocation *inv, struct err *err);
+
 IMAGES_VERB(volume_create);
 IMAGES_VERB(volume_list);
 IMAGES_VERB(volume_inspect);
@@ -174,9 +187,9 @@ int images_prune(struct brig *b, bool all, const struct strings *filters, uint64
 /* The JSON of `image inspect` for IMAGE. NULL without memory. */
 json_t *image_inspect_json(struct store *store, const struct image *image, struct err *err);
 
-/* groups.c: the verbs beneath "image", "volume", "secret", "system" and "generate". */
-extern const struct command image_commands[], volume_commands[], secret_commands[],
-	system_commands[], generate_commands[];
+/* groups.c: the verbs beneath "image", "manifest", "volume", "secret", "system" and "generate". */
+extern const struct command image_commands[], manifest_commands[], volume_commands[],
+	secret_commands[], system_commands[], generate_commands[];
 
 /* `inspect --type`; ALL: whichever has the name, in this order. */
 enum inspect_type { INSPECT_ALL, INSPECT_CONTAINER, INSPECT_IMAGE, INSPECT_VOLUME, INSPECT_SECRET };

@@ -240,6 +240,9 @@ static const struct command commands[] = {
 		.group = "Images", VERB(image_search), .min_args = 1, .max_args = 1},
 	{"image", NULL, "All about images", .group = "Images", .commands = image_commands},
 
+	{"manifest", NULL, "Lists of images of several platforms", .group = "Images",
+		.commands = manifest_commands},
+
 	/* volumes */
 	{"volume", NULL, "All about volumes", .group = "Volumes", .commands = volume_commands},
 	{"secret", NULL, "All about secrets", .group = "Volumes", .commands = secret_commands},
@@ -295,6 +298,7 @@ static void version(FILE *out)
 static const struct complete_names names[] = {
 	{"CONTAINER", {"ps", "--all", "--format", "{{.Names}}"}},
 	{"IMAGE", {"images", "--format", "{{.Repository}}:{{.Tag}}"}},
+	{"LIST", {"manifest", "ls"}},
 	{"NETWORK", {"network", "ls", "--format", "{{.Name}}"}},
 	{"VOLUME", {"volume", "ls", "--format", "{{.Name}}"}},
 	{"SECRET", {"secret", "ls", "--format", "{{.Name}}"}},

@@ -306,28 +306,36 @@ static int push_all_tags(struct brig *b, const struct reference *target,
 	return r;
 }
 
-int image_push_run(const struct invocation *inv, struct err *err)
+int images_push_target(struct brig *b, const char *text, struct reference *ret, struct err *err)
 {
-	const struct push_flags *flags = inv->options;
-	const char *text = inv->args[inv->arg_count - 1], *plain = text;
-	autobrig struct brig b = BRIG_NONE;
-	struct reference target;
-	int r = brig_open(inv, &b, err);
+	const char *plain = text;
+	int r;
 
 	parse_has_prefix(text, "docker://", &plain);
+	r = reference_parse(plain, ret, err);
 	if (r == 0)
-		r = reference_parse(plain, &target, err);
+		r = reference_normalise(ret, err);
+	if (r == 0 && !*ret->registry) /* as docker does, there is one registry to push to */
+		r = reference_parse(arena_printf(b->arena, "docker.io/%s", plain), ret, err);
 	if (r == 0)
-		r = reference_normalise(&target, err);
-	if (r == 0 && !*target.registry) /* as docker does, there is one registry to push to */
-		r = reference_parse(arena_printf(b.arena, "docker.io/%s", plain), &target, err);
-	if (r == 0)
-		r = reference_normalise(&target, err);
-	if (r == 0 && strcmp(target.registry, "localhost") == 0)
+		r = reference_normalise(ret, err);
+	if (r == 0 && strcmp(ret->registry, "localhost") == 0)
 		r = err_set(err, -EINVAL,
 			"%s: \"localhost\" is this machine's own store; tag it with the name of a "
 			"registry, or write localhost:PORT/…",
 			text);
+	return r;
+}
+
+int image_push_run(const struct invocation *inv, struct err *err)
+{
+	const struct push_flags *flags = inv->options;
+	autobrig struct brig b = BRIG_NONE;
+	struct reference target;
+	int r = brig_open(inv, &b, err);
+
+	if (r == 0)
+		r = images_push_target(&b, inv->args[inv->arg_count - 1], &target, err);
 	if (r < 0)
 		return r;
 	if (flags->all_tags)

@@ -134,9 +134,10 @@ static int add_endpoint(struct brig *b, const struct pull_endpoint *e,
 	if (r < 0)
 		return r;
 	reference_format(&e->reference, &name);
-	item = json_pack("{s:s, s:b, s:b, s:s*, s:s*, s:s*}", "reference", buf_str(&name),
-		"insecure", insecure, "byDigestOnly", e->by_digest_only, "ca", files.ca, "cert",
-		files.cert, "key", files.key);
+	item = json_pack("{s:s, s:b, s:b, s:b, s:s*, s:s*, s:s*}", "reference", buf_str(&name),
+		"insecure", insecure, "strict", flags->tls_verify.set && flags->tls_verify.value,
+		"byDigestOnly", e->by_digest_only, "ca", files.ca, "cert", files.cert, "key",
+		files.key);
 	if (item && credentials.set &&
 		(json_object_set_new(item, "username", json_string(credentials.username)) ||
 			json_object_set_new(item, "secret", json_string(credentials.secret)) ||

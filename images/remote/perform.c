@@ -109,7 +109,7 @@ static int do_push(
 	const struct remote_request *q, struct store *store, json_t **ret, struct err *err)
 {
 	const struct push_options o = {
-		.image = q->image, .target = q->endpoints[0], .http = q->http};
+		.image = q->image, .all = q->all, .target = q->endpoints[0], .http = q->http};
 	struct push_result result;
 	int r = push_image(store, &o, &result, err);
 
@@ -135,6 +135,7 @@ static int do_look(const struct remote_request *q, json_t **ret, struct err *err
 	struct registry_options o = {.host = e->reference.registry,
 		.repository = e->reference.repository,
 		.insecure = e->insecure,
+		.strict = e->strict,
 		.credentials = e->credentials,
 		.http = q->http};
 	int r;

@@ -5,11 +5,14 @@
  *   op           "pull", "push", "login", "tags", "catalog"
  *   reference    what is pulled ("docker.io/library/alpine:latest", the name that is set), or the
  *                repository that is looked at
- *   endpoints    [{reference, insecure, byDigestOnly, username, secret, identityToken, ca, cert,
- * key}]: where to ask, in order; others than pull take the first image        of push: manifest
- * digest of the store platform     of pull store        {root, helper, single, uids: [{inside,
- * outside, count}], gids}: pull and push maxBytes     of pull: of one unpacked layer connections,
- * connectSeconds, stallSeconds
+ *   endpoints    [{reference, insecure, strict, byDigestOnly, username, secret, identityToken, ca,
+ *                cert, key}]: where to ask, in order; others than pull take the first
+ *   image        of push: digest in the store, of a manifest or an index
+ *   all          of push: what the index lists, too
+ *   platform     of pull
+ *   store        {root, helper, single, uids: [{inside, outside, count}], gids}: pull and push
+ *   maxBytes     of pull: of one unpacked layer
+ *   connections, connectSeconds, stallSeconds
  *
  * It answers on standard output, one JSON object a line:
  *
@@ -37,6 +40,7 @@ struct remote_request {
 	struct pull_endpoint *endpoints;
 	size_t endpoint_count;
 	const char *image, *platform;
+	bool all;
 	struct store_options store; /* .root NULL: none */
 	uint64_t max_bytes;         /* 0: the default */
 	struct http_options http;

@@ -7,7 +7,7 @@
 
 struct endpoint {
 	const char *reference, *username, *secret, *ca, *cert, *key;
-	bool insecure, by_digest_only, identity_token;
+	bool insecure, strict, by_digest_only, identity_token;
 };
 
 struct range {
@@ -33,6 +33,7 @@ struct document {
 		size_t count;
 	} endpoints;
 	struct store_part *store;
+	bool all;
 	uint64_t max_bytes;
 	uint32_t connections, connect_seconds, stall_seconds;
 };
@@ -49,6 +50,7 @@ static const struct json_name ops[] = {
 static const struct json_rule endpoint_rules[] = {
 	{"reference", JSON_TEXT, true, JSON_AT(endpoint, reference)},
 	{"insecure", JSON_BOOL, false, JSON_AT(endpoint, insecure)},
+	{"strict", JSON_BOOL, false, JSON_AT(endpoint, strict)},
 	{"byDigestOnly", JSON_BOOL, false, JSON_AT(endpoint, by_digest_only)},
 	{"username", JSON_TEXT, false, JSON_AT(endpoint, username)},
 	{"secret", JSON_TEXT, false, JSON_AT(endpoint, secret)},
@@ -82,6 +84,7 @@ static const struct json_rule document_rules[] = {
 	{"op", JSON_NAME, true, JSON_AT(document, op), .names = ops, .what = "an operation"},
 	{"reference", JSON_TEXT, true, JSON_AT(document, reference)},
 	{"image", JSON_TEXT, false, JSON_AT(document, image)},
+	{"all", JSON_BOOL, false, JSON_AT(document, all)},
 	{"platform", JSON_TEXT, false, JSON_AT(document, platform)},
 	{"endpoints", JSON_STRUCTS, true, JSON_AT(document, endpoints), .table = &endpoint_table},
 	{"store", JSON_STRUCT, false, JSON_AT(document, store), .table = &store_table},
@@ -133,6 +136,7 @@ static int take_endpoints(const struct document *d, struct remote_request *ret, 
 		if (r < 0)
 			return r;
 		to->insecure = e->insecure;
+		to->strict = e->strict;
 		to->by_digest_only = e->by_digest_only;
 		if (!e->cert != !e->key)
 			return err_set(err, -EINVAL, "a certificate needs its key");
@@ -182,6 +186,7 @@ int remote_request_parse(const char *text, size_t len, struct remote_request *re
 	request.op = d.op;
 	request.image = d.image;
 	request.platform = d.platform;
+	request.all = d.all;
 	request.max_bytes = d.max_bytes;
 	request.connections = (int)d.connections;
 	request.http.connect_seconds = (int)d.connect_seconds;

@@ -155,6 +155,30 @@ test_tls() {
 	HOME=$TEST_DIR/home assert_runs brig pull -q 10.99.0.1:5001/good:1
 }
 
+# Loopback may do without TLS, unless somebody asks for it
+test_tls_of_loopback() {
+	need openssl
+	setup_registry
+	assert_runs brig pull -q $R/a/b:1
+	assert_runs brig pull -q --tls-verify=false $R/a/b:1
+	assert_fails brig pull -q --tls-verify=true $R/a/b:1
+	assert_fails brig pull -q --tls-verify $R/a/b:1
+	assert_fails brig push -q --tls-verify $R/a/b:1 $R/c:1
+	assert_fails brig search --tls-verify $R/a
+	assert_runs brig search $R/a
+	kill %1 && wait %1 || :
+	mkdir certs
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certs/ca.crt -days 2 -subj /CN=localhost \
+		-addext subjectAltName=IP:127.0.0.1 2>/dev/null
+	export REGISTRY_HTTP_TLS_CERTIFICATE=$TEST_DIR/certs/ca.crt REGISTRY_HTTP_TLS_KEY=$TEST_DIR/key.pem
+	start_registry
+	assert_runs brig pull -q $R/a/b:1
+	assert_fails brig pull -q --tls-verify $R/a/b:1
+	assert_contains "$errors" certificate
+	assert_runs brig pull -q --tls-verify --cert-dir certs $R/a/b:1
+	assert_runs brig push -q --tls-verify --cert-dir certs $R/a/b:1 $R/c:1
+}
+
 test_search_by_tls() {
 	local registry=10.99.0.1:5000
 	need openssl
