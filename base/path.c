@@ -183,10 +183,31 @@ bool path_is_component(const char *name)
 	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !strchr(name, '/');
 }
 
-static int remove_entries(int fd, dev_t dev);
-
-static int remove_entry(int dirfd, const char *name, dev_t dev)
+int path_each(int dirfd, int (*each)(void *context, int dirfd, const char *name), void *context)
 {
+	int copy = sys_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0), r = 0;
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+
+	if (!dir) {
+		r = copy < 0 ? copy : -ENOMEM;
+		cleanup_close(&copy);
+		return r;
+	}
+	/* readdir(3) tells an error from the end by errno alone. */
+	while (r == 0 && (errno = 0, entry = readdir(dir)))
+		if (path_is_component(entry->d_name))
+			r = each(context, dirfd, entry->d_name);
+	if (r == 0 && errno)
+		r = -errno;
+	closedir(dir);
+	return r;
+}
+
+/* CONTEXT: the device that all has to be on. */
+static int remove_entry(void *context, int dirfd, const char *name)
+{
+	const dev_t *dev = context;
 	autoclose int fd = -1;
 	struct stat st;
 	int r = sys_unlinkat(dirfd, name, 0);
@@ -201,37 +222,13 @@ static int remove_entry(int dirfd, const char *name, dev_t dev)
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return r;
-	if (st.st_dev != dev) /* a mount point: not ours to empty */
+	if (st.st_dev != *dev) /* a mount point: not ours to empty */
 		return -EBUSY;
-	r = remove_entries(fd, dev);
+	r = path_each(fd, remove_entry, context);
 	if (r < 0)
 		return r;
 	r = sys_unlinkat(dirfd, name, AT_REMOVEDIR);
 	return r == -ENOENT ? 0 : r;
-}
-
-static int remove_entries(int fd, dev_t dev)
-{
-	int copy = sys_dup(fd);
-	struct dirent *entry;
-	DIR *dir;
-	int r = 0;
-
-	if (copy < 0)
-		return copy;
-	dir = fdopendir(copy);
-	if (!dir) {
-		close(copy);
-		return -ENOMEM;
-	}
-	/* readdir(3) tells an error from the end by errno alone. */
-	while (r == 0 && (errno = 0, entry = readdir(dir)))
-		if (path_is_component(entry->d_name))
-			r = remove_entry(fd, entry->d_name, dev);
-	if (r == 0 && errno)
-		r = -errno;
-	closedir(dir);
-	return r;
 }
 
 int path_remove_tree(int dirfd, const char *name)
@@ -246,7 +243,7 @@ int path_remove_tree(int dirfd, const char *name)
 	r = sys_fstat(fd, &st);
 	if (r < 0)
 		return r;
-	r = remove_entries(fd, st.st_dev);
+	r = path_each(fd, remove_entry, &st.st_dev);
 	if (r < 0)
 		return r;
 	r = sys_unlinkat(dirfd, name, AT_REMOVEDIR);

@@ -35,6 +35,13 @@ int path_mkfile(int rootfd, const char *path, mode_t mode);
 int path_open_parent(int rootfd, const char *path, bool make, const char **ret_name);
 
 /*
+ * Calls EACH with every name in the folder DIRFD but "." and "..", as readdir(3) gives them;
+ * DIRFD's own position does not matter, and it may be O_PATH. Ends with the first result that is
+ * not 0, and returns it.
+ */
+int path_each(int dirfd, int (*each)(void *context, int dirfd, const char *name), void *context);
+
+/*
  * Opens NAME of DIRFD, which this process has just made there, with O_PATH (a directory for
  * reading): what owner and mode are given to is then what was made. Where others may write, they
  * may have put something else in its place meanwhile: −ESTALE unless it is of TYPE (S_IFMT), this

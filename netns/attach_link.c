@@ -51,13 +51,9 @@ int attach_inside(const struct attach_place *place, visit_work work, void *arg,
 
 static int open_socket(void *arg, struct visit_fds *ret, struct err *err)
 {
-	int sock = netlink_open(err);
+	int r = visit_netlink(arg, ret, err);
 
-	(void)arg;
-	if (sock < 0)
-		return sock;
-	ret->items[ret->count++] = sock;
-	return netns_raise_loopback(err);
+	return r < 0 ? r : netns_raise_loopback(err);
 }
 
 /* The namespace is the container's own, not this one, nor something else. */

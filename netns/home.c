@@ -323,17 +323,6 @@ int home_visit(struct network_store *store, visit_work work, void *arg, struct v
 	return r;
 }
 
-static int open_socket(void *arg, struct visit_fds *ret, struct err *err)
-{
-	int sock = netlink_open(err);
-
-	(void)arg;
-	if (sock < 0)
-		return sock;
-	ret->items[ret->count++] = sock;
-	return 0;
-}
-
 int home_netlink(struct network_store *store, struct err *err)
 {
 	struct network_home *home;
@@ -347,7 +336,7 @@ int home_netlink(struct network_store *store, struct err *err)
 	if (home->route < 0) {
 		struct visit_fds fds;
 
-		r = home_visit(store, open_socket, NULL, &fds, err);
+		r = home_visit(store, visit_netlink, NULL, &fds, err);
 		if (r < 0)
 			return r;
 		home->route = fds.items[0];

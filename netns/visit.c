@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "netns/netlink.h"
 
 #include <linux/sched.h>
 #include <signal.h>
@@ -87,4 +88,15 @@ void visit_close(struct visit_fds *fds)
 	for (size_t i = 0; i < fds->count; i++)
 		cleanup_close(&fds->items[i]);
 	fds->count = 0;
+}
+
+int visit_netlink(void *arg, struct visit_fds *ret, struct err *err)
+{
+	int sock = netlink_open(err);
+
+	(void)arg;
+	if (sock < 0)
+		return sock;
+	ret->items[ret->count++] = sock;
+	return 0;
 }

@@ -27,3 +27,5 @@ typedef int (*visit_work)(void *arg, struct visit_fds *ret, struct err *err);
 int visit(
 	int userns, int netns, visit_work work, void *arg, struct visit_fds *ret, struct err *err);
 void visit_close(struct visit_fds *fds);
+/* Work: a netlink socket of the namespace. ARG is not looked at. */
+int visit_netlink(void *arg, struct visit_fds *ret, struct err *err);

@@ -70,6 +70,10 @@ int brig_runtime(struct brig *brig, struct runtime **ret, struct err *err);
 
 /* The containers, borrowed. */
 int brig_boxes(struct brig *brig, const struct boxes **ret, struct err *err);
+/* The container TEXT, as box_open(): for verbs about one. */
+int brig_box(struct brig *brig, const char *text, bool lock, struct box *ret, struct err *err);
+/* Its id alone; −ENOENT. */
+int brig_box_id(struct brig *brig, const char *text, char ret[RECORD_ID_SIZE], struct err *err);
 /* What starts and ends them, borrowed: opens all of the above. */
 int brig_start_context(struct brig *brig, const struct start_context **ret, struct err *err);
 

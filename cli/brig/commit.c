@@ -5,7 +5,6 @@
 #include "cli/containers/events.h"
 #include "cli/containers/userns.h"
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "images/archive.h"
@@ -15,7 +14,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- commit ---- */
@@ -64,7 +62,6 @@ int brig_commit(const struct invocation *inv, struct err *err)
 	autojson json_t *patch = NULL;
 	autobrig struct brig b = BRIG_NONE;
 	autobox struct box box = {.dirfd = -1};
-	const struct boxes *boxes;
 	struct runtime *rt = NULL;
 	struct reference name;
 	bool paused = false;
@@ -79,9 +76,7 @@ int brig_commit(const struct invocation *inv, struct err *err)
 	if (r == 0)
 		r = brig_open(inv, &b, err);
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = box_open(boxes, inv->args[0], true, &box, err);
+		r = brig_box(&b, inv->args[0], true, &box, err);
 	if (r == 0)
 		r = brig_runtime(&b, &rt, err);
 	if (r < 0)
@@ -118,43 +113,25 @@ const struct option brig_export_options[] = {
 	{NULL},
 };
 
-/* Process: a fork. Its root without anything that is mounted in it, to SOCK. */
-static _Noreturn void clone_root(const struct container *c, int sock)
+/* Process: a fork. Its root without anything that is mounted in it. */
+static int clone_root(const void *arg)
 {
-	int fd, r = sys_setns(c->pidfd, geteuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS);
+	const struct container *c = arg;
+	int r = sys_setns(c->pidfd, geteuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS);
 
-	r = fd = r < 0 ? r : sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	_exit(fd_send(sock, &r, sizeof(r), fd < 0 ? NULL : &fd, fd >= 0) < 0);
+	return r < 0 ? r : sys_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 }
 
 /* A mount can be cloned only in its own namespace. */
 static int open_running(const struct box *box, struct err *err)
 {
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
-	autoclose int ours = -1, theirs = -1;
-	int fds[2], fd = -1, result = -ECHILD,
-		    r = container_open(box->boxes->rt, box->id, false, &c, err);
-	size_t count = 1;
-	pid_t pid;
+	int r = container_open(box->boxes->rt, box->id, false, &c, err);
 
 	if (r < 0)
 		return r;
-	r = sys_socketpair(SOCK_SEQPACKET, fds);
-	if (r < 0)
-		return err_sys(err, r, "export");
-	ours = fds[0], theirs = fds[1];
-	pid = sys_fork();
-	if (pid == 0)
-		clone_root(&c, theirs);
-	cleanup_close(&theirs);
-	if (pid < 0)
-		return err_sys(err, pid, "export");
-	if (fd_recv(ours, &result, sizeof(result), &fd, &count) != sizeof(result))
-		result = -ECHILD;
-	sys_waitpid(pid, NULL, 0);
-	return result < 0 || count != 1 ? err_sys(err, result < 0 ? result : -EPROTO,
-						  "container %s: open its root", box->record.name)
-					: fd;
+	r = root_in_fork(clone_root, &c);
+	return r < 0 ? err_sys(err, r, "container %s: open its root", box->record.name) : r;
 }
 
 /* As it is in the image and what was written on top: volumes are left out, as everywhere. */
@@ -179,7 +156,6 @@ int brig_export(const struct invocation *inv, struct err *err)
 	const char *output = values->output ? values->output : "standard output";
 	autobrig struct brig b = BRIG_NONE;
 	autobox struct box box = {.dirfd = -1};
-	const struct boxes *boxes;
 	struct store *store = NULL;
 	struct root root = ROOT_NONE;
 	autoclose int out = -1;
@@ -190,9 +166,7 @@ int brig_export(const struct invocation *inv, struct err *err)
 			"export: an archive is nothing for a terminal: use --output, or a pipe");
 	r = brig_open(inv, &b, err);
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = box_open(boxes, inv->args[0], false, &box, err);
+		r = brig_box(&b, inv->args[0], false, &box, err);
 	if (r == 0)
 		r = brig_store_for(&b, &box.record, &store, err);
 	if (r == 0)

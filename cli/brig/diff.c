@@ -9,7 +9,6 @@
 #include "base/sys.h"
 #include "images/snapshot.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -86,15 +85,21 @@ static bool is_mount_point(const struct diffing *d, const char *path, const stru
 	return false;
 }
 
-static int walk(struct diffing *d, int fd, const char *prefix);
+struct folder {
+	struct diffing *diffing;
+	const char *path; /* "": the root */
+};
 
-static int look(struct diffing *d, int dirfd, const char *prefix, const char *name)
+static int look(void *context, int dirfd, const char *name)
 {
+	const struct folder *folder = context;
+	struct diffing *d = folder->diffing;
+	autoclose int sub = -1;
 	char path[PATH_MAX];
 	struct stat st;
-	int r, sub;
+	int r;
 
-	if (snprintf(path, sizeof(path), "%s/%s", prefix, name) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", folder->path, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	r = sys_fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
 	if (r < 0)
@@ -107,7 +112,7 @@ static int look(struct diffing *d, int dirfd, const char *prefix, const char *na
 	if (strncmp(name, ".wh.", 4) == 0 && S_ISREG(st.st_mode)) {
 		char gone[PATH_MAX];
 
-		snprintf(gone, sizeof(gone), "%s/%s", prefix, name + 4);
+		snprintf(gone, sizeof(gone), "%s/%s", folder->path, name + 4);
 		if (in_image(d, gone))
 			return add(d, 'D', gone);
 	}
@@ -117,25 +122,7 @@ static int look(struct diffing *d, int dirfd, const char *prefix, const char *na
 	if (r < 0 || !S_ISDIR(st.st_mode))
 		return r;
 	sub = sys_openat(dirfd, name, DIR_FLAGS, 0);
-	return sub < 0 ? sub : walk(d, sub, path);
-}
-
-/* FD is closed. */
-static int walk(struct diffing *d, int fd, const char *prefix)
-{
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
-
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while (r == 0 && (entry = readdir(dir)))
-		if (path_is_component(entry->d_name))
-			r = look(d, fd, prefix, entry->d_name);
-	closedir(dir);
-	return r;
+	return sub < 0 ? sub : path_each(sub, look, &(struct folder){d, path});
 }
 
 static int by_path(const void *a, const void *b)
@@ -184,9 +171,7 @@ static int compare(struct brig *b, const struct box *box, struct diffing *d, str
 		return r;
 	r = upper = snapshot_open_upper(store, box->id);
 	if (r >= 0)
-		r = sys_openat(upper, ".", DIR_FLAGS, 0);
-	if (r >= 0)
-		r = walk(d, r, "");
+		r = path_each(upper, look, &(struct folder){d, ""});
 	return r < 0 ? err_sys(err, r, "container %s", box->record.name) : 0;
 }
 
@@ -196,13 +181,10 @@ int brig_diff(const struct invocation *inv, struct err *err)
 	autobrig struct brig b = BRIG_NONE;
 	autobox struct box box = {.dirfd = -1};
 	struct diffing d = {.lower = -1};
-	const struct boxes *boxes;
 	int r = brig_open(inv, &b, err);
 
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = box_open(boxes, inv->args[0], false, &box, err);
+		r = brig_box(&b, inv->args[0], false, &box, err);
 	if (r == 0)
 		d.record = &box.record;
 	if (r == 0)

@@ -176,14 +176,11 @@ int generate_systemd_run(const struct invocation *inv, struct err *err)
 	autobrig struct brig b = BRIG_NONE;
 	autobox struct box box = {.dirfd = -1};
 	autobuf struct buf out = {};
-	const struct boxes *boxes;
 	char file[RECORD_NAME_MAX + 32];
 	int r = brig_open(inv, &b, err);
 
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = box_open(boxes, inv->args[0], false, &box, err);
+		r = brig_box(&b, inv->args[0], false, &box, err);
 	if (r == 0)
 		r = add_unit(&b, v, &box, &out, err);
 	if (r < 0)

@@ -222,15 +222,12 @@ int brig_port(const struct invocation *inv, struct err *err)
 	autobox struct box box = {.dirfd = -1};
 	const char *wanted = inv->arg_count > 1 ? inv->args[1] : NULL;
 	struct attachment a = {};
-	const struct boxes *boxes;
 	char ip[ADDRESS_TEXT_MAX];
 	bool any = false;
 	int r = brig_open(inv, &b, err);
 
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = box_open(boxes, inv->args[0], false, &box, err);
+		r = brig_box(&b, inv->args[0], false, &box, err);
 	if (r < 0)
 		return r;
 	if (show_attachment(&b, &box, &a) < 0)

@@ -475,13 +475,10 @@ int brig_rename(const struct invocation *inv, struct err *err)
 {
 	autobrig struct brig b = BRIG_NONE;
 	autobox struct box box = {.dirfd = -1};
-	const struct boxes *boxes;
 	int r = brig_open(inv, &b, err);
 
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = box_open(boxes, inv->args[0], true, &box, err);
+		r = brig_box(&b, inv->args[0], true, &box, err);
 	if (r == 0)
 		r = box_rename(&box, inv->args[1], err);
 	if (r == 0)
@@ -534,14 +531,11 @@ static bool confirmed(const struct brig_prune_values *values)
 int brig_container_exists(const struct invocation *inv, struct err *err)
 {
 	autobrig struct brig b = BRIG_NONE;
-	const struct boxes *boxes;
 	char id[RECORD_ID_SIZE];
 	int r = brig_open(inv, &b, err);
 
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = boxes_find(boxes, inv->args[0], id, err);
+		r = brig_box_id(&b, inv->args[0], id, err);
 	return r == -ENOENT ? 1 : r;
 }
 

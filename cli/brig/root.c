@@ -122,21 +122,7 @@ int root_find(struct root *root, const char *path, const char **ret_rest)
 	return root->mount;
 }
 
-/* Process: a fork. */
-static _Noreturn void open_inside(int entry, int root, const char *path, int flags, int sock)
-{
-	int fd = -1, r = sys_setns(entry, CLONE_NEWUSER);
-
-	if (r == 0)
-		r = sys_setresgid(0, 0, 0);
-	if (r == 0)
-		r = sys_setresuid(0, 0, 0);
-	if (r == 0)
-		r = fd = path_open(root, path, flags);
-	_exit(fd_send(sock, &r, sizeof(r), &fd, fd >= 0) < 0);
-}
-
-static int ask_inside(int entry, int root, const char *path, int flags)
+int root_in_fork(int (*work)(const void *arg), const void *arg)
 {
 	autoclose int ours = -1, theirs = -1;
 	int fds[2], fd = -1, result = -ECHILD, r = sys_socketpair(SOCK_SEQPACKET, fds);
@@ -147,24 +133,44 @@ static int ask_inside(int entry, int root, const char *path, int flags)
 		return r;
 	ours = fds[0], theirs = fds[1];
 	pid = sys_fork();
-	if (pid == 0)
-		open_inside(entry, root, path, flags, theirs);
+	if (pid == 0) {
+		r = fd = work(arg);
+		_exit(fd_send(theirs, &r, sizeof(r), &fd, fd >= 0) < 0);
+	}
 	cleanup_close(&theirs);
 	if (pid < 0)
 		return pid;
 	if (fd_recv(ours, &result, sizeof(result), &fd, &count) != sizeof(result))
 		result = -ECHILD;
 	sys_waitpid(pid, NULL, 0);
-	return result < 0 ? result : fd;
+	return result < 0 ? result : count == 1 ? fd : -EPROTO;
+}
+
+struct inside {
+	int entry, root, flags;
+	const char *path;
+};
+
+/* Process: a fork. */
+static int open_inside(const void *arg)
+{
+	const struct inside *in = arg;
+	int r = sys_setns(in->entry, CLONE_NEWUSER);
+
+	if (r == 0)
+		r = sys_setresgid(0, 0, 0);
+	if (r == 0)
+		r = sys_setresuid(0, 0, 0);
+	return r < 0 ? r : path_open(in->root, in->path, in->flags);
 }
 
 int root_open_at(struct root *root, const char *path, int flags)
 {
-	const char *rest;
-	int fd = root_find(root, path, &rest);
+	struct inside inside = {.entry = root->entry, .flags = flags};
+	int fd = inside.root = root_find(root, path, &inside.path);
 
 	if (fd < 0)
 		return fd;
-	return root->entry < 0 ? path_open(fd, rest, flags)
-			       : ask_inside(root->entry, fd, rest, flags);
+	return root->entry < 0 ? path_open(fd, inside.path, flags)
+			       : root_in_fork(open_inside, &inside);
 }

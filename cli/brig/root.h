@@ -31,6 +31,9 @@ bool root_is_fuse(int fd);
  * in it; read-only. Enters the user namespace of the store. The descriptor is the caller's. */
 int root_open_written(struct brig *b, const struct box *box, struct err *err);
 void root_close(struct root *root);
+/* The descriptor that WORK returns in a process of its own, or its error: it may go where there is
+ * no way back from. Single-threaded. */
+int root_in_fork(int (*work)(const void *arg), const void *arg);
 /* Opens PATH in it with the FLAGS of open(2); O_NOFOLLOW concerns the last component, links before
  * lead to what the container sees there. Single-threaded. */
 int root_open_at(struct root *root, const char *path, int flags);

@@ -319,14 +319,11 @@ int brig_attach(const struct invocation *inv, struct err *err)
 	autobrig struct brig b = BRIG_NONE;
 	autobox struct box box = {.dirfd = -1};
 	autoclose int sock = -1, rundir = -1, init = -1;
-	const struct boxes *boxes;
 	bool detached = false;
 	int r = brig_open(inv, &b, err);
 
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = box_open(boxes, inv->args[0], false, &box, err);
+		r = brig_box(&b, inv->args[0], false, &box, err);
 	if (r < 0)
 		return r;
 	if (box_state(&box) != BOX_RUNNING)
@@ -336,7 +333,7 @@ int brig_attach(const struct invocation *inv, struct err *err)
 	client.input = box.record.options.interactive && !values->no_stdin;
 	r = client_begin(err);
 	if (r == 0)
-		r = rundir = box_run_dir(boxes, box.id, err);
+		r = rundir = box_run_dir(box.boxes, box.id, err);
 	if (r < 0)
 		return r;
 	r = sock = sys_socket_unix(SOCK_SEQPACKET);
@@ -345,7 +342,7 @@ int brig_attach(const struct invocation *inv, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "container %s: reach its monitor", inv->args[0]);
 	client.sock = sock;
-	init = open_init(boxes->rt, box.id);
+	init = open_init(box.boxes->rt, box.id);
 	if (!values->sig_proxy.set || values->sig_proxy.value)
 		client.pidfd = init;
 	events_note(b.runfd, "container", "attach", box.id, "name", box.record.name, NULL);

@@ -5,43 +5,33 @@
 #include "cli/output/human.h"
 
 #include "base/parse.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "images/snapshot.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- size ---- */
 
-/* Bytes of the files below FD, which is closed. */
-static uint64_t tree_size(int fd)
+/* Adds the bytes of NAME to CONTEXT; what may not be looked at has none. */
+static int add_size(void *context, int dirfd, const char *name)
 {
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	uint64_t size = 0;
+	autoclose int sub = -1;
+	uint64_t *size = context;
+	struct stat st;
 
-	if (!dir) {
-		close(fd);
+	if (sys_fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (!S_ISDIR(st.st_mode)) {
+		*size += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 		return 0;
 	}
-	while ((entry = readdir(dir))) {
-		struct stat st;
-		int sub;
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-			sys_fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		if (!S_ISDIR(st.st_mode)) {
-			size += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-			continue;
-		}
-		sub = sys_openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		size += sub < 0 ? 0 : tree_size(sub);
-	}
-	closedir(dir);
-	return size;
+	sub = sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (sub >= 0)
+		path_each(sub, add_size, size);
+	return 0;
 }
 
 static uint64_t written_bytes(struct brig *b, const struct box *box)
@@ -49,13 +39,14 @@ static uint64_t written_bytes(struct brig *b, const struct box *box)
 	struct err ignored = {};
 	autoclose int upper = -1;
 	struct store *store;
-	int fd;
+	uint64_t size = 0;
 
 	if (brig_store(b, &store, &ignored) < 0)
 		return 0;
 	upper = snapshot_open_upper(store, box->id);
-	fd = upper < 0 ? upper : sys_openat(upper, ".", O_RDONLY | O_DIRECTORY, 0);
-	return fd < 0 ? 0 : tree_size(fd);
+	if (upper >= 0)
+		path_each(upper, add_size, &size);
+	return size;
 }
 
 void show_size(struct brig *b, const struct box *box, char *ret, size_t size)

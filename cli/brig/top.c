@@ -28,16 +28,13 @@ const struct option brig_stats_options[] = {
 int brig_top(const struct invocation *inv, struct err *err)
 {
 	autobrig struct brig b = BRIG_NONE;
-	const struct boxes *boxes;
 	char id[RECORD_ID_SIZE];
 	int r = brig_open(inv, &b, err);
 
 	if (r == 0)
-		r = brig_boxes(&b, &boxes, err);
-	if (r == 0)
-		r = boxes_find(boxes, inv->args[0], id, err);
+		r = brig_box_id(&b, inv->args[0], id, err);
 	if (r == 0) {
-		r = processes_print(boxes->rt, id, (const char *const *)(inv->args + 1), err);
+		r = processes_print(b.boxes.rt, id, (const char *const *)(inv->args + 1), err);
 		if (r == -ENOENT)
 			return err_set(err, r, "container %s is not running", inv->args[0]);
 	}

@@ -8,7 +8,6 @@
 #include "base/sys.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,38 +91,37 @@ static int by_name(const struct boxes *b, const char *name, char ret[RECORD_ID_S
 	return 0;
 }
 
-/* A DIR of a copy of FD, which stays the caller's. */
-static DIR *list(int fd)
-{
-	int copy = sys_openat(fd, ".", DIR_FLAGS, 0);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+struct prefix {
+	const char *text;
+	size_t found;
+	char *id;
+};
 
-	if (!dir && copy >= 0)
-		close(copy);
-	return dir;
+static int note_prefix(void *context, int dirfd, const char *name)
+{
+	struct prefix *prefix = context;
+
+	(void)dirfd;
+	if (strncmp(name, prefix->text, strlen(prefix->text)) != 0 ||
+		strlen(name) != RECORD_ID_SIZE - 1)
+		return 0;
+	prefix->found++;
+	memcpy(prefix->id, name, RECORD_ID_SIZE);
+	return 0;
 }
 
 static int by_prefix(
-	const struct boxes *b, const char *prefix, char ret[RECORD_ID_SIZE], struct err *err)
+	const struct boxes *b, const char *text, char ret[RECORD_ID_SIZE], struct err *err)
 {
-	DIR *dir = list(b->containers);
-	struct dirent *entry;
-	size_t found = 0;
+	struct prefix prefix = {.text = text, .id = ret};
+	int r = path_each(b->containers, note_prefix, &prefix);
 
-	if (!dir)
-		return err_sys(err, -EIO, "%s/containers", b->data_path);
-	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
-			strlen(entry->d_name) != RECORD_ID_SIZE - 1)
-			continue;
-		found++;
-		memcpy(ret, entry->d_name, RECORD_ID_SIZE);
-	}
-	closedir(dir);
-	if (found > 1)
+	if (r < 0)
+		return err_sys(err, r, "%s/containers", b->data_path);
+	if (prefix.found > 1)
 		return err_set(err, -EINVAL,
-			"%s: several containers have ids that begin so; write more of it", prefix);
-	return found ? 0 : -ENOENT;
+			"%s: several containers have ids that begin so; write more of it", text);
+	return prefix.found ? 0 : -ENOENT;
 }
 
 int boxes_find(const struct boxes *b, const char *text, char ret[RECORD_ID_SIZE], struct err *err)
@@ -215,28 +213,34 @@ void box_close(struct box *box)
 	box_status_free(&box->status);
 }
 
+struct each_box {
+	const struct boxes *boxes;
+	int (*fn)(struct box *box, void *arg);
+	void *arg;
+};
+
+static int each_name(void *context, int dirfd, const char *name)
+{
+	const struct each_box *each = context;
+	autobox struct box box = {.dirfd = -1};
+	struct err one = {};
+	int r;
+
+	(void)dirfd;
+	if (strlen(name) != RECORD_ID_SIZE - 1 || !is_hex(name))
+		return 0;
+	r = open_by_id(each->boxes, name, name, false, &box, &one);
+	if (r < 0 && r != -ENOENT) /* it may have gone meanwhile */
+		log_warning("%s; remove it with rm --force", one.text);
+	return r < 0 ? 0 : each->fn(&box, each->arg);
+}
+
 int boxes_each(
 	const struct boxes *b, int (*fn)(struct box *box, void *arg), void *arg, struct err *err)
 {
-	DIR *dir = list(b->containers);
-	struct dirent *entry;
-	int r = 0;
+	int r = path_each(b->containers, each_name, &(struct each_box){b, fn, arg});
 
-	if (!dir)
-		return err_sys(err, -EIO, "%s/containers", b->data_path);
-	while (r == 0 && (entry = readdir(dir))) {
-		autobox struct box box = {.dirfd = -1};
-		struct err one = {};
-
-		if (strlen(entry->d_name) != RECORD_ID_SIZE - 1 || !is_hex(entry->d_name))
-			continue;
-		r = open_by_id(b, entry->d_name, entry->d_name, false, &box, &one);
-		if (r < 0 && r != -ENOENT) /* it may have gone meanwhile */
-			log_warning("%s; remove it with rm --force", one.text);
-		r = r < 0 ? 0 : fn(&box, arg);
-	}
-	closedir(dir);
-	return r;
+	return r < 0 && !err->code ? err_sys(err, r, "%s/containers", b->data_path) : r;
 }
 
 /* ---- making and changing ---- */
@@ -409,24 +413,29 @@ int box_remove(struct box *box, struct err *err)
 	return r < 0 ? r : boxes_remove_discarded(box->boxes, box->id, err);
 }
 
+struct sweep {
+	const struct boxes *boxes;
+	struct err *err;
+};
+
+static int sweep_name(void *context, int dirfd, const char *name)
+{
+	const struct sweep *sweep = context;
+	char id[RECORD_ID_SIZE], temp[DISCARDED_SIZE];
+
+	(void)dirfd;
+	snprintf(id, sizeof(id), "%s", name + (*name == '.'));
+	discarded_name(id, temp);
+	return is_hex(id) && strcmp(name, temp) == 0
+		       ? boxes_remove_discarded(sweep->boxes, id, sweep->err)
+		       : 0;
+}
+
 int boxes_sweep(const struct boxes *b, struct err *err)
 {
-	DIR *dir = list(b->containers);
-	struct dirent *entry;
-	int r = 0;
+	int r = path_each(b->containers, sweep_name, &(struct sweep){b, err});
 
-	if (!dir)
-		return err_sys(err, -EIO, "%s/containers", b->data_path);
-	while (r == 0 && (entry = readdir(dir))) {
-		char id[RECORD_ID_SIZE], temp[DISCARDED_SIZE];
-
-		snprintf(id, sizeof(id), "%s", entry->d_name + (*entry->d_name == '.'));
-		discarded_name(id, temp);
-		if (is_hex(id) && strcmp(entry->d_name, temp) == 0)
-			r = boxes_remove_discarded(b, id, err);
-	}
-	closedir(dir);
-	return r;
+	return r < 0 && !err->code ? err_sys(err, r, "%s/containers", b->data_path) : r;
 }
 
 int box_run_dir(const struct boxes *b, const char *id, struct err *err)

@@ -8,7 +8,6 @@
 #include "base/sys.h"
 #include "cli/containers/record.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -197,28 +196,30 @@ int secret_remove(int secrets, const char *name, struct err *err)
 	return r < 0 ? err_sys(err, r, "remove secret %s", name) : 0;
 }
 
+struct each_secret {
+	int (*fn)(const struct secret *secret, void *arg);
+	void *arg;
+};
+
+static int each_name(void *context, int secrets, const char *name)
+{
+	const struct each_secret *each = context;
+	autosecret struct secret secret = {};
+	struct err one = {};
+	int r;
+
+	if (!record_name_is_valid(name))
+		return 0;
+	r = load_named(secrets, name, &secret, &one);
+	if (r < 0 && r != -ENOENT)
+		log_warning("%s", one.text);
+	return r < 0 ? 0 : each->fn(&secret, each->arg);
+}
+
 int secrets_each(
 	int secrets, int (*fn)(const struct secret *secret, void *arg), void *arg, struct err *err)
 {
-	int copy = sys_openat(secrets, ".", DIR_FLAGS, 0), r = 0;
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
+	int r = path_each(secrets, each_name, &(struct each_secret){fn, arg});
 
-	if (!dir) {
-		cleanup_close(&copy);
-		return err_sys(err, -EIO, "secrets");
-	}
-	while (r == 0 && (entry = readdir(dir))) {
-		autosecret struct secret secret = {};
-		struct err one = {};
-
-		if (!record_name_is_valid(entry->d_name))
-			continue;
-		r = load_named(secrets, entry->d_name, &secret, &one);
-		if (r < 0 && r != -ENOENT)
-			log_warning("%s", one.text);
-		r = r < 0 ? 0 : fn(&secret, arg);
-	}
-	closedir(dir);
-	return r;
+	return r < 0 && !err->code ? err_sys(err, r, "secrets") : r;
 }

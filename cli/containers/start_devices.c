@@ -5,9 +5,9 @@
 #include "spec/config.h"
 
 #include "base/parse.h"
+#include "base/path.h"
 #include "base/sys.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -66,42 +66,39 @@ static bool is_own(const char *path)
 	return false;
 }
 
-/* All devices in the host's directory FROM, as below TO. FD is FROM's and is closed. */
-static int add_tree(struct device_list *list, int fd, const char *to, const char *access, int depth)
+struct device_folder {
+	struct device_list *list;
+	const char *to, *access;
+	int depth;
+};
+
+/* All devices in a directory of the host, as below TO. */
+static int add_entry(void *context, int dirfd, const char *name)
 {
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
+	const struct device_folder *folder = context;
+	struct device_folder sub = *folder;
+	autoclose int fd = -1;
+	struct stat st;
 
-	if (!dir) {
-		close(fd);
+	if (*name == '.')
+		return 0;
+	sub.to = arena_printf(folder->list->arena, "%s/%s", folder->to, name);
+	if (!sub.to)
 		return -ENOMEM;
-	}
-	while (r == 0 && (entry = readdir(dir))) {
-		const char *path = arena_printf(list->arena, "%s/%s", to, entry->d_name);
-		struct stat st;
-		int sub;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		if (!path)
-			r = -ENOMEM;
-		else if (is_own(path) ||
-			 sys_fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
-			r = add_device(list, path, &st, access);
-		else if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX) {
-			sub = sys_openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-			r = sub < 0 ? 0 : add_tree(list, sub, path, access, depth + 1);
-		}
-	}
-	closedir(dir);
-	return r;
+	if (is_own(sub.to) || sys_fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		return add_device(folder->list, sub.to, &st, folder->access);
+	if (!S_ISDIR(st.st_mode) || sub.depth++ == DEPTH_MAX)
+		return 0;
+	fd = sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	return fd < 0 ? 0 : path_each(fd, add_entry, &sub);
 }
 
 static int add_path(struct device_list *list, const char *from, const char *to, const char *access)
 {
+	struct device_folder folder = {list, to, access, 0};
+	autoclose int fd = -1;
 	struct stat st;
 	int r = sys_fstatat(AT_FDCWD, from, &st, 0);
 
@@ -111,8 +108,8 @@ static int add_path(struct device_list *list, const char *from, const char *to, 
 		return add_device(list, to, &st, access);
 	if (!S_ISDIR(st.st_mode))
 		return -ENODEV;
-	r = sys_openat(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, 0);
-	return r < 0 ? r : add_tree(list, r, to, access, 0);
+	fd = sys_openat(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, 0);
+	return fd < 0 ? fd : path_each(fd, add_entry, &folder);
 }
 
 static bool is_access(const char *text)

@@ -11,7 +11,6 @@
 #include "images/fuse.h"
 #include "runtime/mounts.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
@@ -66,21 +65,15 @@ int start_give_rootfs(void *context, struct err *err)
 	return r < 0 ? r : take_fd(&s->rootfs);
 }
 
+static int stop_at_first(void *context, int dirfd, const char *name)
+{
+	(void)context, (void)dirfd, (void)name;
+	return 1;
+}
+
 static bool is_empty(int fd)
 {
-	int copy = sys_openat(fd, ".", O_RDONLY | O_DIRECTORY, 0);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-	bool empty = true;
-
-	if (!dir) {
-		cleanup_close(&copy);
-		return false;
-	}
-	while (empty && (entry = readdir(dir)))
-		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-	closedir(dir);
-	return empty;
+	return path_each(fd, stop_at_first, NULL) == 0;
 }
 
 /* Whether the files of M have the container's own ids on the disk: they are shifted on the way. */
@@ -105,31 +98,13 @@ static int open_image_at(struct starting *s, const struct record_mount *m, struc
 	return r < 0 && r != -ENOENT && r != -ENOTDIR ? err_sys(err, r, "%s", m->target) : r;
 }
 
-static int shift(const struct starting *s, int dirfd, const char *name);
-
-/* What lies beneath FD, which is closed. */
-static int shift_tree(const struct starting *s, int fd)
-{
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
-
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while (r == 0 && (entry = readdir(dir)))
-		if (path_is_component(entry->d_name))
-			r = shift(s, fd, entry->d_name);
-	closedir(dir);
-	return r;
-}
-
 /* From the image's id, which is the store's, to what that is for the container. */
-static int shift(const struct starting *s, int dirfd, const char *name)
+static int shift(void *context, int dirfd, const char *name)
 {
+	const struct starting *s = context;
+	autoclose int sub = -1;
 	struct stat st;
-	int sub, r = sys_fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+	int r = sys_fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
 
 	if (r == 0)
 		r = sys_fchownat(dirfd, name, start_file_owner(s, true, st.st_uid),
@@ -139,7 +114,7 @@ static int shift(const struct starting *s, int dirfd, const char *name)
 	if (r < 0 || !S_ISDIR(st.st_mode))
 		return r;
 	sub = sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	return sub < 0 ? sub : shift_tree(s, sub);
+	return sub < 0 ? sub : path_each(sub, shift, context);
 }
 
 /* A volume that nothing was written to yet gets what the image has in its place. */
@@ -163,9 +138,7 @@ static int fill_volume(struct starting *s, const struct record_mount *m, struct 
 	if (r >= 0)
 		r = copyup(from, to, err);
 	if (r == 0 && s->own_ids) {
-		int own = sys_openat(to, ".", O_RDONLY | O_DIRECTORY, 0);
-
-		r = own < 0 ? own : shift_tree(s, own);
+		r = path_each(to, shift, s);
 		if (r == 0)
 			r = sys_fchownat(to, "", start_file_owner(s, true, 0),
 				start_file_owner(s, false, 0), AT_EMPTY_PATH);
@@ -179,29 +152,19 @@ static int fill_volume(struct starting *s, const struct record_mount *m, struct 
 	return r < 0 ? err_add(err, "volume %s", m->volume) : 0;
 }
 
+struct owner {
+	uint32_t uid, gid;
+};
+
 /* U: the files belong to whom the container's process is. */
-static int give_away(int fd, uint32_t uid, uint32_t gid)
+static int give_away(void *context, int dirfd, const char *name)
 {
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	int r;
+	const struct owner *owner = context;
+	autoclose int sub = sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r = sub >= 0 ? sys_fchownat(sub, "", owner->uid, owner->gid, AT_EMPTY_PATH)
+			 : sys_fchownat(dirfd, name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW);
 
-	if (!dir) {
-		close(fd);
-		return -ENOMEM;
-	}
-	r = sys_fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
-	while (r == 0 && (entry = readdir(dir))) {
-		int sub;
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		sub = sys_openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		r = sub >= 0 ? give_away(sub, uid, gid)
-			     : sys_fchownat(fd, entry->d_name, uid, gid, AT_SYMLINK_NOFOLLOW);
-	}
-	closedir(dir);
-	return r;
+	return r < 0 || sub < 0 ? r : path_each(sub, give_away, context);
 }
 
 static int prepare_mount(struct starting *s, const struct record_mount *m, struct err *err)
@@ -209,8 +172,9 @@ static int prepare_mount(struct starting *s, const struct record_mount *m, struc
 	bool shifted = is_shifted(s, m);
 	uint32_t uid = shifted ? s->facts.user.uid : start_file_owner(s, true, s->facts.user.uid);
 	uint32_t gid = shifted ? s->facts.user.gid : start_file_owner(s, false, s->facts.user.gid);
+	autoclose int fd = -1;
 	struct stat st;
-	int r = 0, fd;
+	int r = 0;
 
 	if (m->type == RECORD_MOUNT_TMPFS)
 		return 0;
@@ -222,7 +186,10 @@ static int prepare_mount(struct starting *s, const struct record_mount *m, struc
 	if (r < 0 || !m->chown)
 		return r;
 	fd = sys_openat(AT_FDCWD, m->source, O_RDONLY | O_DIRECTORY, 0);
-	r = fd >= 0 ? give_away(fd, uid, gid) : sys_fchownat(AT_FDCWD, m->source, uid, gid, 0);
+	r = fd >= 0 ? sys_fchownat(fd, "", uid, gid, AT_EMPTY_PATH)
+		    : sys_fchownat(AT_FDCWD, m->source, uid, gid, 0);
+	if (r == 0 && fd >= 0)
+		r = path_each(fd, give_away, &(struct owner){uid, gid});
 	return r < 0 ? err_sys(err, r, "mount %s: U", m->source) : 0;
 }
 

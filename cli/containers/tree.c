@@ -7,7 +7,6 @@
 #include "base/sys.h"
 #include "cli/containers/idmaps.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -181,24 +180,25 @@ static int copy_entry(struct copying *c, int from, const char *name, int to, con
 	return copy_special(c, to, to_name, &st);
 }
 
+struct into {
+	struct copying *copying;
+	int to;
+};
+
+static int copy_into(void *context, int from, const char *name)
+{
+	const struct into *into = context;
+
+	return copy_entry(into->copying, from, name, into->to, name);
+}
+
 static int copy_content(struct copying *c, int from, int to)
 {
-	int copy = sys_openat(from, ".", DIR_FLAGS, 0), r = 0;
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
+	int r = -ELOOP;
 
-	if (!dir) {
-		r = copy < 0 ? copy : -ENOMEM;
-		cleanup_close(&copy);
-		return r;
-	}
-	if (c->depth++ > DEPTH_MAX)
-		r = -ELOOP;
-	while (r == 0 && (entry = readdir(dir)))
-		if (path_is_component(entry->d_name))
-			r = copy_entry(c, from, entry->d_name, to, entry->d_name);
+	if (c->depth++ <= DEPTH_MAX)
+		r = path_each(from, copy_into, &(struct into){c, to});
 	c->depth--;
-	closedir(dir);
 	return r;
 }
 

@@ -9,7 +9,6 @@
 #include "cli/containers/record.h"
 #include "images/layer.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -151,28 +150,30 @@ int volume_remove(struct store *store, int volumes, const char *name, struct err
 	return r < 0 ? err_sys(err, r, "remove volume %s", name) : 0;
 }
 
+struct each_volume {
+	int (*fn)(const struct volume *volume, void *arg);
+	void *arg;
+};
+
+static int each_name(void *context, int volumes, const char *name)
+{
+	const struct each_volume *each = context;
+	autovolume struct volume volume = {};
+	struct err one = {};
+	int r;
+
+	if (!volume_name_is_valid(name))
+		return 0;
+	r = volume_load(volumes, name, &volume, &one);
+	if (r < 0 && r != -ENOENT)
+		log_warning("%s", one.text);
+	return r < 0 ? 0 : each->fn(&volume, each->arg);
+}
+
 int volumes_each(
 	int volumes, int (*fn)(const struct volume *volume, void *arg), void *arg, struct err *err)
 {
-	int copy = sys_openat(volumes, ".", DIR_FLAGS, 0), r = 0;
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
+	int r = path_each(volumes, each_name, &(struct each_volume){fn, arg});
 
-	if (!dir) {
-		cleanup_close(&copy);
-		return err_sys(err, -EIO, "volumes");
-	}
-	while (r == 0 && (entry = readdir(dir))) {
-		autovolume struct volume volume = {};
-		struct err one = {};
-
-		if (!volume_name_is_valid(entry->d_name))
-			continue;
-		r = volume_load(volumes, entry->d_name, &volume, &one);
-		if (r < 0 && r != -ENOENT)
-			log_warning("%s", one.text);
-		r = r < 0 ? 0 : fn(&volume, arg);
-	}
-	closedir(dir);
-	return r;
+	return r < 0 && !err->code ? err_sys(err, r, "volumes") : r;
 }

@@ -177,6 +177,42 @@ static void test_components(void **state)
 	assert_false(path_is_component("a/"));
 }
 
+/* CONTEXT: how many names are wanted. */
+static int count_down(void *context, int dirfd, const char *name)
+{
+	int *left = context;
+	struct stat st;
+
+	assert_true(path_is_component(name));
+	assert_int_equal(fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return --*left == 0 ? 7 : 0;
+}
+
+static void test_each(void **state)
+{
+	struct fixture *f = *state;
+	int left = 9, fd, dir;
+
+	mkdirat(f->root, "each", 0755);
+	dir = openat(f->root, "each", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(path_each(dir, count_down, &left), 0);
+	assert_int_equal(left, 9);
+	mkdirat(dir, "dir", 0755);
+	assert_int_equal(sys_symlinkat("nowhere", dir, "link"), 0);
+	close(openat(dir, ".file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	/* It is O_PATH, and read twice. */
+	assert_int_equal(path_each(dir, count_down, &left), 0);
+	assert_int_equal(left, 6);
+	assert_int_equal(path_each(dir, count_down, &left), 0);
+	assert_int_equal(left, 3);
+	left = 2;
+	assert_int_equal(path_each(dir, count_down, &left), 7);
+	fd = openat(dir, ".file", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(path_each(fd, count_down, &left), -ENOTDIR);
+	close(fd);
+	close(dir);
+}
+
 static void test_remove_tree(void **state)
 {
 	struct fixture *f = *state;
@@ -205,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_parent),
 		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_components),
+		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_remove_tree),
 	};
 
