@@ -176,3 +176,17 @@ int process_start_time(int procfd, pid_t pid, unsigned long long *ret, char *ret
 		*ret_state = state;
 	return 0;
 }
+
+int process_run_first(const char *const *paths, const struct process_options *options,
+	int *ret_status, struct err *err)
+{
+	struct process_options o = *options;
+	int r = -ENOENT;
+
+	for (; *paths && r == -ENOENT; paths++) {
+		err_clear(err);
+		o.path = *paths;
+		r = process_run(&o, ret_status, err);
+	}
+	return r;
+}

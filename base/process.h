@@ -32,6 +32,10 @@ struct process_options {
  * processes only.
  */
 int process_run(const struct process_options *options, int *ret_status, struct err *err);
+/* The same with the first of PATHS that is there as .path; NULL after the last. −ENOENT: none is.
+ */
+int process_run_first(const char *const *paths, const struct process_options *options,
+	int *ret_status, struct err *err);
 
 /* The start time of PID in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)): with the
  * pid, a name for a process that is never used twice. PROCFD is a procfs. RET_STATE gets the state

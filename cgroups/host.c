@@ -113,18 +113,17 @@ static int open_cgroup2(const char *path, int *ret_fd)
 
 int cgroup_host_probe(struct cgroup_host *ret, struct err *err)
 {
-	static const char *const mounts[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 	int fd = -1, r;
 
-	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
-		r = open_cgroup2(mounts[i], &fd);
+	for (size_t i = 0; i < TREE_MOUNTS; i++) {
+		r = open_cgroup2(tree_mounts[i], &fd);
 		if (r < 0)
-			return err_sys(err, r, "open %s", mounts[i]);
+			return err_sys(err, r, "open %s", tree_mounts[i]);
 		if (r == 0)
 			continue;
 		*ret = (struct cgroup_host){
 			.rootfd = fd,
-			.mount = mounts[i],
+			.mount = tree_mounts[i],
 			.helper = CGROUP_HELPER,
 		};
 		return 0;

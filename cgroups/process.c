@@ -52,17 +52,13 @@ int cgroup_is_frozen(const struct cgroup *cgroup, bool *ret, struct err *err)
 
 int cgroup_saved_is_frozen(const struct cgroup_saved *saved, bool *ret, struct err *err)
 {
-	autocgrouphost struct cgroup_host host = {.rootfd = -1};
 	int r;
 
 	if (saved->driver == CGROUP_DISABLED || !saved->path) {
 		*ret = false;
 		return 0;
 	}
-	r = cgroup_host_probe(&host, err);
-	if (r < 0)
-		return r;
-	r = tree_event_of(host.rootfd, saved->path, "frozen", ret);
+	r = tree_event_of(saved->path, "frozen", ret);
 	return r < 0 ? err_sys(err, r, "read cgroup.events of cgroup %s", saved->path) : 0;
 }
 

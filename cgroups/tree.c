@@ -10,10 +10,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #define TREE_RESOLVE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
@@ -364,14 +366,31 @@ int tree_event(int dirfd, const char *key, bool *ret)
 	return fd < 0 ? fd : event_value(fd, key, ret);
 }
 
-int tree_event_of(int rootfd, const char *path, const char *key, bool *ret)
+const char *const tree_mounts[TREE_MOUNTS] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+
+/* What is opened tells by its file system that it is of a v2 tree. */
+static int open_events(const char *mount, const char *path)
 {
 	char file[PATH_MAX];
-	int n = snprintf(file, sizeof(file), "%s/cgroup.events", relative(path));
+	int n = snprintf(file, sizeof(file), "%s/%s/cgroup.events", mount, relative(path));
 	autoclose int fd = n >= (int)sizeof(file)
 				   ? -ENAMETOOLONG
-				   : sys_openat2(rootfd, file, O_RDONLY, 0, TREE_RESOLVE);
+				   : sys_openat2(AT_FDCWD, file, O_RDONLY, 0,
+					     RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	struct statfs fs;
+	int r = fd < 0 ? fd : sys_fstatfs(fd, &fs);
 
+	if (r < 0)
+		return r;
+	return fs.f_type == CGROUP2_SUPER_MAGIC ? take_fd(&fd) : -ENOENT;
+}
+
+int tree_event_of(const char *path, const char *key, bool *ret)
+{
+	autoclose int fd = -ENOENT;
+
+	for (size_t i = 0; i < TREE_MOUNTS && (fd == -ENOENT || fd == -ENOTDIR); i++)
+		fd = open_events(tree_mounts[i], path);
 	return fd < 0 ? fd : event_value(fd, key, ret);
 }
 

@@ -43,8 +43,13 @@ int tree_visit(int dirfd, int (*visit)(int dirfd, void *arg), void *arg);
 /* Removes PATH with the directories beneath it; −EBUSY while there are processes; 0 when gone. */
 int tree_remove(int rootfd, const char *path);
 
+/* Where the v2 tree may be mounted, the first one first. */
+enum { TREE_MOUNTS = 2 };
+extern const char *const tree_mounts[TREE_MOUNTS];
+
 /* "populated" and "frozen" of cgroup.events; waits for POLLPRI until KEY has VALUE. −ETIMEDOUT. */
 int tree_event(int dirfd, const char *key, bool *ret);
-/* The same of the cgroup PATH beneath ROOTFD. */
-int tree_event_of(int rootfd, const char *path, const char *key, bool *ret);
+/* The same of the cgroup PATH, wherever the v2 tree is; −ENOENT. With as few calls as there can be:
+ * lists of containers ask for each one. */
+int tree_event_of(const char *path, const char *key, bool *ret);
 int tree_event_wait(int dirfd, const char *key, bool value, int timeout_ms);

@@ -164,10 +164,10 @@ static int find_table(uint64_t *ret, struct err *err)
 static int run_nft(const struct buf *text, struct err *err)
 {
 	static const char *const paths[] = {
-		"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"};
+		"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft", NULL};
 	static const char *const argv[] = {"nft", "-f", "-", NULL};
 	autoclose int output = sys_memfd_create("nft", 0);
-	struct process_options options = {
+	const struct process_options options = {
 		.argv = argv,
 		.input = text->data,
 		.input_len = text->len,
@@ -176,16 +176,12 @@ static int run_nft(const struct buf *text, struct err *err)
 		.timeout_ms = NFT_TIMEOUT_MS,
 	};
 	char said[512];
-	int status = 0, r = -ENOENT;
+	int status = 0, r;
 	ssize_t n;
 
 	if (output < 0)
 		return err_sys(err, output, "memfd_create");
-	for (size_t i = 0; i < ARRAY_LEN(paths) && r == -ENOENT; i++) {
-		err_clear(err);
-		options.path = paths[i];
-		r = process_run(&options, &status, err);
-	}
+	r = process_run_first(paths, &options, &status, err);
 	if (r == -ENOENT)
 		return err_set(err, r, "nft is not installed: it is in the package nftables");
 	if (r < 0)

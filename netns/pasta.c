@@ -119,24 +119,21 @@ static const char *last_words(char *said)
 
 static int run(const struct arguments *arguments, int netns, struct err *err)
 {
-	static const char *const paths[] = {"/usr/bin/pasta", "/bin/pasta", "/usr/local/bin/pasta"};
+	static const char *const paths[] = {
+		"/usr/bin/pasta", "/bin/pasta", "/usr/local/bin/pasta", NULL};
 	autoclose int output = sys_memfd_create("pasta", 0);
-	struct process_options options = {
+	const struct process_options options = {
 		.argv = arguments->items,
 		.stdout_fd = netns,
 		.stderr_fd = output,
 		.timeout_ms = TIMEOUT_MS,
 	};
 	autobuf struct buf said = {};
-	int status = 0, r = -ENOENT;
+	int status = 0, r;
 
 	if (output < 0)
 		return err_sys(err, output, "memfd_create");
-	for (size_t i = 0; i < ARRAY_LEN(paths) && r == -ENOENT; i++) {
-		err_clear(err);
-		options.path = paths[i];
-		r = process_run(&options, &status, err);
-	}
+	r = process_run_first(paths, &options, &status, err);
 	if (r == -ENOENT)
 		return err_set(err, r,
 			"a network without privilege needs pasta, of the package passt: install "

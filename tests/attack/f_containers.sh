@@ -42,18 +42,22 @@ test_F6_cp_against_a_swapper() {
 	host_canary_begin
 	echo bad >bad
 	mkdir -p tree/other && echo bad >tree/other/x
+	tar -cf tree.tar tree/other
 	swap_inside box
 	local i
 	for i in {1..25}; do
 		run brig cp bad box:/d/a/file
 		run brig cp tree/. box:/d/a
+		run brig cp - box:/d/a <tree.tar
+		brig cp box:/d/a - >out.tar 2>/dev/null || :
+		! grep -qa precious out.tar || fail "the canary came out as tar"
 		run brig cp box:/d/a/file "out.$i"
 		[ ! -e "out.$i" ] || assert_eq "$(cat "out.$i")" bad "a file of the host came out"
 		run brig cp box:/d/a "dir.$i"
 		[ -L "dir.$i" ] || ! grep -rqs precious "dir.$i" || fail "the canary came out"
 	done
 	swapped box
-	rm -rf bad tree swapper out.* dir.*
+	rm -rf bad tree tree.tar swapper out.* dir.*
 	host_canary_check
 }
 

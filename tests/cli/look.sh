@@ -155,3 +155,22 @@ test_completion_knows_what_is_there() {
 	assert_eq "$(completed "brig run --record")" "--record-seccomp"
 	brig network rm ours && brig volume rm vol && brig rm box
 }
+
+# calls COMMAND...: how many system calls it makes
+calls() {
+	strace -f -c -U calls,name -o counted "$@" >/dev/null
+	awk '$2 == "total" { print $1 }' counted
+}
+
+# A list of a thousand is as quick as each of them is cheap
+test_ps_takes_few_calls_for_each() {
+	local ps=("$BRIG" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" ps) one three
+	command -v strace >/dev/null || skip "no strace"
+	brig run -d --network none --name box1 busybox sleep 100
+	one=$(calls "${ps[@]}")
+	brig run -d --network none --name box2 busybox sleep 100
+	brig run -d --network none --name box3 busybox sleep 100
+	three=$(calls "${ps[@]}")
+	[ $(((three - one) / 2)) -le 22 ] || fail "$(((three - one) / 2)) calls for each: $(cat counted)"
+	brig rm -af -t 0
+}

@@ -109,3 +109,45 @@ test_at_boot() {
 	assert_eq "$(state box)" running
 	brig rm -f box other
 }
+
+# A file of the Quadlet form is a unit after daemon-reload, by the generator that an installation has
+test_files_that_the_generator_finds() {
+	local files=/etc/brig/systemd generator=/run/systemd/system-generators/brig-system-generator
+	mkdir -p "$files" "$(dirname "$generator")"
+	# Of the build folder, and with this test's data
+	printf '#!/bin/sh\nexec %q --root %q --runroot %q "$@"\n' "$BRIG" "$TEST_DIR/data" "$TEST_DIR/run" >as-brig
+	chmod +x as-brig
+	sed "s,/.*/bin/brig,$PWD/as-brig," "$BRIG_BUILD/cli/brig-system-generator" >"$generator"
+	chmod +x "$generator"
+	systemctl set-environment "BRIG_LIBEXEC=$BRIG_LIBEXEC" "BRIG_SHARE=$BRIG_SHARE"
+	printf '[Volume]\nVolumeName=kept\n' >$files/kept.volume
+	cat >$files/filed.container <<-'FILE'
+		[Unit]
+		Description=From a file
+		[Container]
+		Image=busybox
+		ContainerName=filed
+		Network=none
+		Volume=kept.volume:/kept
+		StopTimeout=3
+		Exec=sh -c 'trap "exit 0" TERM; echo "$$0 was here" >/kept/file; while :; do sleep 0.1; done'
+		[Install]
+		WantedBy=multi-user.target
+	FILE
+	printf '[Container]\nImage=busybox\nExce=true\n' >$files/wrong.container
+	systemctl daemon-reload
+	assert_eq "$(systemctl show -p Description --value filed)" "From a file"
+	assert_eq "$(systemctl show -p SourcePath --value filed)" $files/filed.container
+	assert_contains "$(systemctl show -p Wants --value multi-user.target)" filed.service
+	assert_eq "$(systemctl show -p LoadState --value wrong)" not-found
+	assert_runs systemctl start filed
+	wait_for 120 runs filed
+	assert_eq "$(systemctl is-active kept-volume)" active
+	wait_for 60 test -s "$TEST_DIR/data/volumes/kept/_data/file"
+	assert_runs systemctl stop filed
+	assert_eq "$(brig ps -aq)" ""
+	assert_eq "$(systemctl show -p Result --value filed)" success
+	rm -r "$files" "$generator"
+	systemctl daemon-reload
+	assert_eq "$(systemctl show -p LoadState --value filed)" not-found
+}

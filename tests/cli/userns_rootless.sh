@@ -132,6 +132,9 @@ test_files() {
 		user export box | tar -tv --numeric-owner | diff - list
 		user cp box:/new out
 		assert_eq "$(stat -c %u home/out) $(cat home/out)" "1000 x"
+		assert_contains "$(user cp box:/new - | tar -tv --numeric-owner)" 33/34
+		tar -C home -c --owner=33 --group=34 in | user cp -a - box:/bin
+		assert_contains "$(user cp box:/bin/in - | tar -tv --numeric-owner)" 33/34
 		assert_contains "$(user diff box)" "A /new"
 		assert_contains "$(user diff box)" "D /bin/vi"
 		assert_not_contains "$(user diff box)" /bin/ls

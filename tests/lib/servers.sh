@@ -1,10 +1,11 @@
 # A Debian root file system with real servers (nginx, redis, postgresql) for containers, made once.
-# To be sourced by bash behind test.sh.
+# To be sourced by bash behind test.sh, or by make-servers.
 # shellcheck shell=bash
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../vm/lib.sh"
 
 servers_packages=nginx-light,redis-server,postgresql,python3-minimal,iproute2
+servers_root=${BRIG_TEST_CACHE:-/var/cache/brig-test}/root-servers-$(sha256sum <<<"$servers_packages" | cut -c 1-12)
 
 servers_make() {
 	[ -d "$1" ] && return
@@ -18,9 +19,8 @@ servers_make() {
 
 # servers_image NAME: brig's image NAME of it
 servers_image() {
-	local dir
-	dir=${BRIG_TEST_CACHE:-/var/cache/brig-test}/root-servers-$(sha256sum <<<"$servers_packages" | cut -c 1-12)
-	with_lock "$(basename "$dir")" servers_make "$dir" || fail "mmdebstrap failed"
+	local dir=$servers_root
+	[ -d "$dir" ] || fail "there is no $dir: tests/lib/make-servers makes it"
 	touch "$dir"
 	# Without what none of the tests needs
 	tar -C "$dir" --exclude=./dev --exclude="*/libLLVM*" --exclude="*/bitcode" --exclude=./var/cache --exclude=./var/lib/apt --exclude=./var/lib/postgresql --exclude=./usr/share/locale \

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Real servers in containers that find each other by name: redis, postgresql, nginx, of Debian.
+# needs: servers
 # time-limit: 600
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/brig.sh"
@@ -18,6 +19,11 @@ is_up() {
 	[ "$("$@")" = PONG ]
 }
 
+# sql HOST OPTION...: asks the database; psql itself, since Debian's command is a script of Perl
+sql() {
+	on -u postgres servers sh -c 'exec /usr/lib/postgresql/*/bin/psql -h "$@"' psql "$@"
+}
+
 test_redis_postgresql_and_nginx() {
 	servers_image servers
 	outside_make far 1
@@ -31,11 +37,11 @@ test_redis_postgresql_and_nginx() {
 	brig run -d --name db --network back --network-alias store -u postgres servers sh -c 'cd /tmp; bin=$(echo /usr/lib/postgresql/*/bin)
 		$bin/initdb -D db -A trust >/dev/null && echo host all all all trust >>db/pg_hba.conf
 		exec $bin/postgres -D db -c listen_addresses="*" -k /tmp' >/dev/null
-	wait_for 120 on -u postgres servers psql -h db -c 'select 1'
-	on -u postgres servers psql -q -h db -c 'create table t as select generate_series(1, 1000) as n'
-	assert_eq "$(on -u postgres servers psql -At -h store -c 'select sum(n) from t')" 500500
+	wait_for 120 sql db -c 'select 1'
+	sql db -q -c 'create table t as select generate_series(1, 1000) as n'
+	assert_eq "$(sql store -At -c 'select sum(n) from t')" 500500
 	# The server knows who asks
-	assert_matches "$(on -u postgres servers psql -At -h db -c 'select inet_client_addr()')" '^10\.7'
+	assert_matches "$(sql db -At -c 'select inet_client_addr()')" '^10\.7'
 
 	brig run -d --name web --network back -p 8080:80 servers sh -c 'echo hello >/var/www/html/index.html
 		exec nginx -g "daemon off;"' >/dev/null

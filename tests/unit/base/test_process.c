@@ -104,6 +104,23 @@ static void test_cannot_start(void **state)
 	assert_int_equal(process_run(&options, &status, &err), -ENOENT);
 }
 
+static void test_the_first_that_is_there(void **state)
+{
+	static const char *const none[] = {"/no/such", "/no/other", NULL};
+	static const char *const some[] = {"/no/such", "/bin/sh", "/bin/false", NULL};
+	const char *const argv[] = {"x", "-c", "exit 7", NULL};
+	const struct process_options options = {.argv = argv, .stdout_fd = -1, .stderr_fd = -1};
+	struct err err = {};
+	int status = -1;
+	(void)state;
+
+	assert_int_equal(process_run_first(none, &options, &status, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "/no/other"));
+	assert_int_equal(process_run_first(some, &options, &status, &err), 0);
+	assert_int_equal(WEXITSTATUS(status), 7);
+	assert_int_equal(err.code, 0);
+}
+
 static void test_timeout_kills_the_group(void **state)
 {
 	autobuf struct buf out = {};
@@ -253,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_environment_directory_descriptors),
 		cmocka_unit_test(test_input),
 		cmocka_unit_test(test_cannot_start),
+		cmocka_unit_test(test_the_first_that_is_there),
 		cmocka_unit_test(test_timeout_kills_the_group),
 		cmocka_unit_test(test_a_signal_kills_the_group),
 		cmocka_unit_test(test_it_dies_with_its_caller),
