@@ -15,9 +15,12 @@
  *               before the request that starts the process.
  *
  * Each process of the host that stands for one in the guest has a session of its own, and its pid
- * is the id of the other. Both ends are of one build; .version in READY lets the host refuse
- * another one. Numbers are little-endian. The host treats everything from the guest as hostile:
- * lengths are bounded, texts are cleaned, nothing is allocated by its word.
+ * is the id of the other. A process of EXEC or RUN is killed when its session is closed before it
+ * has ended; a restored machine, whose connections are all reset, keeps them.
+ *
+ * Both ends are of one build; .version in READY lets the host refuse another one. Numbers are
+ * little-endian. The host treats everything from the guest as hostile: lengths are bounded, texts
+ * are cleaned, nothing is allocated by its word.
  */
 #pragma once
 

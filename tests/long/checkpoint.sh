@@ -18,6 +18,7 @@ restored() {
 test_checkpoint_and_restore() {
 	start_sh "$counter" "$small"
 	wait_until grep -q '^3$' "$BUNDLE/out"
+	oci exec --detach "$ID" sleep 4711 </dev/null >/dev/null 2>&1
 	oci checkpoint --image-path images "$ID"
 	wait_status "$ID" stopped
 	oci delete "$ID"
@@ -31,6 +32,8 @@ test_checkpoint_and_restore() {
 	wait_until grep -q "^$((last + 2))\$" "$ID-2.out"
 	assert_eq "$(head -n 1 "$ID-2.out")" $((last + 1)) "the first words after the restore"
 	wait_until grep -q "^$((last + 2))\$" "$BUNDLE/rootfs/log"
+	# Nobody stands for it here.
+	assert_contains "$(oci ps "$ID-2")" 'sleep 4711'
 	assert_eq "$(oci exec "$ID-2" cat /proc/1/comm)" sh
 	assert_eq "$(oci exec "$ID-2" sh -c 'echo new >/new; cat /new')" new
 	assert_eq "$(cat "$BUNDLE/rootfs/new")" new
