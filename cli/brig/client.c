@@ -6,6 +6,7 @@
 #include "cli/tty.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/sys.h"
 
 #include <fcntl.h>
@@ -106,6 +107,9 @@ static int read_monitor(struct client *c, int *ret_code)
 	if (type != ATTACH_EXIT || n != sizeof(exit))
 		return 0;
 	memcpy(&exit, data, sizeof(exit));
+	exit.reason[sizeof(exit.reason) - 1] = '\0';
+	if (*exit.reason)
+		log_line(LOG_ERROR, "%s", exit.reason);
 	*ret_code = exit.code;
 	return 1;
 }

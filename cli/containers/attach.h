@@ -30,8 +30,11 @@ struct attach_size {
 	uint16_t rows, columns;
 };
 
+enum { ATTACH_REASON_MAX = 256 };
+
 struct attach_exit {
 	int32_t code;
+	char reason[ATTACH_REASON_MAX]; /* when it was not the container that ended, else "" */
 };
 
 /* Sends one message. −EAGAIN when the other side has to read first (a non-blocking socket). */

@@ -143,6 +143,22 @@ static bool end_apart(struct monitor *m)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
 
+/* Of one that has ended and is still there. */
+static void read_reason(struct monitor *m)
+{
+	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
+	struct err ignored = {};
+
+	if (container_open(m->ctx->rt, m->id, false, &c, &ignored) < 0 ||
+		container_reason(&c, m->reason, sizeof(m->reason)) <= 0)
+		m->reason[0] = '\0';
+}
+
+static const char *reason(const struct monitor *m)
+{
+	return *m->reason ? m->reason : NULL;
+}
+
 static void end_once(struct monitor *m, bool again, bool remove)
 {
 	m->oom = again ? end_apart(m) : end_box(m, remove);
@@ -202,6 +218,7 @@ static bool after_exit(struct monitor *m)
 	monitor_health_end(m);
 	monitor_drain(m);
 	logfile_flush(&m->log);
+	read_reason(m);
 	end_once(m, again, !again && m->remove);
 	recorder_finish(&m->recorder, m->rundir);
 	m->pid = 0;
@@ -209,11 +226,11 @@ static bool after_exit(struct monitor *m)
 	if (again) {
 		monitor_close_streams(m);
 		set_delay(m);
-		monitor_write_status(m, "restarting", NULL, code);
+		monitor_write_status(m, "restarting", reason(m), code);
 		return true;
 	}
 	if (!m->remove)
-		monitor_write_status(m, "exited", NULL, code);
+		monitor_write_status(m, "exited", reason(m), code);
 	else
 		events_note(
 			m->ctx->boxes->run, "container", "destroy", m->id, "name", m->name, NULL);
@@ -262,7 +279,7 @@ static bool restart(struct monitor *m)
 		return true;
 	if (sys_fstatat(m->rundir, "stopping", &st, AT_SYMLINK_NOFOLLOW) == 0 ||
 		read_settings(m, &log, &err) < 0) {
-		monitor_write_status(m, "exited", NULL, exit_code(m->status));
+		monitor_write_status(m, "exited", reason(m), exit_code(m->status));
 		return false;
 	}
 	m->restarts++;

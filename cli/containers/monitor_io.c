@@ -269,8 +269,9 @@ void monitor_handle(struct monitor *m, const struct pollfd *fds, size_t count)
 
 void monitor_tell_exit(struct monitor *m, int code)
 {
-	const struct attach_exit message = {.code = code};
+	struct attach_exit message = {.code = code};
 
+	strcpy(message.reason, m->reason);
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &m->clients[i];
 

@@ -60,7 +60,8 @@ struct monitor {
 	struct connect_log *denied; /* attempts that the egress policy denied; NULL: none has one */
 	bool exited;                /* the process has; its output may not be at its end */
 	int status;                 /* wait(2) */
-	struct end_rest rest;       /* of a container that is gone: to do when everybody knows */
+	char reason[ATTACH_REASON_MAX]; /* why it has, as container_reason() has it */
+	struct end_rest rest; /* of a container that is gone: to do when everybody knows */
 
 	uint32_t restarts;
 	int64_t started_ms, restart_at_ms, delay_ms; /* CLOCK_MONOTONIC */

@@ -107,6 +107,15 @@ int oci_start(const struct invocation *inv, struct err *err)
 	return r < 0 ? r : container_start(&rt, inv->args[0], err);
 }
 
+/* Before its state goes: the exit code alone does not say that it was not the program's own. */
+static void tell_reason(const struct container *container)
+{
+	char reason[512];
+
+	if (container_reason(container, reason, sizeof(reason)) > 0)
+		log_line(LOG_ERROR, "container \"%s\": %s", container->id, reason);
+}
+
 int oci_attend(struct created *created, bool keep, struct err *err)
 {
 	struct foreground fg = {
@@ -117,6 +126,7 @@ int oci_attend(struct created *created, bool keep, struct err *err)
 	int code = foreground_wait(&fg, err);
 	struct err deleting = {};
 
+	tell_reason(&created->container);
 	if (!keep && container_finish(created, &deleting) < 0) {
 		if (code >= 0) {
 			*err = deleting;

@@ -63,6 +63,12 @@ test_guest_panics() {
 	assert_contains "$(reason_of "$ID")" 'kernel panicked'
 	oci delete "$ID"
 	assert_nothing_left
+	# Who waits for it is told, too.
+	bundle_edit "$BUNDLE" '.process.args[2] |= sub("while.*done; "; "")'
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_eq "$CODE" 137
+	assert_contains "$ERROR" 'kernel panicked'
+	assert_nothing_left
 }
 
 # Judged by the attendant, which sees the files themselves.

@@ -135,10 +135,20 @@ test_streams_and_restarts() {
 }
 
 test_the_monitors_machine_dies() {
+	local code=0
 	brig run -d --name box --isolation vm --network none busybox sleep 600
 	assert_runs brig exec box true
 	pkill -KILL -P "$(brig inspect -f '{{.State.Pid}}' box)" brig-vmm
 	wait_for 60 has_state box exited
+	assert_contains "$(brig inspect -f '{{.State.Error}}' box)" 'virtual machine was killed: Killed'
 	assert_runs brig rm box
+	nothing_left
+	# Who waits for it is told, too.
+	brig run --name box --rm --isolation vm --network none busybox sh -c 'echo up; sleep 600' >out 2>err &
+	wait_for 300 grep -q up out
+	pkill -KILL -P "$(brig inspect -f '{{.State.Pid}}' box)" brig-vmm
+	wait $! || code=$?
+	assert_eq "$code" 137
+	assert_contains "$(cat err)" 'virtual machine was killed: Killed'
 	nothing_left
 }
