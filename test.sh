@@ -10,9 +10,9 @@ quick=(checks unit)
 # with ThreadSanitizer
 sanitized=(asan tsan)
 threaded=(threads mmio block vsock net small)
-slow=(rig integration attack images netns cli fault vm engines)
+slow=(rig integration attack images netns cli fault vm)
 # Long under emulation: by name
-named=(long)
+named=(engines long)
 logs=build/test-logs
 
 usage() {
