@@ -161,11 +161,11 @@ test_a_signal_at_any_moment_of_create() {
 	oci create --bundle "$TEST_DIR/b" "$ID" </dev/null >/dev/null 2>&1
 	took=$(($(now) - begin))
 	oci delete --force "$ID"
-	for i in {1..7}; do
+	for i in {1..4}; do
 		code=0
 		"$BRIG_OCI" --root "$TEST_DIR/state" create --bundle "$TEST_DIR/b" "$ID" </dev/null >/dev/null 2>"$TEST_DIR/err" &
 		pid=$!
-		sleep "$(printf '%d.%03d' $((took * i / 7000)) $((took * i / 7 % 1000)))"
+		sleep "$(printf '%d.%03d' $((took * i / 5000)) $((took * i / 5 % 1000)))"
 		kill -TERM "$pid" 2>/dev/null || :
 		wait "$pid" || code=$?
 		if [ "$code" = 0 ]; then
