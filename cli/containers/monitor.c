@@ -386,6 +386,17 @@ static int forget_pages(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+/* The same of the stack that a start has used, below who calls. */
+static void __attribute__((noinline)) forget_stack(void)
+{
+	enum { DEEPEST = 1 << 20 };
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - page;
+
+	/* Most of it was never there, which is no failure. */
+	madvise((void *)(end - DEEPEST), DEEPEST, MADV_DONTNEED);
+}
+
 static void report(struct monitor *m, const struct monitor_report *report)
 {
 	struct err ignored = {};
@@ -424,6 +435,7 @@ static _Noreturn void monitor_main(struct monitor *m, int client)
 	if (r < 0)
 		_exit(1);
 	malloc_trim(0);
+	forget_stack();
 	dl_iterate_phdr(forget_pages, NULL);
 	loop(m);
 	finish(m);

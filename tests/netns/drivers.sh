@@ -132,7 +132,7 @@ test_pasta() {
 
 # By either of its names: it starts itself again for the processor that it finds.
 no_pasta() {
-	! process_list | grep -q 'passt\|pasta'
+	! grep -q 'passt\|pasta' <<<"$(process_list)"
 }
 
 # A mount over the program's folder hides it from the driver alone.
