@@ -9,7 +9,6 @@
 #include "base/sys.h"
 #include "spec/image.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,17 +131,27 @@ static int by_name(const void *a, const void *b)
 	return n ? n : strcmp(x->digest, y->digest);
 }
 
-static int add_name(int dir, const char *file, struct store_names *list, struct err *err)
+struct listing {
+	struct store_names *list;
+	struct err *err;
+};
+
+static int add_name(void *context, int dir, const char *file)
 {
-	struct store_name *items = reallocarray(list->items, list->count + 1, sizeof(*list->items));
+	const struct listing *listing = context;
+	struct store_names *list = listing->list;
+	struct store_name *items;
 	int r;
 
+	if (*file == '.')
+		return 0;
+	items = reallocarray(list->items, list->count + 1, sizeof(*list->items));
 	if (!items)
-		return err_sys(err, -ENOMEM, "store: names");
+		return -ENOMEM;
 	list->items = items;
-	r = read_name(dir, file, &items[list->count], err);
+	r = read_name(dir, file, &items[list->count], listing->err);
 	if (r == -ENOENT) { /* removed between readdir and open */
-		err_clear(err);
+		err_clear(listing->err);
 		return 0;
 	}
 	if (r == 0)
@@ -152,28 +161,12 @@ static int add_name(int dir, const char *file, struct store_names *list, struct 
 
 static int list_in(struct store *s, const char *folder, struct store_names *ret, struct err *err)
 {
-	int fd = open_folder(s, folder, err);
+	autoclose int dir = open_folder(s, folder, err);
 	autonames struct store_names list = {};
-	struct dirent *entry;
-	DIR *dir;
-	int r = 0;
+	int r = dir < 0 ? dir : path_each(dir, add_name, &(struct listing){&list, err});
 
-	if (fd < 0)
-		return fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close(fd);
-		return err_sys(err, -ENOMEM, "store: %s", folder);
-	}
-	/* readdir(3) tells an error from the end by errno alone. */
-	while (r == 0 && (errno = 0, entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			r = add_name(fd, entry->d_name, &list, err);
-	if (r == 0 && errno)
-		r = err_sys(err, -errno, "store: %s", folder);
-	closedir(dir);
 	if (r < 0)
-		return r;
+		return err->code ? r : err_sys(err, r, "store: %s", folder);
 	if (list.count)
 		qsort(list.items, list.count, sizeof(*list.items), by_name);
 	*ret = list;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Process: parent. Files that another user may read for a while. */
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/sys.h"
 #include "runtime/checkpoint.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -16,8 +16,15 @@ struct lent_file {
 	char name[];
 };
 
-static int lend(int dirfd, const char *name, gid_t gid, struct lent_images *lent)
+struct lending {
+	gid_t gid;
+	struct lent_images *lent;
+};
+
+static int lend(void *context, int dirfd, const char *name)
 {
+	const struct lending *lending = context;
+	struct lent_images *lent = lending->lent;
 	autoclose int fd = sys_openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	struct lent_file *file;
 	struct stat st;
@@ -33,27 +40,20 @@ static int lend(int dirfd, const char *name, gid_t gid, struct lent_images *lent
 	*file = (struct lent_file){lent->files, st.st_gid, st.st_mode & 07777};
 	strcpy(file->name, name);
 	lent->files = file;
-	r = sys_fchownat(fd, "", (uid_t)-1, gid, AT_EMPTY_PATH);
+	r = sys_fchownat(fd, "", (uid_t)-1, lending->gid, AT_EMPTY_PATH);
 	return r < 0 ? r
 		     : sys_fchmod(fd, (file->mode & ~07077) | (S_ISDIR(st.st_mode) ? 010 : 040));
 }
 
 int checkpoint_lend_images(int dirfd, gid_t gid, struct lent_images *ret, struct err *err)
 {
-	int copy = sys_openat(dirfd, ".", O_RDONLY | O_DIRECTORY, 0), r = 0;
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	struct dirent *entry;
+	struct lending lending = {gid, ret};
+	int r;
 
-	if (!dir) {
-		r = copy < 0 ? copy : -ENOMEM;
-		cleanup_close(&copy);
-		return err_sys(err, r, "read the images' directory");
-	}
 	*ret = (struct lent_images){.dirfd = dirfd};
-	while (r == 0 && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, "..") != 0)
-			r = lend(dirfd, entry->d_name, gid, ret);
-	closedir(dir);
+	r = lend(&lending, dirfd, ".");
+	if (r == 0)
+		r = path_each(dirfd, lend, &lending);
 	if (r < 0) {
 		checkpoint_take_back_images(ret);
 		return err_sys(err, r, "let the container's root read the images");
