@@ -143,13 +143,14 @@ static bool end_apart(struct monitor *m)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
 
-/* Of one that has ended and is still there. */
-static void read_reason(struct monitor *m)
+/* Of one that has ended and is still there. Whatever has a reason ends as if it were killed: all
+ * others are not looked at once more. */
+static void read_reason(struct monitor *m, int code)
 {
 	autocontainer struct container c = {.dirfd = -1, .pidfd = -1};
 	struct err ignored = {};
 
-	if (container_open(m->ctx->rt, m->id, false, &c, &ignored) < 0 ||
+	if (code != 128 + SIGKILL || container_open(m->ctx->rt, m->id, false, &c, &ignored) < 0 ||
 		container_reason(&c, m->reason, sizeof(m->reason)) <= 0)
 		m->reason[0] = '\0';
 }
@@ -218,7 +219,7 @@ static bool after_exit(struct monitor *m)
 	monitor_health_end(m);
 	monitor_drain(m);
 	logfile_flush(&m->log);
-	read_reason(m);
+	read_reason(m, code);
 	end_once(m, again, !again && m->remove);
 	recorder_finish(&m->recorder, m->rundir);
 	m->pid = 0;
