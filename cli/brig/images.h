@@ -76,6 +76,18 @@ struct pulled {
 int images_pull(struct brig *b, const char *name, const struct pull_flags *flags,
 	struct pulled *ret, struct err *err);
 
+struct pushing {
+	const char *digest; /* of a manifest or an index */
+	bool all;           /* of an index: what it lists, too */
+	const struct reference *target;
+	const struct remote_flags *remote;
+	bool quiet;
+	const char *note;        /* said behind the digest, "" or " …" */
+	const char *digest_file; /* gets the digest, or NULL */
+};
+
+/* Sends what the store has to a registry, shows progress, and prints how it is called there. */
+int images_push(struct brig *b, const struct pushing *pushing, struct err *err);
 /* Where TEXT, as a person wrote it, is pushed to. −EINVAL for this machine's own store. */
 int images_push_target(struct brig *b, const char *text, struct reference *ret, struct err *err);
 

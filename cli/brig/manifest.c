@@ -6,8 +6,8 @@
  * A list is a document in the store with a name of its own (store_list_set()); each change makes a
  * new document, and what no name stands for any more goes with the next collection.
  */
-#include "base/fd.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "cli/brig/images.h"
 
 #include <stdio.h>
@@ -302,13 +302,11 @@ static int find_image(struct brig *b, const char *text, const struct manifest_va
 	struct store *store;
 	int r = brig_store(b, &store, err);
 
-	if (r == 0 && strncmp(text, "docker://", 9) != 0) {
+	if (r == 0 && !parse_has_prefix(text, "docker://", &plain)) {
 		r = image_find(store, text, ret, err);
 		if (r != -ENOENT)
 			return r;
 		err_clear(err);
-	} else if (r == 0) {
-		plain = text + 9;
 	}
 	/* Half a platform is one of the machine that is meant: said, and not asked for. */
 	if (!flags.arch)
@@ -497,11 +495,15 @@ int manifest_inspect_run(const struct invocation *inv, struct err *err)
 static int push(struct brig *b, const struct invocation *inv, struct err *err)
 {
 	const struct manifest_values *v = inv->options;
-	const char *target = inv->args[inv->arg_count - 1];
-	autojson json_t *request = NULL, *result = NULL;
-	autobuf struct buf name = {}, what = {};
-	struct remote_events events = {};
-	struct reference reference;
+	struct reference target;
+	struct pushing pushing = {
+		.all = !v->all_images.set || v->all_images.value,
+		.target = &target,
+		.remote = &v->remote,
+		.quiet = v->quiet,
+		.note = "",
+		.digest_file = v->digest_file,
+	};
 	struct store_name list;
 	struct store *store;
 	int r = brig_store(b, &store, err);
@@ -509,28 +511,11 @@ static int push(struct brig *b, const struct invocation *inv, struct err *err)
 	if (r == 0)
 		r = find_list(store, inv->args[0], &list, err);
 	if (r == 0)
-		r = images_push_target(b, target, &reference, err);
-	if (r == 0)
-		r = remote_request(b, "push", &reference, &v->remote, false, &request, err);
-	if (r == 0)
-		r = remote_add_store(b, request, err);
-	if (r == 0 && (json_object_set_new(request, "image", json_string(list.digest)) < 0 ||
-			      json_object_set_new(request, "all",
-				      json_boolean(!v->all_images.set || v->all_images.value)) < 0))
-		r = err_sys(err, -ENOMEM, "push");
+		r = images_push_target(b, inv->args[inv->arg_count - 1], &target, err);
 	if (r < 0)
 		return r;
-	reference_format(&reference, &name);
-	buf_printf(&what, "Pushing %s", buf_str(&name));
-	events.what = v->quiet ? NULL : buf_str(&what);
-	r = remote_call(b, request, &events, &result, err);
-	if (r == 0 && v->quiet)
-		printf("%s\n", buf_str(&name));
-	else if (r == 0)
-		printf("%s: digest: %s\n", buf_str(&name), list.digest);
-	if (r == 0 && v->digest_file &&
-		(r = fd_replace_path(v->digest_file, list.digest, strlen(list.digest), 0644)) < 0)
-		err_sys(err, r, "%s", v->digest_file);
+	pushing.digest = list.digest;
+	r = images_push(b, &pushing, err);
 	return r == 0 && v->remove ? store_list_remove(store, &list.reference, err) : r;
 }
 

@@ -241,42 +241,57 @@ const struct option image_push_options[] = {
 };
 VALUES_FIT(struct push_flags);
 
-static int push_one(struct brig *b, const char *source, const struct reference *target,
-	const struct push_flags *flags, struct err *err)
+int images_push(struct brig *b, const struct pushing *p, struct err *err)
 {
 	autojson json_t *request = NULL, *result = NULL;
 	autobuf struct buf name = {}, what = {};
-	autoimage struct image image = {};
 	struct remote_events events = {};
-	const char *digest;
+	int r = remote_request(b, "push", p->target, p->remote, false, &request, err);
+
+	if (r == 0)
+		r = remote_add_store(b, request, err);
+	if (r == 0 && (json_object_set_new(request, "image", json_string(p->digest)) < 0 ||
+			      json_object_set_new(request, "all", json_boolean(p->all)) < 0))
+		r = err_sys(err, -ENOMEM, "push");
+	if (r < 0)
+		return r;
+	reference_format(p->target, &name);
+	buf_printf(&what, "Pushing %s", buf_str(&name));
+	events.what = p->quiet ? NULL : buf_str(&what);
+	r = remote_call(b, request, &events, &result, err);
+	if (r < 0)
+		return r;
+	if (p->quiet)
+		printf("%s\n", buf_str(&name));
+	else
+		printf("%s: digest: %s%s\n", buf_str(&name), p->digest, p->note);
+	if (p->digest_file)
+		r = fd_replace_path(p->digest_file, p->digest, strlen(p->digest), 0644);
+	return r < 0 ? err_sys(err, r, "%s", p->digest_file) : 0;
+}
+
+static int push_one(struct brig *b, const char *source, const struct reference *target,
+	const struct push_flags *flags, struct err *err)
+{
+	autoimage struct image image = {};
+	struct pushing pushing = {
+		.target = target,
+		.remote = &flags->remote,
+		.quiet = flags->quiet,
+		.digest_file = flags->digest_file,
+	};
 	struct store *store;
+	char size[32];
 	int r = brig_store(b, &store, err);
 
 	if (r == 0)
 		r = image_open(store, source, &image, err);
-	if (r == 0)
-		r = remote_request(b, "push", target, &flags->remote, false, &request, err);
-	if (r == 0)
-		r = remote_add_store(b, request, err);
-	if (r == 0 && json_object_set_new(request, "image", json_string(image.manifest_digest)) < 0)
-		r = err_sys(err, -ENOMEM, "push");
 	if (r < 0)
 		return r;
-	reference_format(target, &name);
-	buf_printf(&what, "Pushing %s", buf_str(&name));
-	events.what = flags->quiet ? NULL : buf_str(&what);
-	r = remote_call(b, request, &events, &result, err);
-	if (r < 0)
-		return r;
-	digest = json_string_value(json_object_get(result, "digest"));
-	if (flags->quiet)
-		printf("%s\n", buf_str(&name));
-	else
-		printf("%s: digest: %s size: %llu\n", buf_str(&name), digest ? digest : "?",
-			(unsigned long long)image_size(&image));
-	if (flags->digest_file && digest)
-		r = fd_replace_path(flags->digest_file, digest, strlen(digest), 0644);
-	return r < 0 ? err_sys(err, r, "%s", flags->digest_file) : 0;
+	snprintf(size, sizeof(size), " size: %llu", (unsigned long long)image_size(&image));
+	pushing.digest = image.manifest_digest;
+	pushing.note = size;
+	return images_push(b, &pushing, err);
 }
 
 static int push_all_tags(struct brig *b, const struct reference *target,
