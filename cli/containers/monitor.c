@@ -12,13 +12,11 @@
 #include "cli/containers/events.h"
 
 #include <fcntl.h>
-#include <link.h>
 #include <linux/sched.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -367,37 +365,6 @@ static int prepare(struct monitor *m, struct err *err)
 	return r < 0 ? r : monitor_listen(m, err);
 }
 
-/*
- * Gives the pages of the program back that a start has touched: they are the file's, and come back
- * one by one when they are needed. What is left is what the loop needs.
- */
-static int forget_pages(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	(void)size, (void)arg;
-	for (size_t i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t from = info->dlpi_addr + p->p_vaddr, to = from + p->p_memsz;
-
-		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W))
-			madvise((void *)(from & ~(page - 1)), to - (from & ~(page - 1)),
-				MADV_DONTNEED);
-	}
-	return 0;
-}
-
-/* The same of the stack that a start has used, below who calls. */
-static void __attribute__((noinline)) forget_stack(void)
-{
-	enum { DEEPEST = 1 << 20 };
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - page;
-
-	/* Most of it was never there, which is no failure. */
-	madvise((void *)(end - DEEPEST), DEEPEST, MADV_DONTNEED);
-}
-
 static void report(struct monitor *m, const struct monitor_report *report)
 {
 	struct err ignored = {};
@@ -435,9 +402,7 @@ static _Noreturn void monitor_main(struct monitor *m, int client)
 	report(m, &answer);
 	if (r < 0)
 		_exit(1);
-	malloc_trim(0);
-	forget_stack();
-	dl_iterate_phdr(forget_pages, NULL);
+	monitor_forget();
 	loop(m);
 	finish(m);
 	/* Whoever waited for the container has been told: nobody waits for this. */

@@ -116,6 +116,13 @@ void monitor_health_go(struct monitor *m);
 /* The answer of a look has come on m->health_fd. */
 void monitor_health_take(struct monitor *m);
 
+/* ---- monitor_forget.c ---- */
+
+/* Gives the memory back that a start has used and the loop does not need: what is free of the heap
+ * and the stack, the program's own pages, and of the environment what nobody here reads, which is
+ * not shown in /proc any more either. */
+void monitor_forget(void);
+
 /* ---- monitor.c ---- */
 
 void monitor_write_status(struct monitor *m, const char *state, const char *error, int exit_code);

@@ -151,13 +151,23 @@ test_monitor_survives_the_command() {
 	brig rm box
 }
 
+# What the caller has in its environment is neither kept in memory nor shown, but for what is needed at the next start.
 test_monitor_is_small() {
-	local pid
-	brig run -d --name box busybox sleep 100
+	local pid text
+	text=$(head -c 100000 /dev/zero | tr '\0' x)
+	A_TOKEN=$text brig run -d --restart on-failure:1 --name box busybox sleep 100
 	pid=$(monitor_of box)
 	sleep 0.5
 	[ "$(awk '/^VmRSS/ {print $2}' "/proc/$pid/status")" -le 1024 ] || fail "$(grep -E '^(Vm|Rss)' "/proc/$pid/status")"
+	assert_not_contains "$(tr '\0' '\n' <"/proc/$pid/environ")" A_TOKEN=
+	assert_contains "$(tr '\0' '\n' <"/proc/$pid/environ")" "BRIG_LIBEXEC=$BRIG_LIBEXEC"
+	kill -KILL "$(brig inspect -f '{{.State.Pid}}' box)"
+	wait_for 10 has_restarted_once
 	brig rm -f box
+}
+
+has_restarted_once() {
+	[ "$(brig inspect -f '{{.State.Status}} {{.RestartCount}}' box)" = 'running 1' ]
 }
 
 test_monitor_killed() {
