@@ -120,7 +120,7 @@ static bool wait_for_more(void *arg)
 	char waste[4096];
 
 	fflush(stdout);
-	if (w->values->no_stream || human_now() * 1000000000 > w->until)
+	if (w->values->no_stream || human_now_ns() > w->until)
 		return false;
 	if (sys_poll(&fd, 1, AGAIN_MS) > 0)
 		(void)!sys_read(w->inotify, waste, sizeof(waste));
@@ -130,21 +130,17 @@ static bool wait_for_more(void *arg)
 static int prepare(struct watching *w, struct brig *b, struct err *err)
 {
 	static const char *const keys[] = {"type", "event", "container", "image", "label", NULL};
-	int64_t seconds;
 	char path[64];
 	int r = filters_parse(&w->values->filter, keys, b->arena, &w->filters, err);
 
 	if (r == 0 && w->values->since) {
-		r = human_parse_moment(w->values->since, human_now(), &seconds, err);
-		w->since = seconds * 1000000000;
+		r = human_parse_moment_ns(w->values->since, human_now_ns(), &w->since, err);
 	} else {
 		/* What is to come; all of it when that is what was asked for. */
-		w->since = w->values->until || w->values->no_stream ? 0 : human_now() * 1000000000;
+		w->since = w->values->until || w->values->no_stream ? 0 : human_now_ns();
 	}
-	if (r == 0 && w->values->until) {
-		r = human_parse_moment(w->values->until, human_now(), &seconds, err);
-		w->until = seconds * 1000000000;
-	}
+	if (r == 0 && w->values->until)
+		r = human_parse_moment_ns(w->values->until, human_now_ns(), &w->until, err);
 	if (r < 0)
 		return r;
 	w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

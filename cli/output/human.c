@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#define NS_PER_S 1000000000LL
+
 static void scale(uint64_t bytes, double base, int digits, const char *const *units, char *ret)
 {
 	double value = (double)bytes;
@@ -82,12 +84,17 @@ void human_age(int64_t then, int64_t now, char *ret)
 	snprintf(ret + len, HUMAN_TEXT_MAX - len, " ago");
 }
 
-int64_t human_now(void)
+int64_t human_now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec;
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+int64_t human_now(void)
+{
+	return human_now_ns() / NS_PER_S;
 }
 
 /* ---- times ---- */
@@ -262,18 +269,33 @@ int human_parse_duration(const char *text, int64_t *ret)
 	return 0;
 }
 
-int human_parse_moment(const char *text, int64_t now, int64_t *ret, struct err *err)
+int human_parse_moment_ns(const char *text, int64_t now, int64_t *ret, struct err *err)
 {
-	int64_t duration;
+	int64_t seconds, duration;
+	uint32_t nanoseconds;
 
-	if (human_parse_time(text, ret, NULL) == 0)
+	if (human_parse_time(text, &seconds, &nanoseconds) == 0) {
+		if (__builtin_mul_overflow(seconds, NS_PER_S, ret) ||
+			__builtin_add_overflow(*ret, (int64_t)nanoseconds, ret))
+			*ret = seconds < 0 ? INT64_MIN : INT64_MAX;
 		return 0;
+	}
 	if (human_parse_duration(text, &duration) == 0) {
-		*ret = now - duration / 1000000000;
+		*ret = now - duration;
 		return 0;
 	}
 	return err_set(err, -EINVAL,
 		"\"%s\" is neither a time (2026-01-31T12:00:00Z) nor a duration (24h, 10m)", text);
+}
+
+int human_parse_moment(const char *text, int64_t now, int64_t *ret, struct err *err)
+{
+	int64_t ns;
+	int r = human_parse_moment_ns(text, now * NS_PER_S, &ns, err);
+
+	if (r == 0)
+		*ret = ns / NS_PER_S;
+	return r;
 }
 
 /* ---- text ---- */

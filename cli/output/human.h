@@ -20,8 +20,9 @@ void human_size_binary(uint64_t bytes, char *ret);
 void human_duration(int64_t seconds, char *ret);
 /* The same and " ago". */
 void human_age(int64_t then, int64_t now, char *ret);
-/* Seconds since 1970, UTC. */
+/* Seconds, and nanoseconds, since 1970, UTC. */
 int64_t human_now(void);
+int64_t human_now_ns(void);
 
 /* RFC 3339 with an optional fraction ("2026-01-31T12:00:00.5Z", "…+01:00"), also without a zone
  * (UTC) or time of day, or seconds since 1970. RET_NANOSECONDS may be NULL. −EINVAL. */
@@ -30,6 +31,9 @@ int human_parse_time(const char *text, int64_t *ret, uint32_t *ret_nanoseconds);
 int human_parse_duration(const char *text, int64_t *ret);
 /* A point in time: human_parse_time(), or a duration before NOW: what --since and until= take. */
 int human_parse_moment(const char *text, int64_t now, int64_t *ret, struct err *err);
+/* The same with NOW and RET in nanoseconds, for what happens more than once a second; times before
+ * 1677 and after 2262 count as the first and the last that there is. */
+int human_parse_moment_ns(const char *text, int64_t now, int64_t *ret, struct err *err);
 
 /* Appends LEN bytes of TEXT without what could command a terminal: control characters and what is
  * not UTF-8 become '?'. */

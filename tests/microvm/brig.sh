@@ -129,7 +129,7 @@ test_streams_and_restarts() {
 	assert_contains "$errors" no-such-program
 	brig run -d --name box --isolation vm --network none --restart on-failure:1 busybox sh -c 'exit 3'
 	wait_for 300 has_restarted 'exited 1'
-	assert_eq "$(brig inspect -f '{{.State.ExitCode}}' box)" 3
+	assert_eq "$(brig inspect -f '{{.State.ExitCode}} {{.State.Error}}' box)" '3 '
 	brig rm box
 	nothing_left
 }

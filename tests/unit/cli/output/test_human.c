@@ -122,6 +122,14 @@ static void moments(void **state)
 	assert_int_equal(t, 999400);
 	assert_int_equal(human_parse_moment("1970-01-02", 1000000, &t, &err), 0);
 	assert_int_equal(t, 86400);
+	assert_int_equal(human_parse_moment_ns("0s", 1999999999, &t, &err), 0);
+	assert_int_equal(t, 1999999999);
+	assert_int_equal(human_parse_moment_ns("500ms", 1999999999, &t, &err), 0);
+	assert_int_equal(t, 1499999999);
+	assert_int_equal(human_parse_moment_ns("1970-01-01T00:00:01.25Z", 0, &t, &err), 0);
+	assert_int_equal(t, 1250000000);
+	assert_int_equal(human_parse_moment_ns("9999-01-01", 0, &t, &err), 0);
+	assert_true(t == INT64_MAX);
 	assert_int_equal(human_parse_moment("soon", 1000000, &t, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "\"soon\""));
 }
