@@ -6,7 +6,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sys.h"
-#include "runtime/backend.h"
+#include "runtime/streams.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 enum { END_MS = 10000, THAW_MS = 10000 };
 
@@ -184,91 +183,45 @@ static int step_mounts(struct checkpointing *c, struct err *err)
 	return checkpoint_plan_mounts(&c->plan, resolved, &c->mounts, &c->arena, &c->images, err);
 }
 
-static bool is_own_mount(const struct checkpointing *c, int id)
+/* The size of the file that stream FD was made as, when it still is in that place. */
+static int note_size(struct checkpointing *c, int fd, const char *name, struct err *err)
 {
-	for (size_t i = 0; i < c->mounts.count; i++)
-		if (c->mounts.items[i].id == id)
-			return true;
-	return false;
-}
-
-static int mount_id_of(const struct checkpointing *c, int fd, int *ret)
-{
-	autobuf struct buf text = {};
-	autoclose int info = -1;
-	char name[64];
-	const char *line;
+	char path[64], now[STREAM_NAME_MAX];
+	autoclose int file = -1;
+	int64_t size;
 	int r;
 
-	snprintf(name, sizeof(name), "%d/fdinfo/%d", c->container.pid, fd);
-	r = info = sys_openat(c->rt->procfd, name, O_RDONLY, 0);
-	if (r >= 0)
-		r = fd_read_all(info, 1 << 16, &text);
-	if (r < 0)
-		return r;
-	line = strstr(buf_str(&text), "mnt_id:");
-	return line && sscanf(line, "mnt_id: %d", ret) == 1 ? 0 : -EIO;
-}
-
-/*
- * What criu calls the init's descriptor FD, when the one at its other end is not in the container
- * or its file is on no mount of the container's; else "".
- */
-static int describe_stream(struct checkpointing *c, int fd, char *ret, size_t size, struct err *err)
-{
-	char name[64];
-	autoclose int file = -1;
-	struct stat st;
-	ssize_t n;
-	int r, id;
-
-	ret[0] = '\0';
-	snprintf(name, sizeof(name), "%d/fd/%d", c->container.pid, fd);
-	n = sys_readlinkat(c->rt->procfd, name, ret, size - 1);
-	if (n < 0) { /* it closed it */
-		ret[0] = '\0';
+	snprintf(path, sizeof(path), "%d/fd/%d", c->container.pid, fd);
+	r = file = sys_openat(c->rt->procfd, path, O_PATH, 0);
+	if (r == -ENOENT)
 		return 0;
-	}
-	ret[n] = '\0';
-	if (strncmp(ret, "pipe:[", 6) == 0 || strncmp(ret, "socket:[", 8) == 0)
-		return 0;
-	ret[0] = '\0';
-	r = file = sys_openat(c->rt->procfd, name, O_PATH, 0);
 	if (r >= 0)
-		r = sys_fstat(file, &st);
-	if (r >= 0)
-		r = mount_id_of(c, fd, &id);
+		r = stream_name(file, now, &size);
 	if (r < 0)
 		return err_sys(err, r, "look at descriptor %d of the container's process", fd);
-	if (is_own_mount(c, id))
-		return 0;
-	if (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISDIR(st.st_mode) ||
-		(S_ISCHR(st.st_mode) && major(st.st_rdev) == 1))
-		snprintf(ret, size, "file[%x:%" PRIx64 "]", (unsigned int)id, (uint64_t)st.st_ino);
-	if (S_ISREG(st.st_mode))
+	if (strcmp(name, now) == 0 && size >= 0)
 		c->images.stream_files.items[c->images.stream_files.count++] =
-			(struct stream_file){(uint32_t)fd, st.st_size};
+			(struct stream_file){(uint32_t)fd, size};
 	return 0;
 }
 
 static int step_streams(struct checkpointing *c, struct err *err)
 {
-	const char **items = arena_array(&c->arena, 3, const char *);
-	char text[PATH_MAX];
+	const char **items = arena_array(&c->arena, STREAMS_COUNT, const char *);
 
-	c->images.stream_files.items = arena_array(&c->arena, 3, struct stream_file);
+	c->images.stream_files.items = arena_array(&c->arena, STREAMS_COUNT, struct stream_file);
 	if (!items || !c->images.stream_files.items)
 		return err_sys(err, -ENOMEM, "checkpoint");
-	for (int fd = 0; fd < 3; fd++) {
-		int r = describe_stream(c, fd, text, sizeof(text), err);
+	for (int fd = 0; fd < STREAMS_COUNT; fd++) {
+		const char *name =
+			json_string_value(json_array_get(c->container.streams, (size_t)fd));
+		int r = name && strncmp(name, "file[", 5) == 0 ? note_size(c, fd, name, err) : 0;
 
 		if (r < 0)
 			return r;
-		items[fd] = arena_strdup(&c->arena, text);
-		if (!items[fd])
-			return err_sys(err, -ENOMEM, "checkpoint");
+		items[fd] = name ? name : "";
 	}
-	c->images.streams = (struct strings){.items = items, .count = 3};
+	c->images.streams = (struct strings){.items = items, .count = STREAMS_COUNT};
 	c->images.pid = c->container.pid;
 	return 0;
 }

@@ -261,6 +261,7 @@ static int read_members(struct container *c, struct err *err)
 	c->owner = json_text_of(j, "owner");
 	c->intel_rdt = json_text_of(j, "intelRdt");
 	c->mount_namespace = json_text_of(j, "mountNamespace");
+	c->streams = json_object_get(j, "streams");
 	c->rootfs_mount = (uint64_t)json_integer_value(json_object_get(j, "rootfsMount"));
 	c->cgroup = (struct cgroup_saved){
 		.driver = (enum cgroup_driver)driver,

@@ -83,6 +83,7 @@ struct container {
 	const char *intel_rdt; /* directory to remove with the container, or NULL */
 	/* The mount namespace that it joined, or NULL, and the number there of its root's mount. */
 	const char *mount_namespace;
+	const json_t *streams; /* that it was made with, see streams.h; NULL: a terminal */
 	uint64_t rootfs_mount;
 	bool terminal;
 	bool vm;   /* made with isolation "vm" */

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "runtime/streams.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -160,13 +161,13 @@ int making_record(struct making *m, unsigned long long start_time, struct err *e
 	if (r < 0)
 		return err_sys(err, r, "root.path: look at its mount");
 	return container_record(&m->container,
-		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*, s:s*, s:I, s:s*}",
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:o, s:s*, s:s*, s:I, s:s*, s:O*}",
 			"bundle", m->bundle, "rootfs", m->plan.rootfs, "created", m->created,
 			"owner", owner, "pid", (int)m->pid, "startTime", (json_int_t)start_time,
 			"terminal", (int)m->config->process->terminal, "cgroup", cgroup_json(m),
 			"intelRdt", m->rdt_path, "mountNamespace", m->plan.mount_namespace,
 			"rootfsMount", (json_int_t)rootfs_mount, "isolation",
-			m->backend ? m->backend->name : NULL),
+			m->backend ? m->backend->name : NULL, "streams", m->streams),
 		err);
 }
 
@@ -178,6 +179,10 @@ int making_reserve(struct making *m, struct err *err)
 		return r;
 	m->has_container = true;
 	clock_now(m->created);
+	if (!m->backend && !m->config->process->terminal)
+		r = streams_describe(&m->streams, err);
+	if (r < 0)
+		return r;
 	r = fd_create_file(
 		m->container.dirfd, "config.json", m->config_text.data, m->config_text.len, 0600);
 	if (r < 0)
@@ -279,6 +284,7 @@ void making_close(struct making *m)
 	container_close(&m->container);
 	spec_config_free(m->config);
 	arena_free(&m->arena);
+	json_decref(m->streams);
 	buf_free(&m->config_text);
 }
 

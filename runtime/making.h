@@ -38,6 +38,7 @@ struct making {
 	struct container container;
 	bool has_container;
 	char created[CLOCK_TEXT_MAX];
+	json_t *streams; /* what the container gets of ours, see streams.h; or NULL */
 	struct cgroup_host cgroup_host;
 	struct cgroup_plan cgroup_plan;
 	struct cgroup *cgroup;

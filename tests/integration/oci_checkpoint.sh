@@ -149,6 +149,25 @@ test_streams_are_those_of_restore() {
 	assert_nothing_left
 }
 
+# Within a redirection a shell has them at other numbers, and files of its own in their place.
+test_streams_that_are_put_aside() {
+	local aside
+	need_criu
+	next_container
+	aside="{ ${COUNTER/while :/until test -e /tmp/stop}; } </etc/group >/tmp/log 2>&1; echo back; exit 7"
+	bundle_sh "$BUNDLE" ": >/etc/group; $aside"
+	oci run --bundle "$BUNDLE" "$ID" </dev/null 2>/dev/null | cat >"$TEST_DIR/out1" &
+	wait_until counts_beyond 3
+	checkpoint
+	wait
+	(oci restore --bundle "$BUNDLE" --image-path "$IMAGES" "$ID" </dev/null || echo "code $?") | cat >"$TEST_DIR/out2" &
+	goes_on_from 3
+	: >"$BUNDLE/rootfs/tmp/stop"
+	wait
+	assert_eq "$(cat "$TEST_DIR/out2")" $'back\ncode 7'
+	assert_nothing_left
+}
+
 # criu compares files, and cannot be told not to.
 test_a_stream_that_was_a_file() {
 	start_sh "echo words >&2; $COUNTER"
