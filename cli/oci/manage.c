@@ -84,7 +84,10 @@ int oci_kill(const struct invocation *inv, struct err *err)
 	const struct oci_kill_values *values = inv->options;
 	struct kill_request request = {.sig = SIGTERM, .all = values->all};
 
-	if (inv->arg_count == 2 && parse_signal(inv->args[1], &request.sig) < 0)
+	/* "0" is no signal and asks whether there is somebody to get one, as for kill(2). */
+	if (inv->arg_count == 2 && strcmp(inv->args[1], "0") == 0)
+		request.sig = 0;
+	else if (inv->arg_count == 2 && parse_signal(inv->args[1], &request.sig) < 0)
 		return err_set(
 			err, -EINVAL, "kill: \"%s\" is not a signal; see kill -l", inv->args[1]);
 	return apply(inv, values->regex, do_kill, &request, err);

@@ -114,6 +114,20 @@ assert_nothing_left_of_pidns() {
 	wait_until test ! -d "/proc/$PID/task"
 }
 
+test_kill_0_only_asks() {
+	start_sh 'sleep 60'
+	oci kill "$ID" 0
+	oci kill --all "$ID" 0
+	assert_eq "$(status_of "$ID")" running
+	oci kill "$ID" KILL
+	wait_status "$ID" stopped
+	expect_failure oci kill "$ID" 0
+	assert_contains "$ERROR" "container not running"
+	expect_failure oci kill "$ID" 00
+	assert_contains "$ERROR" "not a signal"
+	oci delete "$ID"
+}
+
 test_kill_of_a_stopped_container() {
 	start_sh 'exit 0'
 	wait_status "$ID" stopped
