@@ -9,8 +9,11 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -189,4 +192,57 @@ int process_run_first(const char *const *paths, const struct process_options *op
 		r = process_run(&o, ret_status, err);
 	}
 	return r;
+}
+
+/* ---- what others see of this one ---- */
+
+/* Arguments, then environment, without a gap. */
+static struct {
+	char *start, *end;
+} given;
+
+/* Copies the strings of LIST to *AT. RET has room for their pointers and for NULL. */
+static void copy_strings(char **list, char **ret, char **at)
+{
+	while (*list) {
+		*ret++ = *at;
+		*at = stpcpy(*at, *list++) + 1;
+	}
+	*ret = NULL;
+}
+
+char **process_own_arguments(int argc, char **argv)
+{
+	char **last = argv + argc - 1, **copy, *strings;
+	size_t count = (size_t)argc + 2;
+
+	if (argc == 0)
+		return argv;
+	for (char **e = environ; *e; e++, count++)
+		last = e;
+	given.start = argv[0];
+	given.end = *last + strlen(*last) + 1;
+	copy = malloc(count * sizeof(*copy) + (size_t)(given.end - given.start));
+	if (!copy)
+		return NULL;
+	strings = (char *)(copy + count);
+	copy_strings(argv, copy, &strings);
+	copy_strings(environ, copy + argc + 1, &strings);
+	environ = copy + argc + 1;
+	return copy;
+}
+
+void process_hide(const char *title)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	size_t room = (size_t)(given.end - given.start);
+	uintptr_t from = ((uintptr_t)given.start + page - 1) & ~(page - 1);
+	uintptr_t to = (uintptr_t)given.end & ~(page - 1);
+
+	if (!room)
+		return;
+	memset(given.start, 0, room);
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
+	memcpy(given.start, title, strnlen(title, room - 1));
 }

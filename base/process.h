@@ -41,3 +41,16 @@ int process_run_first(const char *const *paths, const struct process_options *op
  * pid, a name for a process that is never used twice. PROCFD is a procfs. RET_STATE gets the state
  * letter; may be NULL. −ESRCH when there is no such process. */
 int process_start_time(int procfd, pid_t pid, unsigned long long *ret, char *ret_state);
+
+/*
+ * What others see of this process: /proc/PID/cmdline and environ, proc_pid_cmdline(5), are the
+ * memory into which execve(2) has put arguments and environment.
+ *
+ * process_own_arguments() copies both, for the process's own use, and returns the copy of ARGV;
+ * `environ` is another one from then on. Once, first of all in main(). NULL without memory.
+ * process_hide() then overwrites the originals: the arguments become TITLE, as far as there is
+ * room, the environment is empty. For a process that a container may see, or that stays: what the
+ * command was given is nobody's business then.
+ */
+char **process_own_arguments(int argc, char **argv);
+void process_hide(const char *title);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Process: parent and entrant. One more process in a running container. */
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "runtime/attrs/sched.h"
 #include "runtime/backend.h"
@@ -237,13 +238,6 @@ static int set_oom_score(const struct joining *j, struct err *err)
 	return r < 0 ? err_sys(err, r, "process.oomScoreAdj: %s", value) : 0;
 }
 
-/* What the engine gave this command is nothing for the container, which may see the joiner. */
-static void forget_environment(void)
-{
-	for (char **e = environ; *e; e++)
-		memset(*e, 0, strlen(*e));
-}
-
 static int enter(const struct joining *j, struct err *err)
 {
 	int r = set_oom_score(j, err);
@@ -274,7 +268,7 @@ static _Noreturn void entrant_main(const struct joining *j)
 	struct err err = {};
 
 	setsid(); /* keys that are typed are not for us */
-	forget_environment();
+	process_hide("brig-oci exec");
 	if (enter(j, &err) < 0)
 		j->report->err = err;
 	_exit(0);

@@ -9,6 +9,7 @@
 #include "cli/dump.h"
 
 #include "base/log.h"
+#include "base/process.h"
 #include "version.h"
 
 #include <string.h>
@@ -321,5 +322,6 @@ static const struct program program = {
 
 int main(int argc, char **argv)
 {
-	return command_main(&program, argc, argv);
+	argv = process_own_arguments(argc, argv);
+	return argv ? command_main(&program, argc, argv) : 125;
 }

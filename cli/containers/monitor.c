@@ -402,7 +402,7 @@ static _Noreturn void monitor_main(struct monitor *m, int client)
 	report(m, &answer);
 	if (r < 0)
 		_exit(1);
-	monitor_forget();
+	monitor_forget(m->id);
 	loop(m);
 	finish(m);
 	/* Whoever waited for the container has been told: nobody waits for this. */

@@ -3,9 +3,11 @@
 #include "cli/containers/monitor_private.h"
 
 #include "base/parse.h"
+#include "base/process.h"
 
 #include <link.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -60,8 +62,8 @@ static bool is_read(const char *variable)
 	return false;
 }
 
-/* execve(2) has put the strings one behind the other. What is read stays where it is: somebody may
- * have kept a pointer to it. */
+/* process_own_arguments() has put the strings one behind the other. What is read stays where it is:
+ * somebody may have kept a pointer to it. */
 static void forget_environment(void)
 {
 	char **kept = environ, *from = NULL, *to = NULL;
@@ -84,8 +86,12 @@ static void forget_environment(void)
 	*kept = NULL;
 }
 
-void monitor_forget(void)
+void monitor_forget(const char *id)
 {
+	char title[32];
+
+	snprintf(title, sizeof(title), "brig-monitor %.12s", id);
+	process_hide(title);
 	malloc_trim(0);
 	forget_environment();
 	forget_stack();

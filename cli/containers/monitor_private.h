@@ -119,9 +119,10 @@ void monitor_health_take(struct monitor *m);
 /* ---- monitor_forget.c ---- */
 
 /* Gives the memory back that a start has used and the loop does not need: what is free of the heap
- * and the stack, the program's own pages, and of the environment what nobody here reads, which is
- * not shown in /proc any more either. */
-void monitor_forget(void);
+ * and the stack, the program's own pages, and of the environment what nobody here reads. /proc
+ * shows neither that any more nor the command line, but which container ID this is the monitor of.
+ */
+void monitor_forget(const char *id);
 
 /* ---- monitor.c ---- */
 

@@ -5,6 +5,7 @@
 #include "cli/self.h"
 
 #include "base/log.h"
+#include "base/process.h"
 #include "spec/names.h"
 #ifdef BRIG_MICROVM
 #include "runtime/microvm/host/backend.h"
@@ -104,7 +105,7 @@ static const struct command commands[] = {
 	{"ps", "[OPTIONS] ID [PS OPTIONS]", "List a container's processes", TAKES(ps, list),
 		.min_args = 1, .max_args = COMMAND_ANY_ARGS, .flags = OPTIONS_STOP_AT_OPERAND,
 		.run = oci_ps},
-	{"kill", "[OPTIONS] ID [SIGNAL]", "Send a signal to a container [TERM]", TAKES(kill, kill),
+	{"kill", "[OPTIONS] ID [SIGNAL]", "Send a signal to a container [TERM]; 0 only asks whether it runs", TAKES(kill, kill),
 		.min_args = 1, .max_args = 2, .run = oci_kill},
 	{"delete", "[OPTIONS] ID", "Remove a stopped container", TAKES(delete, delete),
 		.min_args = 1, .max_args = 1, .run = oci_delete},
@@ -211,5 +212,6 @@ int main(int argc, char **argv)
 	/* Memory that was free for a moment is soon asked for again. */
 	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	mallopt(M_TOP_PAD, 256 << 10);
-	return command_main(&program, argc, argv);
+	argv = process_own_arguments(argc, argv);
+	return argv ? command_main(&program, argc, argv) : 1;
 }

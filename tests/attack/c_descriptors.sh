@@ -56,6 +56,18 @@ test_C2_working_directory_of_exec_through_a_descriptor() {
 	host_canary_check
 }
 
+# What the engine gave the command is nothing for who looks at it from within.
+test_C3_arguments_and_environment_of_a_waiting_init() {
+	local pid
+	next_container
+	bundle_make "$BUNDLE" '.process.args=["/bin/sleep","60"]'
+	A_TOKEN=precious oci create --bundle "$BUNDLE" --pid-file "$BUNDLE/pid" "$ID" </dev/null >/dev/null
+	assert_eq "$(oci exec "$ID" cat /proc/1/cmdline | tr -d '\0')" "brig-oci init"
+	pid=$(cat "$BUNDLE/pid")
+	assert_not_contains "$(tr '\0' '\n' <"/proc/$pid/environ")" precious
+	oci delete --force "$ID"
+}
+
 test_C2_only_three_descriptors_in_run_and_exec() {
 	assert_eq "$(run_sh 'for f in /proc/self/fd/*; do echo ${f##*/}; done' 5<"$0" 17</ | sort -n | head -3 | tr '\n' ' ')" "0 1 2 "
 	start_sh 'sleep 60' 5<"$0" 17</

@@ -263,7 +263,42 @@ static void test_start_time(void **state)
 	close(proc);
 }
 
-int main(void)
+/* Reads /proc/self/NAME, to say whether TEXT is in it and whether it begins with START. */
+static bool shows(const char *name, const char *text, const char *start)
+{
+	char path[64], buf[1 << 16];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(fd, buf, sizeof(buf));
+	close(fd);
+	return n >= 0 && (memmem(buf, (size_t)n, text, strlen(text)) ||
+				 strncmp(buf, start, strlen(start)) != 0);
+}
+
+static void test_hidden(void **state)
+{
+	pid_t pid;
+	int status;
+	(void)state;
+
+	assert_true(shows("cmdline", "base_process", ""));
+	assert_true(shows("environ", "PATH=", ""));
+	pid = fork();
+	if (pid == 0) {
+		process_hide("a title");
+		if (shows("environ", "PATH=", ""))
+			_exit(1);
+		_exit(shows("cmdline", "base_process", "a title") ? 2 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_non_null(getenv("PATH"));
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status_and_output),
@@ -277,7 +312,11 @@ int main(void)
 		cmocka_unit_test(test_signals_are_reset),
 		cmocka_unit_test(test_closed_standard_descriptors),
 		cmocka_unit_test(test_start_time),
+		cmocka_unit_test(test_hidden),
 	};
 
+	argv = process_own_arguments(argc, argv);
+	if (!argv)
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
