@@ -10,9 +10,9 @@ quick=(checks unit)
 # with ThreadSanitizer
 sanitized=(asan tsan)
 threaded=(threads mmio block vsock net small)
-slow=(rig integration attack images netns cli fault vm)
+slow=(engines rig integration attack images netns cli fault vm)
 # Long under emulation: by name
-named=(engines long)
+named=(engines_all long)
 logs=build/test-logs
 
 usage() {

@@ -106,6 +106,14 @@ test_a_second_try_is_asked_for_and_told() {
 	assert_contains "$output" "not ok 1 - attack: second"
 }
 
+test_the_first_of_each_file_is_asked_for() {
+	printf 'test_one() { :; }\ntest_two() { false; }\n' | tee a.sh >b.sh
+	run env BRIG_TEST_TRIES=1 "$BRIG_TEST_LIB/run" --jobs 1 --first a.sh b.sh
+	assert_eq "$output" "ok 1 - a: one
+ok 2 - b: one
+1..2"
+}
+
 test_a_skip_that_is_not_expected_fails_the_run() {
 	printf '%s\n' 'ok 1 - a' 'ok 2 - b # SKIP no' >tap
 	assert_status 1 "$BRIG_TEST_LIB/count" suite tap
