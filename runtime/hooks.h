@@ -27,6 +27,6 @@ int hooks_open_output(const struct spec_config *config, struct hooks_output *ret
 int hooks_run(const struct spec_hook_list *list, const char *name, const char *state,
 	const struct hooks_output *output, const struct cancel *cancel, struct err *err);
 
-/* The same, going on after a failure, which is only a warning: poststart, poststop. */
+/* The same, going on after a failure, which is only a warning: poststop. */
 void hooks_run_all(const struct spec_hook_list *list, const char *name, const char *state,
 	const struct hooks_output *output, const struct cancel *cancel);

@@ -29,37 +29,50 @@ static int wrong_status(
 
 /* ---- hooks on the host ---- */
 
-static void run_host_hooks(const struct container *c, const struct spec_config *config,
-	const struct spec_hook_list *list, const char *name, enum container_status status)
+/* ALL: also after one that fails, which is only a warning then. */
+static int run_host_hooks(const struct container *c, const struct spec_config *config,
+	const struct spec_hook_list *list, const char *name, enum container_status status, bool all,
+	struct err *err)
 {
 	autobuf struct buf text = {};
 	autojson json_t *state = NULL;
 	struct hooks_output output = {-1, -1};
-	struct err err = {};
+	int r;
 
 	if (!list->count)
-		return;
+		return 0;
 	state = container_state_json(c, config, status, status == CONTAINER_STOPPED ? 0 : c->pid);
-	if (!state || json_write(state, JSON_COMPACT, &text) < 0 ||
-		hooks_open_output(config, &output, &err) < 0) {
-		log_warning("%s hooks: %s", name, err.code ? err.text : "out of memory");
-		return;
-	}
-	hooks_run_all(list, name, buf_str(&text), &output, c->rt->cancel);
+	r = state ? json_write(state, JSON_COMPACT, &text) : -ENOMEM;
+	if (r < 0)
+		return err_sys(err, r, "%s hooks", name);
+	r = hooks_open_output(config, &output, err);
+	if (r < 0)
+		return err_add(err, "%s hooks", name);
+	if (all)
+		hooks_run_all(list, name, buf_str(&text), &output, c->rt->cancel);
+	else
+		r = hooks_run(list, name, buf_str(&text), &output, c->rt->cancel, err);
 	if (output.stdout_fd > 2)
 		close(output.stdout_fd);
 	if (output.stderr_fd > 2)
 		close(output.stderr_fd);
+	return r;
 }
 
-void container_run_poststart(const struct container *c, const struct spec_config *config)
+int container_run_poststart(
+	const struct container *c, const struct spec_config *config, struct err *err)
 {
-	run_host_hooks(c, config, &config->hooks.poststart, "poststart", CONTAINER_RUNNING);
+	return run_host_hooks(
+		c, config, &config->hooks.poststart, "poststart", CONTAINER_RUNNING, false, err);
 }
 
 void container_run_poststop(const struct container *c, const struct spec_config *config)
 {
-	run_host_hooks(c, config, &config->hooks.poststop, "poststop", CONTAINER_STOPPED);
+	struct err err = {};
+
+	if (run_host_hooks(c, config, &config->hooks.poststop, "poststop", CONTAINER_STOPPED, true,
+		    &err) < 0)
+		log_warning("%s", err.text);
 }
 
 /* ---- start ---- */
@@ -83,6 +96,8 @@ int container_go(struct created *created, struct err *err)
 		r = cancel_wait(c->rt->cancel, created->sync, err);
 	if (r == 0)
 		r = sync_expect_end(created->sync, err);
+	if (r == 0)
+		r = container_run_poststart(c, config, err);
 	if (r < 0) {
 		struct err ignored = {};
 
@@ -92,7 +107,6 @@ int container_go(struct created *created, struct err *err)
 		container_destroy(c, created->cgroup, config, &ignored);
 		return r;
 	}
-	container_run_poststart(c, config);
 	/* Others may have it now; the directory stays open for container_finish(). */
 	if (sys_flock(c->dirfd, LOCK_UN) < 0)
 		cleanup_close(&c->dirfd);
@@ -111,7 +125,8 @@ int container_finish(struct created *created, struct err *err)
 	return r < 0 ? r : container_destroy(c, created->cgroup, created->config, err);
 }
 
-/* It is in a hook that does not end, perhaps; there is nothing to be had but its end. */
+/* It is in a hook that does not end, perhaps, or a poststart hook has failed; there is nothing to
+ * be had but its end. */
 static void end_init(const struct container *c)
 {
 	struct pollfd fd = {.fd = c->pidfd, .events = POLLIN};
@@ -155,8 +170,10 @@ int container_start(const struct runtime *rt, const char *id, struct err *err)
 	sys_unlinkat(c.dirfd, "start.sock", 0);
 	if (r < 0)
 		return r;
-	container_run_poststart(&c, config);
-	return 0;
+	r = container_run_poststart(&c, config, err);
+	if (r < 0)
+		end_init(&c);
+	return r;
 }
 
 /* ---- kill, pause, resume ---- */

@@ -158,8 +158,11 @@ int container_processes(
 int container_stats(const struct container *c, const struct cgroup *cgroup, struct arena *arena,
 	struct cgroup_stats *ret, struct err *err);
 
-/* Run the poststart and poststop hooks of CONFIG; their failures are warnings. */
-void container_run_poststart(const struct container *c, const struct spec_config *config);
+/* Runs the poststart hooks of CONFIG. After one that fails the container has to be stopped, see
+ * runtime-spec, runtime.md "Lifecycle". */
+int container_run_poststart(
+	const struct container *c, const struct spec_config *config, struct err *err);
+/* Runs the poststop hooks of CONFIG; their failures are warnings. */
 void container_run_poststop(const struct container *c, const struct spec_config *config);
 /* Removes the group in resctrl that was made for it, if any. */
 int container_leave_rdt(const struct container *c, struct err *err);

@@ -486,12 +486,13 @@ int container_restore(const struct runtime *rt, const struct restore_options *op
 	}
 	if (r == 0)
 		r = restore(&s, err);
+	if (r == 0)
+		r = container_run_poststart(&s.making.container, s.making.config, err);
 	if (r < 0) {
 		err_add(err, "restore container \"%s\"", options->create.id);
 		making_roll_back(&s.making);
 	} else {
 		making_hand_over(&s.making, take_fd(&s.master), ret);
-		container_run_poststart(&ret->container, ret->config);
 		cleanup_close(&ret->container.dirfd); /* and with it the lock */
 	}
 	restoring_close(&s);

@@ -52,8 +52,8 @@ static void __attribute__((noinline)) forget_stack(void)
 /* What the monitor, and the helpers that it starts, look up when a container is started again. */
 static bool is_read(const char *variable)
 {
-	static const char *const names[] = {"BRIG_", "DBUS_", "HOME=", "LISTEN_", "NOTIFY_SOCKET=",
-		"PATH=", "TMPDIR=", "XDG_"};
+	static const char *const names[] = {
+		"BRIG_", "DBUS_", "HOME=", "LISTEN_", "NOTIFY_SOCKET=", "PATH=", "TMPDIR=", "XDG_"};
 	const char *rest;
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)

@@ -83,8 +83,8 @@ static const char restore_details[] =
 	"one that the checkpoint was taken from; they may come from elsewhere on the host. The "
 	"standard streams are those of this command; one that was a regular file must be one of "
 	"the same length. The cgroup and its limits are those of the bundle's config.json. Of the "
-	"hooks, prestart, createRuntime and poststart run. When it fails, nothing is left "
-	"behind.\n\n"
+	"hooks, prestart, createRuntime and poststart run. When it or one of them fails, nothing "
+	"is left behind.\n\n"
 	"It needs root and criu(8); criu's log is restore.log in the directory of --work-path. A "
 	"container that was in a virtual machine needs a bundle that asks for one of the same "
 	"size, and the same processor; its files may be restored more than once.";
@@ -105,8 +105,9 @@ static const struct command commands[] = {
 	{"ps", "[OPTIONS] ID [PS OPTIONS]", "List a container's processes", TAKES(ps, list),
 		.min_args = 1, .max_args = COMMAND_ANY_ARGS, .flags = OPTIONS_STOP_AT_OPERAND,
 		.run = oci_ps},
-	{"kill", "[OPTIONS] ID [SIGNAL]", "Send a signal to a container [TERM]; 0 only asks whether it runs", TAKES(kill, kill),
-		.min_args = 1, .max_args = 2, .run = oci_kill},
+	{"kill", "[OPTIONS] ID [SIGNAL]",
+		"Send a signal to a container [TERM]; 0 only asks whether it runs",
+		TAKES(kill, kill), .min_args = 1, .max_args = 2, .run = oci_kill},
 	{"delete", "[OPTIONS] ID", "Remove a stopped container", TAKES(delete, delete),
 		.min_args = 1, .max_args = 1, .run = oci_delete},
 	{"pause", "ID", "Freeze all processes of a container", .min_args = 1, .max_args = 1,

@@ -86,6 +86,28 @@ test_a_failing_start_container_hook_stops_the_start() {
 	assert_nothing_left
 }
 
+test_a_failing_poststart_hook_stops_the_container() {
+	local filters=("$(hook_filter poststart "cat > /dev/null; exit 3")" "$(hook_filter poststart "touch $TEST_DIR/second")"
+		"$(hook_filter poststop "cat > /dev/null; echo end >> $TEST_DIR/poststop")")
+	create_sh 'sleep 60' "${filters[@]}"
+	expect_failure oci start "$ID"
+	assert_contains "$ERROR" "poststart hook 0: /bin/sh: exit status 3"
+	assert_eq "$(status_of "$ID")" stopped
+	oci delete "$ID"
+	assert_eq "$(cat "$TEST_DIR/poststop")" end
+	assert_nothing_left
+	for option in '' --detach; do
+		next_container
+		bundle_sh "$BUNDLE" 'sleep 60' "${filters[@]}"
+		expect_failure oci run $option --bundle "$BUNDLE" "$ID"
+		assert_contains "$ERROR" "poststart hook 0: /bin/sh: exit status 3"
+		expect_failure oci state "$ID"
+		assert_nothing_left
+	done
+	assert_eq "$(wc -l <"$TEST_DIR/poststop")" 3
+	[ ! -e "$TEST_DIR/second" ] || fail "a hook was run after the one that failed"
+}
+
 test_failing_poststop_does_not_keep_the_container() {
 	start_sh 'exit 0' "$(hook_filter poststop 'exit 3')" "$(hook_filter poststop "cat > /dev/null; echo second > $TEST_DIR/second")"
 	wait_status "$ID" stopped

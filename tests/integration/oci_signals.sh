@@ -146,11 +146,11 @@ test_start_that_hangs_in_a_hook() {
 test_start_whose_poststart_hooks_hang() {
 	create_sh 'sleep 62' "$(hanging_hook poststart)" '.hooks.poststart += .hooks.poststart'
 	interrupt_start TERM
-	assert_eq "$CODE" 0
+	assert_eq "$CODE" 1
 	assert_contains "$(cat "$BUNDLE/err")" "interrupted by SIGTERM"
 	assert_eq "$(wc -l <"$BUNDLE/err")" 1
-	assert_eq "$(status_of "$ID")" running
-	oci delete --force "$ID"
+	assert_eq "$(status_of "$ID")" stopped
+	oci delete "$ID"
 	assert_nothing_left
 }
 
