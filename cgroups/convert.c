@@ -333,8 +333,11 @@ static int convert_pids(struct conversion *c)
 
 	if (!limit.set)
 		return 0;
+	/* With 0 the kernel would not let the first process in; after that it is the same as 1. */
+	if (limit.value == 0)
+		limit.value = 1;
 	return add(c, CGROUP_PIDS, "pids.limit", "pids.max",
-		number(c, limit.value <= 0 ? UINT64_MAX : (uint64_t)limit.value), 0);
+		number(c, limit.value < 0 ? UINT64_MAX : (uint64_t)limit.value), 0);
 }
 
 static int convert_hugetlb(struct conversion *c)

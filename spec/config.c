@@ -29,12 +29,20 @@ static const struct json_table root_table = {
 static int finish_config(void *out, const struct json_context *ctx)
 {
 	struct spec_config *config = out;
+	struct spec_resources *resources = config->linux_.resources;
+	int r;
 
 	if (config->hostname && !*config->hostname)
 		config->hostname = NULL;
 	if (config->domainname && !*config->domainname)
 		config->domainname = NULL;
-	return spec_validate(config, ctx->err);
+	r = spec_validate(config, ctx->err);
+	/* Until 1.3 a limit of 0 was the other word for none, and engines of that time say it so.
+	 */
+	if (r == 0 && resources && resources->pids_limit.set && resources->pids_limit.value == 0 &&
+		!spec_is_since(config, 3))
+		resources->pids_limit.value = -1;
+	return r;
 }
 
 static const struct json_rule config_rules[] = {

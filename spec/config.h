@@ -251,7 +251,7 @@ struct spec_resources {
 	} devices;
 	struct spec_memory *memory;
 	struct spec_cpu *cpu;
-	struct opt_i64 pids_limit; /* ≤ 0 or −1: unlimited */
+	struct opt_i64 pids_limit; /* negative: unlimited */
 	struct spec_block_io *block_io;
 	struct {
 		struct spec_hugepage_limit *items;

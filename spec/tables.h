@@ -22,6 +22,9 @@ extern const struct json_table spec_vm_table;        /* struct spec_vm */
 /* Rules across objects. −EINVAL with a sentence that names the member. */
 int spec_validate(const struct spec_config *config, struct err *err);
 
+/* Whether the configuration, a valid one, is of version 1.MINOR of the specification or later. */
+bool spec_is_since(const struct spec_config *config, uint32_t minor);
+
 /* The values of the annotations whose meaning runtimes share. */
 int spec_check_annotations(const struct pairs *annotations, struct err *err);
 

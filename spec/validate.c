@@ -20,7 +20,7 @@ static bool has_new_namespace(const struct spec_config *config, int type)
 }
 
 /* Semantic versioning: MAJOR.MINOR.PATCH with an optional "-pre-release" or "+build". */
-static bool parse_version(const char *text, uint32_t *ret_major)
+static bool parse_version(const char *text, uint32_t *ret_major, uint32_t *ret_minor)
 {
 	uint64_t numbers[3];
 
@@ -39,14 +39,15 @@ static bool parse_version(const char *text, uint32_t *ret_major)
 			return false;
 	}
 	*ret_major = (uint32_t)numbers[0];
+	*ret_minor = (uint32_t)numbers[1];
 	return !*text || ((*text == '-' || *text == '+') && text[1]);
 }
 
 static int check_version(const struct spec_config *config, struct err *err)
 {
-	uint32_t major;
+	uint32_t major, minor;
 
-	if (!parse_version(config->oci_version, &major))
+	if (!parse_version(config->oci_version, &major, &minor))
 		return err_set(err, -EINVAL, "ociVersion: \"%s\" is no version such as \"%s\"",
 			config->oci_version, SPEC_VERSION_MAX);
 	if (major != 1)
@@ -55,6 +56,13 @@ static int check_version(const struct spec_config *config, struct err *err)
 			"%s to %s",
 			config->oci_version, SPEC_VERSION_MIN, SPEC_VERSION_MAX);
 	return 0;
+}
+
+bool spec_is_since(const struct spec_config *config, uint32_t minor)
+{
+	uint32_t major, its;
+
+	return parse_version(config->oci_version, &major, &its) && its >= minor;
 }
 
 static int check_root(const struct spec_config *config, struct err *err)

@@ -294,6 +294,9 @@ static void test_pids_hugetlb_rdma(void **state)
 	resources.pids_limit.value = -1;
 	ok(convert_resources, &resources, &nothing, &arena, &w);
 	assert_write(w, "pids.max", "max");
+	resources.pids_limit.value = 0;
+	ok(convert_resources, &resources, &nothing, &arena, &w);
+	assert_write(w, "pids.max", "1");
 	huge.page_size = "../2MB";
 	refused(-EINVAL, "hugepageLimits", convert_resources, &resources, &nothing, &arena, &w);
 }

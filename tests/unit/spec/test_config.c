@@ -157,6 +157,31 @@ static void test_truncation(void **state)
 	}
 }
 
+/* What 0 means came with 1.3. */
+static void test_a_limit_of_no_processes(void **state)
+{
+	static const struct {
+		const char *version;
+		int64_t limit;
+	} cases[] = {{"1.0.2-dev", -1}, {"1.2.1+dev", -1}, {"1.3.0", 0}, {"1.10.0", 0}};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct spec_config *config = NULL;
+		struct err err = {};
+		char text[256];
+		int len = snprintf(text, sizeof(text),
+			"{\"ociVersion\": \"%s\", \"root\": {\"path\": \"r\"}, "
+			"\"linux\": {\"resources\": {\"pids\": {\"limit\": 0}}}}",
+			cases[i].version);
+
+		assert_int_equal(spec_config_parse("c", text, (size_t)len, &config, &err), 0);
+		assert_true(config->linux_.resources->pids_limit.set);
+		assert_int_equal(config->linux_.resources->pids_limit.value, cases[i].limit);
+		spec_config_free(config);
+	}
+}
+
 static void test_free_of_nothing(void **state)
 {
 	(void)state;
@@ -171,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_published_samples),
 		cmocka_unit_test(test_published_example),
 		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_a_limit_of_no_processes),
 		cmocka_unit_test(test_free_of_nothing),
 	};
 
