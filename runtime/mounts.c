@@ -226,12 +226,15 @@ static int copy_symlink(const struct mounts_context *ctx, const struct plan_moun
 	return r < 0 ? err_sys(err, r, "copy the link %s", mount->source) : 0;
 }
 
-static int bind_error(const struct plan_mount *mount, int source, int r, struct err *err)
+/* Why SOURCE could not be attached to DEST, which may be an error: move_mount(2) has EINVAL for
+ * what does not go together. */
+static int bind_error(const struct plan_mount *mount, int source, int dest, int r, struct err *err)
 {
-	struct stat st;
+	struct stat st, at;
 
-	if (r == -ENOTDIR && sys_fstat(source, &st) == 0)
-		return err_set(err, r, "%s is %s directory and the destination is %s",
+	if (dest >= 0 && sys_fstat(source, &st) == 0 && sys_fstat(dest, &at) == 0 &&
+		S_ISDIR(st.st_mode) != S_ISDIR(at.st_mode))
+		return err_set(err, -ENOTDIR, "%s is %s directory and the destination is %s",
 			mount->source, S_ISDIR(st.st_mode) ? "a" : "not a",
 			S_ISDIR(st.st_mode) ? "not" : "one");
 	return err_sys(err, r, "bind %s", mount->source);
@@ -262,7 +265,7 @@ static int do_bind(
 			return dest;
 	}
 	r = dest < 0 ? dest : mounts_attach(source, dest);
-	return r < 0 ? bind_error(mount, source, r, err) : 0;
+	return r < 0 ? bind_error(mount, source, dest, r, err) : 0;
 }
 
 static bool is_pts(const char *path)

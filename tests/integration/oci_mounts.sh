@@ -62,6 +62,19 @@ test_bind_read_write_and_read_only() {
 		"$(mount_filter /v bind "$TEST_DIR/volume" bind ro)" | tr '\n' ' ')" "in refused "
 }
 
+test_bind_of_what_does_not_fit() {
+	echo text >"$TEST_DIR/file"
+	mkdir "$TEST_DIR/dir"
+	next_container
+	bundle_sh "$BUNDLE" true ".mounts += [{\"destination\":\"/etc\",\"type\":\"bind\",\"source\":\"$TEST_DIR/file\",\"options\":[\"bind\"]}]"
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" "mounts: /etc: $TEST_DIR/file is not a directory and the destination is one"
+	next_container
+	bundle_sh "$BUNDLE" true ".mounts += [{\"destination\":\"/etc/passwd\",\"type\":\"bind\",\"source\":\"$TEST_DIR/dir\",\"options\":[\"bind\"]}]"
+	expect_failure oci run --bundle "$BUNDLE" "$ID"
+	assert_contains "$ERROR" "mounts: /etc/passwd: $TEST_DIR/dir is a directory and the destination is not"
+}
+
 test_bind_of_a_file() {
 	echo content >"$TEST_DIR/file"
 	assert_eq "$(run_sh 'cat /etc/deep/file' \
