@@ -10,7 +10,6 @@
 #include "base/sys.h"
 #include "netns/network_private.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -225,25 +224,25 @@ static bool is_alive(struct network_store *store, const char *id)
 	       now == start;
 }
 
+static int remove_if_unfinished(void *context, int dirfd, const char *name)
+{
+	size_t n = strlen(name);
+
+	(void)context;
+	if (*name == '.' && n > 4 && strcmp(name + n - 4, ".new") == 0)
+		(void)sys_unlinkat(dirfd, name, 0);
+	return 0;
+}
+
 /* Files that were to replace others (fd_replace_file()), of writers who died: with the lock held
  * there is no other writer. SUB NULL: of DIRFD itself. */
 static void remove_unfinished(int dirfd, const char *sub)
 {
-	int fd = sys_openat(dirfd, sub ? sub : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	autoclose int fd =
+		sys_openat(dirfd, sub ? sub : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 
-	if (!dir) {
-		cleanup_close(&fd);
-		return;
-	}
-	while ((entry = readdir(dir))) {
-		size_t n = strlen(entry->d_name);
-
-		if (*entry->d_name == '.' && n > 4 && strcmp(entry->d_name + n - 4, ".new") == 0)
-			(void)sys_unlinkat(fd, entry->d_name, 0);
-	}
-	closedir(dir);
+	if (fd >= 0)
+		(void)path_each(fd, remove_if_unfinished, NULL);
 }
 
 static void remove_all_unfinished(struct network_store *store)

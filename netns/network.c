@@ -13,7 +13,6 @@
 #include "netns/network_private.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -159,52 +158,54 @@ int network_state_dir(struct network_store *store, const char *name, struct err 
 	return make_dir(store->state, path, 0711, err);
 }
 
+struct naming {
+	struct arena *arena;
+	const char *suffix;
+	struct strings *names;
+	size_t room;
+};
+
+static int add_name(void *context, int dirfd, const char *entry)
+{
+	struct naming *n = context;
+	struct strings *names = n->names;
+	size_t len = strlen(entry), end = strlen(n->suffix);
+	char *name;
+
+	(void)dirfd;
+	if (*entry == '.' || len <= end || strcmp(entry + len - end, n->suffix) != 0)
+		return 0;
+	if (names->count == n->room) {
+		const char **items =
+			arena_array(n->arena, n->room = n->room * 2 + 16, const char *);
+
+		if (!items)
+			return -ENOMEM;
+		if (names->count)
+			memcpy(items, names->items, names->count * sizeof(*items));
+		names->items = items;
+	}
+	name = arena_strdup(n->arena, entry);
+	if (!name)
+		return -ENOMEM;
+	name[len - end] = '\0';
+	names->items[names->count++] = name;
+	return 0;
+}
+
 int network_names(int dirfd, const char *sub, const char *suffix, struct arena *arena,
 	struct strings *ret, struct err *err)
 {
-	int fd = sys_openat(dirfd, sub ? sub : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	size_t room = 0, end = strlen(suffix);
-	struct dirent *entry;
-	int r = 0;
-	DIR *dir;
+	struct naming naming = {.arena = arena, .suffix = suffix, .names = ret};
+	autoclose int fd =
+		sys_openat(dirfd, sub ? sub : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r;
 
 	*ret = (struct strings){};
 	if (fd == -ENOENT)
 		return 0;
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		r = err_sys(err, fd < 0 ? fd : -errno, "list %s", sub ? sub : "networks");
-		cleanup_close(&fd);
-		return r;
-	}
-	while (r == 0 && (entry = readdir(dir))) {
-		size_t len = strlen(entry->d_name);
-		char *name;
-
-		if (*entry->d_name == '.' || len <= end ||
-			strcmp(entry->d_name + len - end, suffix) != 0)
-			continue;
-		if (ret->count == room) {
-			const char **items = arena_array(arena, room = room * 2 + 16, const char *);
-
-			if (!items) {
-				r = err_sys(err, -ENOMEM, "list %s", sub ? sub : "networks");
-				break;
-			}
-			if (ret->count)
-				memcpy(items, ret->items, ret->count * sizeof(*items));
-			ret->items = items;
-		}
-		name = arena_strdup(arena, entry->d_name);
-		if (!name)
-			r = err_sys(err, -ENOMEM, "list %s", sub ? sub : "networks");
-		else
-			name[len - end] = '\0';
-		if (name)
-			ret->items[ret->count++] = name;
-	}
-	closedir(dir);
-	return r;
+	r = fd < 0 ? fd : path_each(fd, add_name, &naming);
+	return r < 0 ? err_sys(err, r, "list %s", sub ? sub : "networks") : 0;
 }
 
 /* ---- records ---- */

@@ -3,9 +3,9 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/sys.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,10 +40,12 @@ int tune_link(
 }
 
 /* LINK listens to routers only as long as it does not forward. */
-static int keep_listening(int dir, const char *link, struct err *err)
+static int keep_listening(void *context, int dir, const char *link)
 {
 	char path[288], accept[32], forwarding[32];
 
+	if (strcmp(link, "all") == 0)
+		return 0;
 	snprintf(path, sizeof(path), "%s/forwarding", link);
 	if (fd_read_line(dir, path, forwarding, sizeof(forwarding)) < 0)
 		return 0;
@@ -52,29 +54,18 @@ static int keep_listening(int dir, const char *link, struct err *err)
 		return 0;
 	if (strcmp(accept, "1") != 0 || strcmp(forwarding, "0") != 0)
 		return 0;
-	return tune_link("ipv6", link, "accept_ra", "2", err);
+	return tune_link("ipv6", link, "accept_ra", "2", context);
 }
 
 static int keep_all_listening(struct err *err)
 {
-	int fd = sys_openat(AT_FDCWD, SYSCTL_DIR "/ipv6/conf", O_RDONLY | O_DIRECTORY, 0);
-	struct dirent *entry;
-	DIR *dir;
-	int r = 0;
+	autoclose int fd = sys_openat(AT_FDCWD, SYSCTL_DIR "/ipv6/conf", O_RDONLY | O_DIRECTORY, 0);
+	int r;
 
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : err_sys(err, fd, "%s/ipv6/conf", SYSCTL_DIR);
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = err_sys(err, -errno, "%s/ipv6/conf", SYSCTL_DIR);
-		cleanup_close(&fd);
-		return r;
-	}
-	while (r == 0 && (entry = readdir(dir)))
-		if (*entry->d_name != '.' && strcmp(entry->d_name, "all") != 0)
-			r = keep_listening(fd, entry->d_name, err);
-	closedir(dir);
-	return r;
+	if (fd == -ENOENT)
+		return 0;
+	r = fd < 0 ? fd : path_each(fd, keep_listening, err);
+	return r < 0 && !err->code ? err_sys(err, r, "%s/ipv6/conf", SYSCTL_DIR) : r;
 }
 
 int tune_forwarding(bool ipv4, bool ipv6, struct err *err)
