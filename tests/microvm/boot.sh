@@ -65,6 +65,19 @@ test_devices() {
 	assert_eq "$(dd if=disk bs=512 skip=3 count=1 status=none | tr -d '\0')" to-disk
 }
 
+# Interrupts for files are no work for the monitor: it would be some 20 exits for each of these.
+test_exits_for_files() {
+	mkdir share
+	run microvm -d share -j "{$jail}" -- busybox sh -c 'busybox mkdir /mnt
+		busybox mount -t virtiofs dir0 /mnt && cd /mnt || exit 9
+		i=0; while [ $((i += 1)) -le 100 ]; do echo $i >$i; done
+		i=0; while [ $((i += 1)) -le 100 ]; do read x <$i; [ "$x" = $i ] || exit 8; done
+		busybox rm [0-9]* && exec busybox ls'
+	assert_eq "$status$output" 0 "$errors"
+	assert_matches "$errors" 'microvm-run: ([0-9]+) exits to registers'
+	[ "${BASH_REMATCH[1]}" -le 500 ] || fail "${BASH_REMATCH[1]} exits for 100 files"
+}
+
 test_file_system() {
 	mkdir share share/many
 	echo from-host >share/file

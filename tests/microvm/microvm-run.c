@@ -284,7 +284,7 @@ static int run_command(
 
 static int run(struct options *o, struct vm *vm, int *ret, struct err *err)
 {
-	struct control_reply reply = {};
+	struct control_reply reply = {}, before;
 	struct proto_ready ready;
 	int64_t begin = now_ms(), runs = begin;
 	int status, r = start(o, vm, err);
@@ -307,10 +307,15 @@ static int run(struct options *o, struct vm *vm, int *ret, struct err *err)
 		(unsigned long long)reply.stats.exits, (unsigned long long)reply.stats.exits_io,
 		(unsigned long long)reply.stats.exits_mmio,
 		(unsigned long long)reply.stats.exits_all, overhead_kib(vm->pid));
+	before = reply;
 	for (int i = 0; i < o->repeat && r == 0; i++)
 		r = run_command(vm, o, (uint32_t)i + 1, ret, err);
 	if (r < 0)
 		return r;
+	ask(vm, CONTROL_STATS, 0, &reply);
+	fprintf(stderr, "microvm-run: %llu exits to registers since then, %llu of all\n",
+		(unsigned long long)(reply.stats.exits_mmio - before.stats.exits_mmio),
+		(unsigned long long)(reply.stats.exits_all - before.stats.exits_all));
 	cleanup_close(&vm->ready.fd); /* the agent switches off when its host has gone */
 	sys_waitpid(vm->pid, &status, 0);
 	if (status != 0)

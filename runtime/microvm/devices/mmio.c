@@ -6,12 +6,41 @@
 #include <linux/virtio_mmio.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
+
+static void show(struct mmio *mmio, uint32_t offset, uint32_t value)
+{
+	__atomic_store_n(mmio->page + offset / 4, value, __ATOMIC_SEQ_CST);
+}
+
+/* InterruptStatus. A remote device cannot set its bit: it is always set. */
+static uint32_t interrupt_status(const struct mmio *mmio)
+{
+	return (mmio->device->ops->remote ? DEVICE_INTERRUPT_QUEUE : 0) |
+	       __atomic_load_n(&mmio->state.interrupt, __ATOMIC_SEQ_CST);
+}
+
+/* Any thread: who is overtaken between both looks shows it once more. */
+static void show_interrupt(struct mmio *mmio)
+{
+	uint32_t value;
+
+	do {
+		value = interrupt_status(mmio);
+		show(mmio, VIRTIO_MMIO_INTERRUPT_STATUS, value);
+	} while (interrupt_status(mmio) != value);
+}
 
 static void mmio_interrupt(struct device_transport *transport, uint32_t why)
 {
 	struct mmio *mmio = (struct mmio *)transport;
 
 	__atomic_or_fetch(&mmio->state.interrupt, why, __ATOMIC_SEQ_CST);
+	if (mmio->page) {
+		if (why & DEVICE_INTERRUPT_CONFIG) /* the device failed; its lock is held */
+			show(mmio, VIRTIO_MMIO_STATUS, mmio->device->status);
+		show_interrupt(mmio);
+	}
 	event_signal(mmio->irq);
 }
 
@@ -40,6 +69,40 @@ static void queue_kicked(struct loop_source *source, uint32_t events)
 		device_kick(queue->mmio->device, (uint32_t)(queue - queue->mmio->queues));
 }
 
+static uint32_t register_read(struct mmio *mmio, uint32_t offset);
+
+/* All that can be read, once more. */
+static void show_all(struct mmio *mmio)
+{
+	static const uint32_t registers[] = {VIRTIO_MMIO_MAGIC_VALUE, VIRTIO_MMIO_VERSION,
+		VIRTIO_MMIO_DEVICE_ID, VIRTIO_MMIO_VENDOR_ID, VIRTIO_MMIO_DEVICE_FEATURES,
+		VIRTIO_MMIO_QUEUE_NUM_MAX, VIRTIO_MMIO_QUEUE_READY, VIRTIO_MMIO_SHM_LEN_LOW,
+		VIRTIO_MMIO_SHM_LEN_HIGH, VIRTIO_MMIO_CONFIG_GENERATION};
+	uint32_t status;
+
+	for (size_t i = 0; i < ARRAY_LEN(registers); i++)
+		show(mmio, registers[i], register_read(mmio, registers[i]));
+	do { /* the loop's thread may fail the device meanwhile */
+		status = device_status(mmio->device);
+		show(mmio, VIRTIO_MMIO_STATUS, status);
+	} while (device_status(mmio->device) != status);
+	show_interrupt(mmio);
+	device_config_read(mmio->device, 0, (uint8_t *)mmio->page + VIRTIO_MMIO_CONFIG,
+		mmio->device->config_len);
+}
+
+static int open_page(struct mmio *mmio)
+{
+	void *page =
+		mmap(NULL, MMIO_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	mmio->page = page;
+	show_all(mmio);
+	return 0;
+}
+
 int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struct err *err)
 {
 	int r;
@@ -63,6 +126,8 @@ int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struc
 		if (r >= 0 && !device->ops->remote)
 			r = loop_add(loop, &mmio->queues[i].source, EPOLLIN);
 	}
+	if (r >= 0 && device->ops->remote)
+		r = open_page(mmio);
 	if (r >= 0)
 		return 0;
 	mmio_close(mmio);
@@ -77,6 +142,9 @@ void mmio_close(struct mmio *mmio)
 		cleanup_close(&mmio->queues[i].source.fd);
 	}
 	cleanup_close(&mmio->irq);
+	if (mmio->page)
+		munmap(mmio->page, MMIO_SIZE);
+	mmio->page = NULL;
 }
 
 static uint32_t register_read(struct mmio *mmio, uint32_t offset)
@@ -99,10 +167,8 @@ static uint32_t register_read(struct mmio *mmio, uint32_t offset)
 		return s->queue_select < device->ops->queues ? device->ops->queue_size : 0;
 	case VIRTIO_MMIO_QUEUE_READY:
 		return device_queue_ready(device, s->queue_select);
-	case VIRTIO_MMIO_INTERRUPT_STATUS: /* a remote device cannot set the bit: it is always set
-					    */
-		return (device->ops->remote ? DEVICE_INTERRUPT_QUEUE : 0) |
-		       __atomic_load_n(&s->interrupt, __ATOMIC_SEQ_CST);
+	case VIRTIO_MMIO_INTERRUPT_STATUS:
+		return interrupt_status(mmio);
 	case VIRTIO_MMIO_STATUS:
 		return device_status(device);
 	case VIRTIO_MMIO_SHM_LEN_LOW:
@@ -237,11 +303,15 @@ void mmio_write(struct mmio *mmio, uint32_t offset, const void *data, uint32_t l
 	memcpy(&value, data, sizeof(value));
 	pthread_mutex_lock(&mmio->lock);
 	register_write(mmio, offset, value);
+	if (mmio->page)
+		show_all(mmio);
 	pthread_mutex_unlock(&mmio->lock);
 }
 
 void mmio_restored(struct mmio *mmio)
 {
+	if (mmio->page)
+		show_all(mmio);
 	if (mmio->state.interrupt || mmio->device->ops->remote)
 		event_signal(mmio->irq);
 }

@@ -7,6 +7,10 @@
  * come through an eventfd per queue, which KVM signals when the guest writes QueueNotify (or
  * mmio_write() itself, where there is no KVM); interrupts go out through .irq. So kicks are handled
  * by the loop's thread alone, and a vCPU's thread only ever changes registers.
+ *
+ * A remote device has .page: what its registers read as, kept up to date, for KVM to show to the
+ * guest read-only. Reading costs no exit then, which each interrupt does. Writes come as ever. Its
+ * bit for used buffers is always set, so nothing has to happen when it is acknowledged alone.
  */
 #pragma once
 
@@ -32,6 +36,7 @@ struct mmio {
 	struct loop *loop;
 	int irq; /* eventfd, the VMM's irqfd */
 	struct mmio_queue queues[DEVICE_QUEUES_MAX];
+	uint32_t *page;       /* MMIO_SIZE bytes; NULL: no remote device */
 	pthread_mutex_t lock; /* of .state but .interrupt, against other vCPUs */
 	struct mmio_state state;
 };
@@ -40,8 +45,8 @@ struct mmio {
 int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struct err *err);
 void mmio_close(struct mmio *mmio);
 
-/* After .state and the device were restored: interrupts that the guest had not taken yet come
- * again. */
+/* After .state and the device were restored: the registers show it, and interrupts that the guest
+ * had not taken yet come again. */
 void mmio_restored(struct mmio *mmio);
 
 /* LEN is 1, 2, 4 or 8; OFFSET is below MMIO_SIZE. What is not a register reads as 0. Any thread. */

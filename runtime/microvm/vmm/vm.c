@@ -6,14 +6,17 @@
 
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <linux/virtio_mmio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 enum {
 	VCPU_STACK = 128 << 10, /* a vCPU's thread only ever touches registers */
 	HUGE_PAGE = 2 << 20,
+	REGISTERS_SLOT = 256, /* of vm_map(): those of devices' registers, behind all others */
 };
 
 static int map_slot(struct vm *vm, unsigned int slot, uint64_t gpa, uint64_t size, void *hva,
@@ -254,6 +257,26 @@ static int add_kicks(struct vm *vm, const struct mmio *mmio, uint64_t gpa, struc
 	return 0;
 }
 
+/* The registers of a remote device are read where they are shown, if KVM can map that little. That
+ * its interrupts are acknowledged is of no interest to us, unless there is more to it: KVM counts
+ * that on an eventfd which nobody reads. */
+static int add_page(struct vm *vm, const struct mmio *mmio, uint64_t gpa, struct err *err)
+{
+	autoclose int nobody = event_open();
+	struct kvm_ioeventfd acknowledged = {
+		.datamatch = DEVICE_INTERRUPT_QUEUE,
+		.addr = gpa + VIRTIO_MMIO_INTERRUPT_ACK,
+		.len = 4,
+		.fd = nobody,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+	int r = nobody < 0 ? nobody : sys_ioctl(vm->fd, KVM_IOEVENTFD, &acknowledged);
+
+	if (r < 0)
+		return err_sys(err, r, "virtio %s: KVM_IOEVENTFD", mmio->device->ops->name);
+	return vm_map(vm, REGISTERS_SLOT + vm->mmio_count, gpa, MMIO_SIZE, mmio->page, true, err);
+}
+
 int vm_add(struct vm *vm, struct device *device, struct err *err)
 {
 	const struct arch_device *at = vm->layout.devices + vm->mmio_count;
@@ -267,6 +290,8 @@ int vm_add(struct vm *vm, struct device *device, struct err *err)
 		r = add_kicks(vm, mmio, at->gpa, err);
 	if (r == 0)
 		r = add_irqfd(vm, mmio->irq, at->irq, err);
+	if (r == 0 && mmio->page && sysconf(_SC_PAGESIZE) == MMIO_SIZE)
+		r = add_page(vm, mmio, at->gpa, err);
 	if (r == 0)
 		vm->mmio_count++;
 	return r;

@@ -88,7 +88,7 @@ int vm_open(struct vm *vm, const struct vm_options *options, struct err *err);
 /* Gives DEVICE the next page of registers and the next interrupt. */
 int vm_add(struct vm *vm, struct device *device, struct err *err);
 /* Another range of guest memory, which devices cannot reach; see KVM_SET_USER_MEMORY_REGION. SLOT
- * counts from 0. */
+ * counts from 0, below 256. */
 int vm_map(struct vm *vm, unsigned int slot, uint64_t gpa, uint64_t size, void *hva, bool read_only,
 	struct err *err);
 /* Calls RANGE.access for what the guest does there. Before the guest runs. */

@@ -279,6 +279,8 @@ uint32_t zoo_read(struct zoo *z, uint32_t reg)
 	uint32_t value;
 
 	mmio_read(&z->mmio, reg, &value, sizeof(value));
+	if (z->mmio.page) /* what the guest reads without us */
+		MUST(z->mmio.page[reg / 4] == value);
 	return value;
 }
 
