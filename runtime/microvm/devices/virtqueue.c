@@ -197,15 +197,21 @@ bool virtq_must_interrupt(struct virtq *q)
 	return (uint16_t)(now - event - 1) < (uint16_t)(now - before);
 }
 
-bool virtq_rearm(struct virtq *q)
+bool virtq_rearm_after(struct virtq *q, uint16_t count)
 {
 	if (!q->memory)
 		return false;
 	if (!q->state.event_idx)
 		return avail_index(q) != q->state.next_avail;
-	__atomic_store_n(avail_event(q), q->state.next_avail, __ATOMIC_RELAXED);
+	__atomic_store_n(
+		avail_event(q), (uint16_t)(q->state.next_avail + count - 1), __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return avail_index(q) != q->state.next_avail;
+	return (uint16_t)(avail_index(q) - q->state.next_avail) >= count;
+}
+
+bool virtq_rearm(struct virtq *q)
+{
+	return virtq_rearm_after(q, 1);
 }
 
 int iov_slice(const struct iovec *iov, int count, size_t offset, size_t len, struct iovec *ret)

@@ -72,6 +72,9 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t written);
 bool virtq_must_interrupt(struct virtq *q);
 /* Asks for a kick at the next chain. True when one came in meanwhile: then no kick will come. */
 bool virtq_rearm(struct virtq *q);
+/* The same when COUNT chains wait, 1 or more: fewer are looked for without a kick. (Of a driver
+ * without VIRTIO_F_EVENT_IDX one comes for each.) */
+bool virtq_rearm_after(struct virtq *q, uint16_t count);
 
 /* Copies up to LEN bytes at OFFSET of the chain's readable part; returns how many there were. */
 size_t virtq_read(const struct virtq_chain *chain, size_t offset, void *ret, size_t len);

@@ -8,7 +8,12 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-enum { BUDGET = 64 };
+enum {
+	BUDGET = 64,
+	FORGETS = 0, /* the queues */
+	REQUESTS = 1,
+	LAZY_MS = 50,
+};
 
 /* What base/ does for this process is said here.
  * #syscalls:fsd epoll_ctl epoll_wait epoll_pwait read write close mmap munmap sendmsg recvmsg futex
@@ -16,7 +21,8 @@ enum { BUDGET = 64 };
 
 /* --- serving --- */
 
-static void serve(struct session_queue *q)
+/* Up to BUDGET chains. True: there may be more. Else a kick comes when KICK_AT of them wait. */
+static bool drain(struct session_queue *q, uint16_t kick_at)
 {
 	struct virtq_chain chain;
 	int left = BUDGET, r = 0;
@@ -25,7 +31,7 @@ static void serve(struct session_queue *q)
 		int64_t n;
 
 		r = virtq_pop(&q->virtq, &chain);
-		if (r == 0 && virtq_rearm(&q->virtq))
+		if (r == 0 && virtq_rearm_after(&q->virtq, kick_at))
 			continue;
 		if (r <= 0)
 			break;
@@ -37,19 +43,59 @@ static void serve(struct session_queue *q)
 		virtq_push(&q->virtq, chain.head, (uint32_t)n);
 	}
 	q->broken |= r < 0;
-	if (virtq_must_interrupt(&q->virtq))
-		event_signal(q->session->irq);
-	if (left < 0)
-		event_signal(q->kick.fd); /* the other queue gets its turn first */
+	return left < 0;
 }
 
+/* As many FORGETs may wait, for us and for the driver, without it running out of places. */
+static uint16_t most_waiting(const struct virtq *q)
+{
+	return q->state.size > 2 ? q->state.size / 2 : 1;
+}
+
+/* One interrupt has the driver look at both queues. */
+static void interrupt(struct session *s, bool settle)
+{
+	struct virtq *forgets = &s->queues[FORGETS].virtq;
+	uint16_t waiting = forgets->state.next_used - forgets->state.signalled;
+	bool wanted = virtq_must_interrupt(&s->queues[REQUESTS].virtq);
+
+	if (wanted || settle || waiting >= most_waiting(forgets))
+		wanted |= virtq_must_interrupt(forgets);
+	if (wanted)
+		event_signal(s->irq);
+}
+
+/* FORGETs first, as they were sent: a folder of whose files the last is closed may be removed. */
+static void serve(struct session *s)
+{
+	struct session_queue *forgets = s->queues + FORGETS;
+	bool more = false;
+
+	s->lazy = s->lazy || virtq_rearm(&forgets->virtq);
+	if (s->lazy)
+		more = drain(forgets, most_waiting(&forgets->virtq));
+	more |= drain(s->queues + REQUESTS, 1);
+	interrupt(s, false);
+	if (more)
+		event_signal(s->queues[REQUESTS].kick.fd); /* the VMM gets its turn first */
+}
+
+/* Makes up for all that was put off. */
+static void settle(struct session *s)
+{
+	for (int turns = VIRTQ_SIZE_MAX / BUDGET; s->lazy && turns > 0; turns--)
+		s->lazy = drain(s->queues + FORGETS, 1);
+	interrupt(s, true);
+}
+
+/* At each kick, not as long as there is one: so none has to be taken. */
 static void on_kick(struct loop_source *source, uint32_t events)
 {
 	struct session_queue *q = (struct session_queue *)source;
 
 	(void)events;
-	if (q->kick.fd >= 0 && event_take(q->kick.fd))
-		serve(q);
+	if (q->kick.fd >= 0)
+		serve(q->session);
 }
 
 /* --- taking over and giving back --- */
@@ -72,6 +118,7 @@ static void detach(struct session *s)
 	}
 	s->memory = (struct guest_memory){};
 	cleanup_close(&s->irq);
+	s->lazy = false;
 }
 
 static int map_memory(struct session *s, const struct fs_message *m, int memory)
@@ -109,10 +156,11 @@ static int attach(struct session *s, const struct fs_message *m, int *fds)
 		if (q->virtq.state.ready)
 			r = virtq_activate(&q->virtq, &s->memory);
 		if (r == 0)
-			r = loop_add(&s->loop, &q->kick, EPOLLIN);
+			r = loop_add(&s->loop, &q->kick, EPOLLIN | EPOLLET);
 		if (r == 0)
 			event_signal(q->kick.fd); /* what came before us */
 	}
+	s->lazy = r == 0; /* the first queue may have been left so */
 	return r;
 }
 
@@ -126,6 +174,7 @@ static int answer(struct session *s, struct fs_message *m, int *fds, size_t coun
 		if (out.result < 0)
 			detach(s);
 	} else if (m->type == FS_DETACH && count == 0 && attached) {
+		settle(s);
 		for (int i = 0; i < FS_QUEUES; i++)
 			out.queues[i] = s->queues[i].virtq.state;
 		detach(s);
@@ -169,8 +218,13 @@ int session_open(struct session *s, struct fsd *fsd, int socket, struct err *err
 
 int session_run(struct session *s, struct err *err)
 {
-	int r = loop_run(&s->loop);
+	int r = 0;
 
+	while (!s->loop.stop && r >= 0) {
+		r = loop_turn(&s->loop, s->lazy ? LAZY_MS : -1);
+		if (r == 0 && s->lazy)
+			settle(s);
+	}
 	return r < 0 ? err_sys(err, r, "epoll_wait") : 0;
 }
 

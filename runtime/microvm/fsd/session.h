@@ -2,6 +2,11 @@
 /*
  * The file server's side of devices/fs.h: takes the queues of a guest over and serves them until
  * the VMM wants them back, or ends.
+ *
+ * Nobody waits for what comes through the first queue, which are FORGETs. So there is no interrupt
+ * for them but with one for a request, and once one came, no kick either: the queue is looked at
+ * before each request. What is put off so is made up for when nothing came for a moment, or when
+ * half of the queue waits.
  */
 #pragma once
 
@@ -28,6 +33,7 @@ struct session {
 		size_t len;
 	} mappings[GUEST_REGION_MAX];
 	int irq;
+	bool lazy; /* the first queue's kicks are put off, and maybe an interrupt */
 	struct session_queue queues[FS_QUEUES];
 };
 
