@@ -22,6 +22,24 @@ test_as_the_file_system_beneath() {
 	[ "$(wc -l <actual)" -gt 250 ] || fail "few results: $(cat actual)"
 }
 
+# How often the server calls its kernel for files that are made and written, and for such that are found and
+# read, but for the requests themselves.
+test_few_system_calls() {
+	local i begin made
+	command -v strace >/dev/null || skip "no strace"
+	mkdir tree mounted
+	for i in $(seq 100); do echo "$i" >"tree/old$i"; done
+	strace -qq -o calls -e 'trace=!read,write' "$programs/fuse-mount" "$(realpath tree)" "$TEST_DIR/mounted" >served 2>&1 &
+	wait_for 20 grep -q mounted served
+	begin=$(wc -l <calls)
+	for i in $(seq 100); do echo "$i" >"mounted/new$i"; done
+	made=$(wc -l <calls)
+	for i in $(seq 100); do read -r _ <"mounted/old$i"; done
+	echo "calls: $((made - begin)) for 100 files that are made, $(($(wc -l <calls) - made)) for 100 that are read"
+	[ $((made - begin)) -le 900 ] || fail "$((made - begin)) system calls for 100 new files"
+	[ $(($(wc -l <calls) - made)) -le 550 ] || fail "$(($(wc -l <calls) - made)) system calls for 100 old files"
+}
+
 test_files_of_two_mounts() {
 	mkdir -p tree/one tree/two
 	mount -t tmpfs one tree/one && mount -t tmpfs two tree/two

@@ -30,13 +30,14 @@ enum {
 };
 
 struct inode {
-	int fd; /* O_PATH; −1: not in use */
-	mode_t type;
+	int fd;        /* O_PATH; −1: not in use */
+	uint16_t type; /* S_IFMT */
+	bool opened;   /* the guest may have cached what is in it */
 	dev_t dev;
 	ino_t ino;
 	uint64_t mount;       /* a file may be shared twice, once read-only */
 	uint64_t lookups;     /* how often the guest was told of it */
-	struct timespec seen; /* its change time when it was last opened; 0: unknown */
+	struct timespec seen; /* its change time when it was last looked at; 0: unknown */
 	uint64_t salt;        /* what makes its number another than those of other mounts */
 	uint32_t generation;
 	int32_t next; /* in its bucket (index + 1), or among the free ones (index, −1: the last) */
@@ -51,8 +52,9 @@ struct handle {
 struct fsd {
 	int proc; /* /proc/self/fd, to open again what is open as O_PATH; the working folder, too */
 	bool read_only;
-	uid_t uid;                                /* its own: of what it makes, until given away */
-	bool setxattr_ext;                        /* agreed with the guest */
+	uid_t uid;         /* its own: of what it makes, until given away */
+	mode_t umask;      /* the kernel's for this process; beyond 0777: unknown */
+	bool setxattr_ext; /* agreed with the guest */
 	uint64_t mounts[FSD_MOUNTS], mount_count; /* that were met, in that order */
 	/* Big, but memory only as far as they were ever used: beyond the counts nothing was
 	 * touched. */
@@ -95,14 +97,19 @@ struct inode *inode_get(struct fsd *fsd, uint64_t node);
 /* Looks NAME up in PARENT and tells the guest: one lookup more. */
 int inode_lookup(
 	struct fsd *fsd, const struct inode *parent, const char *name, struct fuse_entry_out *ret);
-/* The same for what is open as FD (O_PATH), which is taken over, also on failure. */
-int inode_admit(struct fsd *fsd, int fd, struct fuse_entry_out *ret);
+/* Which file FD is, and through which mount. */
+int inode_identify(int fd, struct stat *ret, uint64_t *ret_mount);
+/* The same as inode_lookup() for what is open as FD (O_PATH), which is taken over, also on failure,
+ * and was just now found to be ST and MOUNT. */
+int inode_admit(
+	struct fsd *fsd, int fd, const struct stat *st, uint64_t mount, struct fuse_entry_out *ret);
 void inode_forget(struct fsd *fsd, uint64_t node, uint64_t lookups);
 void inode_forget_all(struct fsd *fsd);
 /* Opens it anew with FLAGS of open(2); never follows. */
 int inode_reopen(struct fsd *fsd, const struct inode *inode, int flags);
-/* Whether nothing has changed the file since it was last asked, FD being the file opened anew: the
- * guest may keep what it read then. */
+/* Whether nothing has changed the file since it was last asked, FD being the file opened anew, or
+ * since it was found: the guest may keep what it read then. False the first time: it has nothing.
+ */
 bool inode_unchanged(struct inode *inode, int fd);
 void attr_fill(const struct inode *inode, const struct stat *st, struct fuse_attr *ret);
 /* A handle for FD, which is taken over, also on failure. */

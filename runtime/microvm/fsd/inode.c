@@ -19,8 +19,7 @@ static int32_t *bucket_of(struct fsd *fsd, dev_t dev, ino_t ino)
 	return fsd->buckets + (h >> 48);
 }
 
-/* Which file FD is, and through which mount. */
-static int identify(int fd, struct stat *ret, uint64_t *ret_mount)
+int inode_identify(int fd, struct stat *ret, uint64_t *ret_mount)
 {
 	struct statx s;
 	int r = sys_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &s);
@@ -50,11 +49,12 @@ int fsd_open(struct fsd *fsd, int root, int proc, bool read_only, struct err *er
 {
 	struct stat st = {};
 	uint64_t mount = 0;
-	int r = identify(root, &st, &mount);
+	int r = inode_identify(root, &st, &mount);
 
 	*fsd = (struct fsd){.proc = proc,
 		.read_only = read_only,
 		.uid = geteuid(),
+		.umask = (mode_t)-1,
 		.free_inode = -1,
 		.free_handle = -1};
 	if (r < 0 || !S_ISDIR(st.st_mode))
@@ -143,6 +143,17 @@ static struct inode *inode_take(struct fsd *fsd)
 	return fsd->inode_count < FSD_INODES_MAX ? fsd->inodes + fsd->inode_count++ : NULL;
 }
 
+/* The change time of a file that would get another one if it changed from now on. What changes
+ * again within a tick of the clock keeps its time. */
+static struct timespec settled(const struct stat *st)
+{
+	struct timespec now;
+	bool old = clock_gettime(CLOCK_REALTIME_COARSE, &now) == 0 &&
+		   now.tv_sec > st->st_ctim.tv_sec + 1;
+
+	return old ? st->st_ctim : (struct timespec){};
+}
+
 /* The inode of FD, which is taken over: a file that is known keeps its node. */
 static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st, uint64_t mount)
 {
@@ -166,6 +177,7 @@ static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st, ui
 		.dev = st->st_dev,
 		.ino = st->st_ino,
 		.mount = mount,
+		.seen = settled(st),
 		.salt = salt_of(fsd, mount),
 		.generation = inode->generation + 1,
 		.next = *bucket};
@@ -173,18 +185,11 @@ static struct inode *inode_of(struct fsd *fsd, int fd, const struct stat *st, ui
 	return inode;
 }
 
-int inode_admit(struct fsd *fsd, int fd, struct fuse_entry_out *ret)
+int inode_admit(
+	struct fsd *fsd, int fd, const struct stat *st, uint64_t mount, struct fuse_entry_out *ret)
 {
-	struct inode *inode;
-	struct stat st;
-	uint64_t mount;
-	int r = identify(fd, &st, &mount);
+	struct inode *inode = inode_of(fsd, fd, st, mount);
 
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	inode = inode_of(fsd, fd, &st, mount);
 	if (!inode)
 		return -ENFILE;
 	inode->lookups++;
@@ -194,16 +199,19 @@ int inode_admit(struct fsd *fsd, int fd, struct fuse_entry_out *ret)
 		.entry_valid = TIMEOUT_SECONDS,
 		.attr_valid = TIMEOUT_SECONDS,
 	};
-	attr_fill(inode, &st, &ret->attr);
+	attr_fill(inode, st, &ret->attr);
 	return 0;
 }
 
 int inode_lookup(
 	struct fsd *fsd, const struct inode *parent, const char *name, struct fuse_entry_out *ret)
 {
-	int fd = sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0);
+	autoclose int fd = sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0);
+	struct stat st;
+	uint64_t mount;
+	int r = fd < 0 ? fd : inode_identify(fd, &st, &mount);
 
-	return fd < 0 ? fd : inode_admit(fsd, fd, ret);
+	return r < 0 ? r : inode_admit(fsd, take_fd(&fd), &st, mount, ret);
 }
 
 /* Indexes come in rising order; those between are free, and get into the list at the end. */
@@ -217,7 +225,7 @@ int inode_restore(struct fsd *fsd, uint32_t index, int fd, uint32_t generation, 
 											  : 0;
 
 	if (r == 0)
-		r = identify(fd, &st, &mount);
+		r = inode_identify(fd, &st, &mount);
 	if (r < 0) {
 		close(fd);
 		return r;
@@ -281,17 +289,19 @@ void inode_forget_all(struct fsd *fsd)
 
 bool inode_unchanged(struct inode *inode, int fd)
 {
-	struct timespec now;
+	struct timespec before = inode->seen;
 	struct stat st;
-	bool same, settled;
 
-	if (sys_fstat(fd, &st) < 0 || clock_gettime(CLOCK_REALTIME_COARSE, &now) < 0)
+	if (!inode->opened) {
+		inode->opened = true;
 		return false;
-	same = inode->seen.tv_sec == st.st_ctim.tv_sec && inode->seen.tv_nsec == st.st_ctim.tv_nsec;
-	/* What changes again within a tick of the clock keeps its time. */
-	settled = now.tv_sec > st.st_ctim.tv_sec + 1;
-	inode->seen = settled ? st.st_ctim : (struct timespec){};
-	return same && settled;
+	}
+	inode->seen = (struct timespec){};
+	if (sys_fstat(fd, &st) < 0)
+		return false;
+	inode->seen = settled(&st);
+	return inode->seen.tv_sec && before.tv_sec == inode->seen.tv_sec &&
+	       before.tv_nsec == inode->seen.tv_nsec;
 }
 
 /* Only what cannot act by being opened: no device, no FIFO that blocks. */

@@ -89,24 +89,28 @@ static bool is_made(const struct request *r, const struct stat *st, mode_t type)
 }
 
 /* New files belong to who asked in the guest. Set-id bits come last: no other owner ever has them.
- * TYPE is that of what was made, when FD was opened by its name; 0 when FD made it. */
-static int own(struct request *r, const struct inode *parent, int fd, mode_t set_id, mode_t type)
+ * TYPE is that of what was made, when FD was opened by its name; 0 when FD made it. What it is
+ * after that is in RET. */
+static int own(struct request *r, const struct inode *parent, int fd, mode_t set_id, mode_t type,
+	struct stat *ret, uint64_t *ret_mount)
 {
-	struct stat st;
 	gid_t gid = r->in.gid;
 	char number[16];
-	int result = sys_fstatat(fd, "", &st, AT_EMPTY_PATH);
+	int result = inode_identify(fd, ret, ret_mount);
 
-	if (result == 0 && type && !is_made(r, &st, type))
+	if (result == 0 && type && !is_made(r, ret, type))
 		return -ESTALE;
-	if (result == 0 && st.st_gid != gid)
+	if (result == 0 && ret->st_gid != gid)
 		result = group_of(r, parent, &gid);
-	if (result == 0 && (st.st_uid != r->in.uid || st.st_gid != gid))
-		result = sys_fchownat(fd, "", r->in.uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
-	if (result < 0 || !set_id)
+	if (result < 0 || (ret->st_uid == r->in.uid && ret->st_gid == gid && !set_id))
 		return result;
-	snprintf(number, sizeof(number), "%d", fd);
-	return sys_fchmodat(r->fsd->proc, number, (st.st_mode & 07777) | set_id);
+	if (ret->st_uid != r->in.uid || ret->st_gid != gid)
+		result = sys_fchownat(fd, "", r->in.uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+	if (result == 0 && set_id) {
+		snprintf(number, sizeof(number), "%d", fd);
+		result = sys_fchmodat(r->fsd->proc, number, (ret->st_mode & 07777) | set_id);
+	}
+	return result < 0 ? result : inode_identify(fd, ret, ret_mount);
 }
 
 /* The answer to the creation of a MODE (with its type) that ended with MADE. What was made is
@@ -116,14 +120,24 @@ static int64_t reply_made(
 {
 	autoclose int fd = made < 0 ? made : sys_openat(parent->fd, name, O_PATH | O_NOFOLLOW, 0);
 	struct fuse_entry_out entry;
-	int result = fd < 0 ? fd : own(r, parent, fd, mode & SET_ID, mode & S_IFMT);
+	struct stat st;
+	uint64_t mount;
+	int result = fd < 0 ? fd : own(r, parent, fd, mode & SET_ID, mode & S_IFMT, &st, &mount);
 
 	if (result == 0)
-		result = inode_admit(r->fsd, take_fd(&fd), &entry);
+		result = inode_admit(r->fsd, take_fd(&fd), &st, mount, &entry);
 	if (made == 0 && result < 0 && result != -ESTALE &&
 		sys_unlinkat(parent->fd, name, 0) == -EISDIR)
 		sys_unlinkat(parent->fd, name, AT_REMOVEDIR);
 	return result < 0 ? result : request_reply(r, &entry, sizeof(entry));
+}
+
+/* The kernel's umask is the guest's, since a folder's default ACL takes its place. */
+static void set_umask(struct fsd *fsd, uint32_t mask)
+{
+	if (fsd->umask != (mask & 0777))
+		umask(mask & 0777);
+	fsd->umask = mask & 0777;
 }
 
 int64_t op_symlink(struct request *r)
@@ -138,8 +152,7 @@ int64_t op_symlink(struct request *r)
 }
 
 /* Device nodes would be ones of the host: only files, FIFOs and sockets, and the device 0:0 that
- * none is, which overlay's whiteouts are. The kernel's umask is the guest's, since a folder's
- * default ACL takes its place. */
+ * none is, which overlay's whiteouts are. */
 int64_t op_mknod(struct request *r)
 {
 	const struct fuse_mknod_in *in = request_fixed(r, struct fuse_mknod_in);
@@ -152,7 +165,7 @@ int64_t op_mknod(struct request *r)
 	if (!S_ISREG(in->mode) && !S_ISFIFO(in->mode) && !S_ISSOCK(in->mode) &&
 		!(S_ISCHR(in->mode) && in->rdev == 0))
 		return -EPERM;
-	umask(in->umask & 0777);
+	set_umask(r->fsd, in->umask);
 	return reply_made(
 		r, parent, name, in->mode, sys_mknodat(parent->fd, name, in->mode & ~SET_ID, 0));
 }
@@ -166,7 +179,7 @@ int64_t op_mkdir(struct request *r)
 
 	if (result < 0)
 		return result;
-	umask(in->umask & 0777);
+	set_umask(r->fsd, in->umask);
 	return reply_made(r, parent, name, S_IFDIR, sys_mkdirat(parent->fd, name, in->mode));
 }
 
@@ -251,13 +264,15 @@ static int admit_made(struct request *r, const struct inode *parent, int fd, mod
 	struct fuse_entry_out *ret)
 {
 	char number[16];
-	int path, result = own(r, parent, fd, set_id, 0);
+	struct stat st;
+	uint64_t mount;
+	int path, result = own(r, parent, fd, set_id, 0, &st, &mount);
 
 	if (result < 0)
 		return result;
 	snprintf(number, sizeof(number), "%d", fd);
 	path = sys_openat(r->fsd->proc, number, O_PATH, 0);
-	return path < 0 ? path : inode_admit(r->fsd, path, ret);
+	return path < 0 ? path : inode_admit(r->fsd, path, &st, mount, ret);
 }
 
 static int64_t create_new(struct request *r, struct inode *parent, const char *name)
@@ -267,7 +282,7 @@ static int64_t create_new(struct request *r, struct inode *parent, const char *n
 	struct created out = {};
 	int result;
 
-	umask(in->umask & 0777);
+	set_umask(r->fsd, in->umask);
 	fd = sys_openat(parent->fd, name,
 		(int)(in->flags & O_ACCMODE) | O_CREAT | O_EXCL | O_NOFOLLOW,
 		in->mode & ~SET_ID & 07777);
@@ -327,7 +342,7 @@ int64_t op_tmpfile(struct request *r)
 
 	if (!in || !parent)
 		return -EINVAL;
-	umask(in->umask & 0777);
+	set_umask(r->fsd, in->umask);
 	fd = sys_openat(parent->fd, ".",
 		(int)(in->flags & (O_ACCMODE | O_EXCL)) | O_TMPFILE | O_NOFOLLOW,
 		in->mode & ~SET_ID & 07777);

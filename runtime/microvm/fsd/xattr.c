@@ -77,7 +77,8 @@ int64_t op_getxattr(struct request *r)
 		return -EINVAL;
 	if (!is_shared(name))
 		return refusal(name, -ENODATA);
-	n = getxattr(file, name, value, sizeof(value));
+	/* For more than is wanted the kernel would clear a buffer each time. */
+	n = getxattr(file, name, value, in->size < sizeof(value) ? in->size : sizeof(value));
 	if (n < 0) /* a file system without ACLs has none: an error would refuse every access */
 		return errno == EOPNOTSUPP && is_acl(name) ? -ENODATA : -errno;
 	return reply_value(r, in->size, value, (size_t)n);

@@ -301,6 +301,57 @@ static void test_creation(void **state)
 		-ENOTDIR);
 }
 
+/* The umask is each request's own. */
+static void test_umask(void **state)
+{
+	static const uint32_t masks[] = {022, 077, 0, 022};
+	struct {
+		struct fuse_mkdir_in in;
+		char name[8];
+	} make = {.in.mode = 0777};
+	struct fuse_entry_out entry;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(masks); i++) {
+		make.in.umask = masks[i];
+		snprintf(make.name, sizeof(make.name), "new%zu", i);
+		assert_int_equal(
+			call(FUSE_MKDIR, 1, &make, sizeof(make), &entry, sizeof(entry)), 0);
+		assert_int_equal(entry.attr.mode, S_IFDIR | (0777 & ~masks[i]));
+	}
+}
+
+/* Whether the guest may keep what it has of NODE, which is opened anew. */
+static bool is_kept(uint64_t node)
+{
+	struct fuse_open_in in = {.flags = O_RDONLY};
+	struct fuse_open_out out = {};
+
+	assert_int_equal(call(FUSE_OPEN, node, &in, sizeof(in), &out, sizeof(out)), 0);
+	return out.open_flags & FOPEN_KEEP_CACHE;
+}
+
+/* What somebody else changed, at any time since it was found, is not taken from the cache. */
+static void test_kept_contents(void **state)
+{
+	uint64_t node, other;
+
+	(void)state;
+	fd_replace_file(t.dir, "other", "content", 7, 0644);
+	usleep(2100000); /* then the change times are trusted */
+	node = find("file");
+	other = find("other");
+	assert_int_equal(sys_fchmodat(t.dir, "other", 0600), 0);
+	assert_false(is_kept(node)); /* there is nothing yet */
+	assert_true(is_kept(node));
+	assert_true(is_kept(node));
+	assert_false(is_kept(other));
+	assert_false(is_kept(other));
+	assert_int_equal(sys_fchmodat(t.dir, "file", 0600), 0);
+	assert_false(is_kept(node));
+	assert_false(is_kept(node)); /* too young */
+}
+
 enum { VICTIM = 4711, SWAPS = 20000 };
 
 /* Somebody else who may write to the folder puts a name of a file of root's in the place of what
@@ -623,6 +674,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_special, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_creation, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_umask, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kept_contents, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_made_is_swapped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_listing_with_attributes, setup, teardown),
