@@ -1,10 +1,11 @@
 #!/bin/bash
 # What a virtual machine's files and disks cost: brig-vmm with brig-fsd beside QEMU with its virtiofsd.
-# usage: tests/vm/boot -t 1800 -- tests/bench/vm-files.sh [--rounds N] [--mib N] [--files N]
+# usage: tests/vm/boot -t 1800 -- tests/bench/vm-files.sh [--rounds N] [--mib N] [--files N] [--disk N]
 #
 #   --rounds N   times that the two take turns (3)
 #   --mib N      of a stream (64)
 #   --files N    small files of 4 KiB (500)
+#   --disk N     only the disk, N times in each round
 #
 # Both run the same kernel with one processor, share a folder of one tmpfs and have a disk that is a file in it,
 # and run tests/tools/files-load, which measures itself. Medians in seconds, and the quotient of the speeds:
@@ -14,13 +15,14 @@ here=$(dirname "$(realpath "$0")")
 build=${BRIG_BUILD:-$(realpath "$here/../../build")}
 : "${KERNEL:=${BRIG_TEST_CACHE:-/var/cache/brig-test}/kernel-6.1/vmlinuz}"
 
-rounds=3 mib=64 files=500
+rounds=3 mib=64 files=500 disk=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--rounds) rounds=$2 && shift ;;
 	--mib) mib=$2 && shift ;;
 	--files) files=$2 && shift ;;
-	*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	--disk) disk=$2 && shift ;;
+	*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 	esac
 	shift
 done
@@ -59,7 +61,7 @@ make_initramfs() {
 		b=/bin/busybox
 		\$b mount -t proc proc /proc && \$b mount -t sysfs sysfs /sys && \$b mount -t devtmpfs dev /dev
 		while read -r m; do \$b insmod /\$m; done </modules
-		\$b mount -t virtiofs share /share && /bin/files-load /share $mib $files /dev/vda
+		\$b mount -t virtiofs share /share && /bin/files-load /share $mib $files /dev/vda $disk
 		\$b sync; \$b poweroff -f
 	INIT
 	chmod +x root/init
@@ -88,7 +90,7 @@ run_brig() {
 	timeout 900 "$build/tests/microvm/microvm-run" -k "$KERNEL" -m "$modules" -g "$programs/brig-guest" -v "$programs/brig-vmm" \
 		-F "$programs/brig-fsd" -c "$work/cache" -b "$(command -v busybox)" -M 512 -C 1 -d tmpfs/share -f 10 \
 		-j '{"jail":{"uid":64000,"gid":64000},"blocks":[{"fd":10,"readOnly":true}]}' -- \
-		busybox sh -c "busybox mkdir -p /mnt && busybox mount -t virtiofs dir0 /mnt && /mnt/files-load /mnt $mib $files /dev/vda" \
+		busybox sh -c "busybox mkdir -p /mnt && busybox mount -t virtiofs dir0 /mnt && /mnt/files-load /mnt $mib $files /dev/vda $disk" \
 		</dev/null 2>brig.log 10<tmpfs/disk
 }
 
@@ -109,7 +111,7 @@ median() {
 }
 
 printf '%-20s %10s %10s %8s\n' '' qemu brig speed
-for what in $(awk '$1 == "load" { print $2 }' brig.0); do
+for what in $(awk '$1 == "load" && !seen[$2]++ { print $2 }' brig.0); do
 	q=$(awk -v w="$what" '$1 == "load" && $2 == w { print $3 }' qemu.* | median)
 	b=$(awk -v w="$what" '$1 == "load" && $2 == w { print $3 }' brig.* | median)
 	awk -v w="$what" -v q="$q" -v b="$b" 'BEGIN { printf "%-20s %10.3f %10.3f %8.2f\n", w, q, b, q / b }'

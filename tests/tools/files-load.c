@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * files-load FOLDER MIB FILES [DEVICE]: what file systems and disks are measured with. In the
- * FOLDER it writes and reads streams of MIB and works on FILES small files; of the DEVICE it reads
- * MIB. Prints a line "load WHAT SECONDS" for each, and "end".
+ * files-load FOLDER MIB FILES [DEVICE [TIMES]]: what file systems and disks are measured with. In
+ * the FOLDER it writes and reads streams of MIB and works on FILES small files; of the DEVICE it
+ * reads MIB. With TIMES only the DEVICE, so many times. Prints a line "load WHAT SECONDS" for each,
+ * and "end".
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -157,14 +158,8 @@ static void measure(const char *what, void (*run)(void), int cold)
 	fflush(stdout);
 }
 
-int main(int argc, char **argv)
+static void measure_folder(void)
 {
-	if (argc < 4 || chdir(argv[1]) < 0)
-		fail("files-load");
-	mib = atol(argv[2]);
-	files = atol(argv[3]);
-	device = argc > 4 ? argv[4] : NULL;
-	memset(block, 'x', sizeof(block));
 	measure("stream-write", stream_write, 1);
 	measure("stream-read", stream_read, 1);
 	measure("small-create", small_create, 1);
@@ -173,11 +168,29 @@ int main(int argc, char **argv)
 	measure("small-read-again", small_read, 0);
 	measure("small-list", small_list, 1);
 	measure("small-remove", small_remove, 0);
-	if (device) {
-		measure("disk-stream", device_read, 1);
-		measure("disk-direct", device_direct, 0);
-		measure("disk-random", device_random, 0);
-	}
+}
+
+static void measure_device(void)
+{
+	measure("disk-stream", device_read, 1);
+	measure("disk-direct", device_direct, 0);
+	measure("disk-random", device_random, 0);
+}
+
+int main(int argc, char **argv)
+{
+	long times = argc > 5 ? atol(argv[5]) : 0;
+
+	if (argc < 4 || chdir(argv[1]) < 0)
+		fail("files-load");
+	mib = atol(argv[2]);
+	files = atol(argv[3]);
+	device = argc > 4 ? argv[4] : NULL;
+	memset(block, 'x', sizeof(block));
+	if (!times)
+		measure_folder();
+	for (long i = 0; device && (i < times || i < 1); i++)
+		measure_device();
 	puts("end");
 	return 0;
 }
