@@ -204,11 +204,16 @@ static int64_t handle(struct device *device, struct virtq_chain *chain)
 static int block_kick(struct device *device, unsigned int queue)
 {
 	struct block *b = block_of(device);
-	int r = device_drain(device, queue, handle), submitted = 0;
+	int r = device_drain(device, queue, handle);
 
-	if (b->uring.fd >= 0 && b->uring.waiting)
-		submitted = uring_submit(&b->uring, 0);
-	return submitted < 0 ? -EBADMSG : r;
+	if (b->uring.fd < 0 || !b->uring.waiting)
+		return r;
+	if (uring_submit(&b->uring, 0) < 0)
+		return -EBADMSG;
+	/* What is done already takes no turn of the loop: the ring is found empty again there. */
+	reap(b);
+	device_signal(device, QUEUE);
+	return r;
 }
 
 static void done_ready(struct loop_source *source, uint32_t events)
@@ -216,7 +221,6 @@ static void done_ready(struct loop_source *source, uint32_t events)
 	struct block *b = (struct block *)((uint8_t *)source - offsetof(struct block, done));
 
 	(void)events;
-	event_take(source->fd);
 	pthread_mutex_lock(&b->device.lock);
 	reap(b);
 	device_signal(&b->device, QUEUE);
@@ -290,19 +294,19 @@ int block_open(struct block *b, const struct block_options *o, const struct gues
 	if (r < 0)
 		return err_sys(err, r, "disk: neither a regular file nor a block device");
 	b->loop = loop;
-	b->done = (struct loop_source){.fd = event_open(), .ready = done_ready};
 	b->uring.fd = -1;
 	b->file = o->file;
 	b->read_only = o->read_only;
 	strncpy(b->serial, o->serial ?: "", sizeof(b->serial)); /* not terminated when it is full */
 	features = configure(b, size);
 	device_init(&b->device, &block_ops, memory, features, &b->config, sizeof(b->config));
-	r = b->done.fd < 0 ? b->done.fd : loop_add(loop, &b->done, EPOLLIN);
-	if (r < 0)
-		return err_sys(err, r, "disk");
-	r = uring_open(&b->uring, b->file, b->done.fd, BLOCK_REQUESTS);
+	r = uring_open(&b->uring, b->file, BLOCK_REQUESTS);
 	if (r < 0 && r != -ENOSYS)
 		return err_sys(err, r, "disk: io_uring");
+	b->done = (struct loop_source){.fd = b->uring.fd, .ready = done_ready};
+	r = b->done.fd < 0 ? 0 : loop_add(loop, &b->done, EPOLLIN);
+	if (r < 0)
+		return err_sys(err, r, "disk");
 	return limit_open(&b->limit, o->limit, &b->device, QUEUE, loop, err);
 }
 
@@ -310,8 +314,8 @@ void block_close(struct block *b)
 {
 	block_reset(&b->device);
 	limit_close(&b->limit, b->loop);
-	loop_remove(b->loop, &b->done);
-	cleanup_close(&b->done.fd);
+	if (b->uring.fd >= 0)
+		loop_remove(b->loop, &b->done);
 	uring_close(&b->uring);
 	cleanup_close(&b->file);
 }

@@ -17,8 +17,10 @@
 #include <linux/virtio_blk.h>
 
 enum {
-	BLOCK_REQUESTS = 128, /* under way at a time, and entries of the queue */
-	BLOCK_SEGMENTS = 126, /* buffers in a request, without header and status */
+	BLOCK_REQUESTS = VIRTQ_SIZE_MAX, /* under way at a time, and entries of the queue */
+	/* Buffers in a request, header and status among them: no chain is longer than its queue. A
+	 * driver's 1 MiB in pages that lie anywhere is two requests, and mostly one. */
+	BLOCK_SEGMENTS = VIRTQ_SIZE_MAX,
 	BLOCK_SECTOR = 512,
 };
 
@@ -35,7 +37,7 @@ struct block {
 	struct device device;
 	struct virtio_blk_config config;
 	struct loop *loop;
-	struct loop_source done; /* eventfd of the ring */
+	struct loop_source done; /* the ring itself, where there is one */
 	struct uring uring;
 	struct limit limit;
 	int file;

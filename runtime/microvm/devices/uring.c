@@ -13,7 +13,7 @@ static int ring_register(int fd, unsigned int op, void *arg, unsigned int count)
 }
 
 /* From now on this ring knows one file and four operations, and cannot be told otherwise. */
-static int restrict_to(int fd, int file, int event)
+static int restrict_to(int fd, int file)
 {
 	struct io_uring_restriction rules[] = {
 		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV},
@@ -24,8 +24,6 @@ static int restrict_to(int fd, int file, int event)
 	};
 	int r = ring_register(fd, IORING_REGISTER_FILES, &file, 1);
 
-	if (r == 0)
-		r = ring_register(fd, IORING_REGISTER_EVENTFD, &event, 1);
 	if (r == 0)
 		r = ring_register(fd, IORING_REGISTER_RESTRICTIONS, rules, ARRAY_LEN(rules));
 	return r < 0 ? r : ring_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
@@ -59,7 +57,7 @@ static int map_rings(struct uring *u, const struct io_uring_params *p)
 	return 0;
 }
 
-int uring_open(struct uring *u, int file, int event, unsigned int entries)
+int uring_open(struct uring *u, int file, unsigned int entries)
 {
 	struct io_uring_params p = {.flags = IORING_SETUP_R_DISABLED};
 	int r;
@@ -69,7 +67,7 @@ int uring_open(struct uring *u, int file, int event, unsigned int entries)
 		return -ENOSYS;
 	r = p.features & IORING_FEAT_SINGLE_MMAP ? map_rings(u, &p) : -ENOSYS;
 	if (r == 0)
-		r = restrict_to(u->fd, file, event);
+		r = restrict_to(u->fd, file);
 	if (r < 0)
 		uring_close(u);
 	return r < 0 ? -ENOSYS : 0;

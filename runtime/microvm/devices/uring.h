@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 
 struct uring {
-	int fd; /* −1: there is none here */
+	int fd; /* readable while there are completions; −1: there is none here */
 	unsigned int entries;
 	unsigned int *sq_head, *sq_tail, *sq_array, sq_mask;
 	unsigned int *cq_head, *cq_tail, cq_mask;
@@ -25,14 +25,15 @@ struct uring {
 	unsigned int waiting; /* prepared, not submitted yet */
 };
 
-/* EVENT is signalled at each completion; ENTRIES requests at most are under way. −ENOSYS where the
- * kernel has no io_uring, or none for us. */
-int uring_open(struct uring *uring, int file, int event, unsigned int entries);
+/* ENTRIES requests at most are under way. −ENOSYS where the kernel has no io_uring, or none for us.
+ */
+int uring_open(struct uring *uring, int file, unsigned int entries);
 void uring_close(struct uring *uring);
 /* OP is IORING_OP_READV, WRITEV, FSYNC or FALLOCATE (with MODE). IOV stays until the completion. */
 void uring_prepare(struct uring *uring, uint8_t op, const struct iovec *iov, unsigned int count,
 	uint64_t offset, uint64_t len, uint32_t mode, uint64_t tag);
-/* Hands over what was prepared, and waits for at least WAIT completions. */
+/* Hands over what was prepared, and waits for at least WAIT completions. What the kernel need not
+ * wait for, such as pages that it has, completes within the call. */
 int uring_submit(struct uring *uring, unsigned int wait);
 /* The next completion, or false. */
 bool uring_reap(struct uring *uring, uint64_t *ret_tag, int32_t *ret_result);

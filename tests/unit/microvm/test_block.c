@@ -177,6 +177,88 @@ static void test_discard(void **state)
 	world_free(&w);
 }
 
+/* What the kernel need not wait for is done in the turn of its kick, and leaves no other to do. */
+static void test_one_turn(void **state)
+{
+	struct virtio_blk_outhdr h = {.type = VIRTIO_BLK_T_IN};
+	struct buffer b[3] = {
+		{HEADER_GPA, sizeof(h), false}, {BODY_GPA, 512, true}, {STATUS_GPA, 1, true}};
+	struct world w;
+
+	(void)state;
+	world_init(&w, false, true, NULL);
+	memcpy(guest_at(&w.g, HEADER_GPA), &h, sizeof(h));
+	assert_int_equal(loop_turn(&w.g.loop, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		guest_post(&w.g, 0, guest_chain(&w.g, 0, b, 3));
+		reg_write(&w.g, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+		assert_int_equal(loop_turn(&w.g.loop, 0), 1);
+		assert_int_equal(guest_used(&w.g, 0), 513);
+		assert_true(event_take(w.g.mmio.irq));
+		assert_int_equal(loop_turn(&w.g.loop, 0), 0);
+	}
+	world_free(&w);
+}
+
+enum { TABLE_GPA = DATA_GPA + 0x20000 };
+
+/* Reads the whole disk into PIECES of 128 bytes and what is left, by a table: the last buffer of
+ * the chain has STATUS_LEN bytes. */
+static void send_pieces(struct world *w, unsigned int pieces, uint32_t status_len)
+{
+	const struct virtio_blk_outhdr h = {.type = VIRTIO_BLK_T_IN};
+	struct vring_desc *table = guest_at(&w->g, TABLE_GPA);
+	uint16_t next = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE;
+
+	memcpy(guest_at(&w->g, HEADER_GPA), &h, sizeof(h));
+	table[0] = (struct vring_desc){HEADER_GPA, sizeof(h), VRING_DESC_F_NEXT, 1};
+	for (unsigned int i = 1; i <= pieces; i++)
+		table[i] = (struct vring_desc){
+			BODY_GPA + (i - 1) * 128, 128, next, (uint16_t)(i + 1)};
+	table[pieces].len = SECTORS * BLOCK_SECTOR - (pieces - 1) * 128 - (status_len - 1);
+	table[pieces + 1] = (struct vring_desc){
+		BODY_GPA + SECTORS * BLOCK_SECTOR - (status_len - 1), status_len,
+		VRING_DESC_F_WRITE, 0};
+	ring_desc(&w->g, 0)[0] = (struct vring_desc){TABLE_GPA,
+		(uint32_t)((pieces + 2) * sizeof(*table)), VRING_DESC_F_INDIRECT, 0};
+	guest_post(&w->g, 0, 0);
+	guest_kick(&w->g, 0);
+	settle(w);
+}
+
+/* As many buffers as seg_max says are one request, and one more breaks the rules. */
+static void check_segments(bool ring)
+{
+	const unsigned int most = VIRTQ_SEGMENTS_MAX - 2;
+	uint8_t *end;
+	struct world w;
+
+	world_init(&w, false, ring, NULL);
+	assert_int_equal(w.b->config.seg_max, most);
+	assert_true(reg_read(&w.g, VIRTIO_MMIO_QUEUE_NUM_MAX) >= most + 2);
+	guest_start(&w.g, 1ULL << VIRTIO_RING_F_INDIRECT_DESC);
+	assert_int_equal(pwrite(w.file, "end", 3, SECTORS * BLOCK_SECTOR - 3), 3);
+	end = guest_at(&w.g, BODY_GPA + SECTORS * BLOCK_SECTOR);
+	send_pieces(&w, most, 1);
+	assert_int_equal(guest_used(&w.g, 0), SECTORS * BLOCK_SECTOR + 1);
+	assert_memory_equal(end - 3, "end", 4); /* and the status, OK */
+	memset(end - 3, 'x', 4);
+	send_pieces(&w, most, 100); /* whose last buffer is the data's too */
+	assert_int_equal(guest_used(&w.g, 0), SECTORS * BLOCK_SECTOR + 1);
+	assert_memory_equal(end - 3, "end", 4);
+	assert_false(guest_needs_reset(&w.g));
+	send_pieces(&w, most + 1, 1);
+	assert_true(guest_needs_reset(&w.g));
+	world_free(&w);
+}
+
+static void test_segments(void **state)
+{
+	(void)state;
+	check_segments(true);
+	check_segments(false);
+}
+
 static void test_malformed(void **state)
 {
 	const struct buffer cases[][2] = {
@@ -296,6 +378,8 @@ int main(void)
 		cmocka_unit_test(test_edges),
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_discard),
+		cmocka_unit_test(test_one_turn),
+		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_reset_in_flight),
 		cmocka_unit_test(test_limit),
