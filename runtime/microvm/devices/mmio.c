@@ -60,13 +60,13 @@ static void mmio_wires(struct device_transport *transport, struct device_wires *
 		ret->kicks[i] = mmio->queues[i].source.fd;
 }
 
+/* Each kick is an edge, so that nobody has to read how many there were. */
 static void queue_kicked(struct loop_source *source, uint32_t events)
 {
 	struct mmio_queue *queue = (struct mmio_queue *)source;
 
 	(void)events;
-	if (event_take(source->fd))
-		device_kick(queue->mmio->device, (uint32_t)(queue - queue->mmio->queues));
+	device_kick(queue->mmio->device, (uint32_t)(queue - queue->mmio->queues));
 }
 
 static uint32_t register_read(struct mmio *mmio, uint32_t offset);
@@ -124,7 +124,7 @@ int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struc
 	for (unsigned int i = 0; i < device->ops->queues && r >= 0; i++) {
 		r = mmio->queues[i].source.fd = event_open();
 		if (r >= 0 && !device->ops->remote)
-			r = loop_add(loop, &mmio->queues[i].source, EPOLLIN);
+			r = loop_add(loop, &mmio->queues[i].source, EPOLLIN | EPOLLET);
 	}
 	if (r >= 0 && device->ops->remote)
 		r = open_page(mmio);

@@ -197,6 +197,7 @@ static void test_one_turn(void **state)
 		assert_true(event_take(w.g.mmio.irq));
 		assert_int_equal(loop_turn(&w.g.loop, 0), 0);
 	}
+	assert_true(event_take(w.g.mmio.queues[0].source.fd)); /* nor was a call spent on reading it */
 	world_free(&w);
 }
 
