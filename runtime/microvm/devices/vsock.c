@@ -82,11 +82,26 @@ static void connection_reset(struct vsock_connection *c)
 	c->len = 0;
 }
 
+/* The guest does not know it any more. */
+static void connection_end(struct vsock_connection *c)
+{
+	if (!c->len) {
+		connection_free(c);
+		return;
+	}
+	c->phase = VSOCK_DRAINING;
+	c->owes = 0;
+}
+
 /* Once the guest has ended both ways and all it sent is through, it waits for our RST. */
 static void finish_if_done(struct vsock_connection *c)
 {
 	if (c->len)
 		return;
+	if (c->phase == VSOCK_DRAINING) {
+		connection_free(c);
+		return;
+	}
 	if (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND && !c->host_told) {
 		c->host_told = true;
 		shutdown(c->source.fd, SHUT_WR);
@@ -106,7 +121,11 @@ static void account(struct vsock_connection *c, uint32_t written)
 
 static void write_failed(struct vsock_connection *c, ssize_t r)
 {
-	if (r != -EAGAIN)
+	if (r == -EAGAIN)
+		return;
+	if (c->phase == VSOCK_DRAINING)
+		connection_free(c);
+	else
 		connection_reset(c);
 }
 
@@ -247,7 +266,7 @@ static void receive_on(struct vsock_connection *c, const struct virtio_vsock_hdr
 	case VIRTIO_VSOCK_OP_CREDIT_UPDATE:
 		break;
 	case VIRTIO_VSOCK_OP_RST:
-		connection_free(c);
+		connection_end(c);
 		break;
 	default:
 		connection_reset(c);
@@ -506,14 +525,15 @@ static void listener_ready(struct loop_source *source, uint32_t events)
 	pthread_mutex_unlock(&v->device.lock);
 }
 
-/* Host connections that wait for their hello survive the guest's reset; they never met it. */
+/* Host connections that wait for their hello survive the guest's reset: they never met it. So do
+ * those that it was done with. */
 static void vsock_reset(struct device *device)
 {
 	struct vsock *v = vsock_of(device);
 
 	for (int i = 0; i < VSOCK_CONNECTIONS_MAX; i++) {
 		if (v->connections[i].phase >= VSOCK_CALLING)
-			connection_free(v->connections + i);
+			connection_end(v->connections + i);
 	}
 	v->reset_count = 0;
 	v->owes_reset = false;

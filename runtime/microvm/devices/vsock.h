@@ -12,7 +12,9 @@
  * Each connection has a fixed buffer for what the host's side does not take yet, of the size that
  * is advertised as credit, so a slow reader on the host stops its own sender only. Data for the
  * guest is read straight into the guest's buffers. A guest that sends beyond its credit loses the
- * connection.
+ * connection. What it was allowed to send reaches the host even when the guest resets the
+ * connection afterwards: Linux does that to one that it closed when our RST is not there after
+ * eight seconds, and ours waits for the reader.
  */
 #pragma once
 
@@ -44,6 +46,7 @@ struct vsock_port {
 enum vsock_phase {
 	VSOCK_FREE,
 	VSOCK_HELLO,     /* the host connected; its hello is awaited */
+	VSOCK_DRAINING,  /* the guest has forgotten it; what it sent is on its way to the host */
 	VSOCK_CALLING,   /* REQUEST went to the guest, or will */
 	VSOCK_CONNECTED, /* both directions, but for what .guest_shut and .host_shut say */
 };

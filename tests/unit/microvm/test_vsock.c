@@ -285,6 +285,97 @@ static void test_credit(void **state)
 	world_free(&w);
 }
 
+/* Pages of a connection's buffer that are memory. */
+static int resident(const struct vsock_connection *c)
+{
+	unsigned char pages[VSOCK_BUFFER / 4096];
+	int count = 0;
+
+	assert_int_equal(mincore(c->buffer, VSOCK_BUFFER, pages), 0);
+	for (size_t i = 0; i < sizeof(pages); i++)
+		count += pages[i] & 1;
+	return count;
+}
+
+/* Sends until WANTED bytes wait in the connection's buffer; returns how many were sent. */
+static size_t overfill(struct world *w, uint32_t wanted)
+{
+	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_RW);
+	size_t sent = 0;
+
+	for (h.len = 32768; w->v.connections[0].len < wanted; sent += h.len)
+		send_packet(w, h, NULL);
+	return sent;
+}
+
+/* Reads what the host gets until its end. */
+static size_t read_all(struct world *w)
+{
+	static uint8_t data[32768];
+	size_t got = 0;
+	ssize_t n;
+
+	while ((n = read(w->host, data, sizeof(data))) > 0) {
+		got += (size_t)n;
+		guest_settle(&w->g);
+	}
+	assert_int_equal(n, 0);
+	return got;
+}
+
+/* A guest that closed a connection and waited for its end in vain forgets it with a RST. The
+ * reader on the host is only slow: it gets every byte, then the end. */
+static void test_slow_reader_gets_all(void **state)
+{
+	struct world w;
+
+	(void)state;
+	for (int how = 0; how < 3; how++) {
+		struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_SHUTDOWN);
+		size_t sent;
+
+		world_init(&w);
+		connect_guest(&w);
+		sent = overfill(&w, 40000);
+		h.flags = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND;
+		if (how == 0)
+			send_packet(&w, h, NULL);
+		if (how < 2)
+			send_packet(&w, packet(VIRTIO_VSOCK_OP_RST), NULL);
+		else /* the guest starts anew */
+			reg_write(&w.g, VIRTIO_MMIO_STATUS, 0);
+		assert_int_equal(w.v.connections[0].phase, VSOCK_DRAINING);
+		assert_int_equal(read_all(&w), sent);
+		assert_int_equal(w.v.connections[0].phase, VSOCK_FREE);
+		world_free(&w);
+	}
+}
+
+/* What the guest has forgotten is nobody's: its ports lead nowhere, and a reader that leaves is its
+ * end. */
+static void test_draining_is_forgotten(void **state)
+{
+	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_RW);
+	struct world w;
+	uint32_t len;
+
+	(void)state;
+	world_init(&w);
+	connect_guest(&w);
+	overfill(&w, 40000);
+	send_packet(&w, packet(VIRTIO_VSOCK_OP_RST), NULL);
+	len = w.v.connections[0].len;
+	h.len = 1;
+	send_packet(&w, h, "x");
+	assert_int_equal(w.v.connections[0].len, len);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+	cleanup_close(&w.host);
+	guest_settle(&w.g);
+	assert_int_equal(w.v.connections[0].phase, VSOCK_FREE);
+	assert_int_equal(resident(w.v.connections), 0);
+	world_free(&w);
+}
+
 /* What the guest sent it only wants to free: one interrupt for half of its ring of eight. */
 static void test_lazy(void **state)
 {
@@ -309,18 +400,6 @@ static void test_lazy(void **state)
 		assert_true(event_take(w.g.mmio.irq));
 	}
 	world_free(&w);
-}
-
-/* Pages of a connection's buffer that are memory. */
-static int resident(const struct vsock_connection *c)
-{
-	unsigned char pages[VSOCK_BUFFER / 4096];
-	int count = 0;
-
-	assert_int_equal(mincore(c->buffer, VSOCK_BUFFER, pages), 0);
-	for (size_t i = 0; i < sizeof(pages); i++)
-		count += pages[i] & 1;
-	return count;
 }
 
 static void test_beyond_credit(void **state)
@@ -454,6 +533,8 @@ int main(void)
 		cmocka_unit_test(test_host_connects),
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_credit),
+		cmocka_unit_test(test_slow_reader_gets_all),
+		cmocka_unit_test(test_draining_is_forgotten),
 		cmocka_unit_test(test_lazy),
 		cmocka_unit_test(test_beyond_credit),
 		cmocka_unit_test(test_malformed),
