@@ -112,10 +112,17 @@ static void finish_if_done(struct vsock_connection *c)
 
 /* --- from the guest to the host --- */
 
+/*
+ * The guest hears of room once it is half of what it may have on its way. A driver may well hold
+ * itself to its own buffer's size where ours is larger (Linux does since its "cap TX credit to
+ * local buffer size"): by ours alone it would wait for ever for news that it cannot earn.
+ */
 static void account(struct vsock_connection *c, uint32_t written)
 {
+	uint32_t window = c->guest_credit < VSOCK_BUFFER ? c->guest_credit : VSOCK_BUFFER;
+
 	c->taken += written;
-	if (c->taken - c->told >= VSOCK_BUFFER / 2)
+	if (c->taken != c->told && c->taken - c->told >= window / 2)
 		c->owes |= OWES(CREDIT_UPDATE);
 }
 
@@ -244,6 +251,7 @@ static void receive_on(struct vsock_connection *c, const struct virtio_vsock_hdr
 {
 	c->guest_credit = h->buf_alloc;
 	c->guest_taken = h->fwd_cnt;
+	account(c, 0);
 	switch (h->op) {
 	case VIRTIO_VSOCK_OP_RESPONSE:
 		if (c->phase != VSOCK_CALLING) {

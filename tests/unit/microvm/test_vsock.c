@@ -285,6 +285,43 @@ static void test_credit(void **state)
 	world_free(&w);
 }
 
+/* A driver that keeps no more on its way than its own buffer has, which is smaller than ours,
+ * hears of room before it has used that up; also when it made it smaller only afterwards. */
+static void test_small_window(void **state)
+{
+	struct virtio_vsock_hdr h = packet(VIRTIO_VSOCK_OP_REQUEST), answer;
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	h.buf_alloc = 4096;
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RESPONSE);
+	h.op = VIRTIO_VSOCK_OP_RW;
+	h.len = 2047;
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, 0);
+	h.len = 1;
+	send_packet(&w, h, NULL);
+	answer = receive_packet(&w, NULL);
+	assert_int_equal(answer.op, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	assert_int_equal(answer.fwd_cnt, 2048);
+
+	h.len = 1000;
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, 0);
+	h = packet(VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	h.buf_alloc = 1000;
+	send_packet(&w, h, NULL);
+	answer = receive_packet(&w, NULL);
+	assert_int_equal(answer.op, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	assert_int_equal(answer.fwd_cnt, 3048);
+	h.buf_alloc = 0; /* nothing to tell, however small it is */
+	send_packet(&w, h, NULL);
+	assert_int_equal(receive_packet(&w, NULL).op, 0);
+	world_free(&w);
+}
+
 /* Pages of a connection's buffer that are memory. */
 static int resident(const struct vsock_connection *c)
 {
@@ -533,6 +570,7 @@ int main(void)
 		cmocka_unit_test(test_host_connects),
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_credit),
+		cmocka_unit_test(test_small_window),
 		cmocka_unit_test(test_slow_reader_gets_all),
 		cmocka_unit_test(test_draining_is_forgotten),
 		cmocka_unit_test(test_lazy),
