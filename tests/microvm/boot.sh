@@ -29,6 +29,21 @@ test_streams_and_exit_status() {
 	[ "${BASH_REMATCH[1]}" -le 300 ] || fail "${BASH_REMATCH[1]} exits until the agent was ready"
 }
 
+# What the guest hears while it writes: of room, and of packets to free, both seldom.
+test_output_takes_few_interrupts() {
+	local count
+	microvm -j "{$jail}" -- busybox sh -c '
+		count() { busybox awk "/virtio/ { n += \$2 } END { print n }" /proc/interrupts; }
+		before=$(count); busybox dd if=/dev/zero bs=64k count=512 2>/dev/null; after=$(count)
+		echo "interrupts: $((after - before))" >&2' </dev/null >out 2>errors || fail "$(cat errors)"
+	assert_eq "$(stat -c %s out)" $((32 << 20))
+	assert_matches "$(cat errors)" 'interrupts: ([0-9]+)'
+	count=${BASH_REMATCH[1]}
+	echo "$count interrupts for 32 MiB"
+	[ "$count" -ge 10 ] || fail "the guest counts no interrupts: $count"
+	[ "$count" -le 130 ] || fail "32 MiB of output took $count interrupts"
+}
+
 test_signal_status_and_terminal() {
 	run microvm -t -j "{$jail}" -- busybox sh -c 'busybox tty; busybox stty size; kill -TERM $$'
 	assert_eq "$status" 143 "$errors"

@@ -40,7 +40,7 @@ static struct vsock_connection *find(struct vsock *v, uint32_t guest_port, uint3
 static void connection_free(struct vsock_connection *c)
 {
 	if (c->buffered)
-		madvise(c->buffer, VSOCK_BUFFER, MADV_DONTNEED);
+		madvise(c->buffer, c->size, MADV_DONTNEED);
 	loop_remove(c->vsock->loop, &c->source);
 	cleanup_close(&c->source.fd);
 	memset(&c->phase, 0, sizeof(*c) - offsetof(struct vsock_connection, phase));
@@ -119,7 +119,7 @@ static void finish_if_done(struct vsock_connection *c)
  */
 static void account(struct vsock_connection *c, uint32_t written)
 {
-	uint32_t window = c->guest_credit < VSOCK_BUFFER ? c->guest_credit : VSOCK_BUFFER;
+	uint32_t window = c->guest_credit < c->size ? c->guest_credit : c->size;
 
 	c->taken += written;
 	if (c->taken != c->told && c->taken - c->told >= window / 2)
@@ -147,7 +147,7 @@ static ssize_t send_iov(int fd, struct iovec *iov, int count)
 static void buffer_flush(struct vsock_connection *c)
 {
 	while (c->len) {
-		uint32_t first = VSOCK_BUFFER - c->start;
+		uint32_t first = c->size - c->start;
 		struct iovec iov[2];
 		ssize_t n;
 
@@ -160,10 +160,11 @@ static void buffer_flush(struct vsock_connection *c)
 			write_failed(c, n);
 			return;
 		}
-		c->start = (c->start + (uint32_t)n) % VSOCK_BUFFER;
+		c->start = (c->start + (uint32_t)n) % c->size;
 		c->len -= (uint32_t)n;
 		account(c, (uint32_t)n);
 	}
+	c->start = 0; /* the pages that are memory already */
 	finish_if_done(c);
 }
 
@@ -173,8 +174,8 @@ static void buffer_add(
 {
 	c->buffered |= len > 0;
 	while (len) {
-		uint32_t end = (c->start + c->len) % VSOCK_BUFFER;
-		uint32_t n = VSOCK_BUFFER - end;
+		uint32_t end = (c->start + c->len) % c->size;
+		uint32_t n = c->size - end;
 
 		if (n > len)
 			n = len;
@@ -192,7 +193,7 @@ static void receive_data(struct vsock_connection *c, const struct virtq_chain *c
 	int count;
 
 	if (c->phase != VSOCK_CONNECTED || c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND ||
-		len > VSOCK_BUFFER - c->len) {
+		len > c->size - c->len) {
 		connection_reset(c);
 		return;
 	}
@@ -320,7 +321,7 @@ static struct virtio_vsock_hdr header_for(struct vsock_connection *c, uint16_t o
 		.dst_port = c->guest_port,
 		.type = VIRTIO_VSOCK_TYPE_STREAM,
 		.op = op,
-		.buf_alloc = VSOCK_BUFFER,
+		.buf_alloc = c->size,
 		.fwd_cnt = c->taken,
 	};
 }
@@ -596,7 +597,7 @@ static const struct device_ops vsock_ops = {
 int vsock_open(struct vsock *v, const struct vsock_options *options,
 	const struct guest_memory *memory, struct loop *loop, struct err *err)
 {
-	size_t size = (size_t)VSOCK_CONNECTIONS_MAX * VSOCK_BUFFER;
+	uint8_t *next;
 	int r;
 
 	if (options->cid < 3 || options->port_count > VSOCK_PORTS_MAX)
@@ -614,12 +615,16 @@ int vsock_open(struct vsock *v, const struct vsock_options *options,
 		v->connections[i] = (struct vsock_connection){
 			.source = {.fd = -1, .ready = connection_ready}, .vsock = v};
 	device_init(&v->device, &vsock_ops, memory, 0, &v->config, sizeof(v->config));
-	v->buffers = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	v->buffers = mmap(NULL, VSOCK_BUFFERS, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (v->buffers == MAP_FAILED)
 		return err_sys(err, -errno, "vsock buffers");
-	for (size_t i = 0; i < VSOCK_CONNECTIONS_MAX; i++)
-		v->connections[i].buffer = v->buffers + i * VSOCK_BUFFER;
+	next = v->buffers;
+	for (size_t i = 0; i < VSOCK_CONNECTIONS_MAX; i++) {
+		v->connections[i].buffer = next;
+		v->connections[i].size = i < VSOCK_LARGE ? VSOCK_BUFFER : VSOCK_BUFFER_SMALL;
+		next += v->connections[i].size;
+	}
 	if (options->port_count)
 		memcpy(v->ports, options->ports, options->port_count * sizeof(*v->ports));
 	if (options->listener < 0)
@@ -643,5 +648,5 @@ void vsock_close(struct vsock *v)
 		loop_remove(v->loop, &v->listener);
 	cleanup_close(&v->listener.fd);
 	if (v->buffers && v->buffers != MAP_FAILED)
-		munmap(v->buffers, (size_t)VSOCK_CONNECTIONS_MAX * VSOCK_BUFFER);
+		munmap(v->buffers, VSOCK_BUFFERS);
 }

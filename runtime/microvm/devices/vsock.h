@@ -27,8 +27,13 @@
 enum {
 	VSOCK_CONNECTIONS_MAX = 128,
 	VSOCK_PORTS_MAX = 4,
-	VSOCK_BUFFER =
-		256 << 10, /* bytes of credit for each connection: four of the guest's packets */
+	/* Bytes of credit: the first connections have sixteen of the guest's packets, so that it
+	 * goes on while what it sent is passed on; the others share what is left of 32 MiB. */
+	VSOCK_BUFFER = 1 << 20,
+	VSOCK_BUFFER_SMALL = 128 << 10,
+	VSOCK_LARGE = 16, /* connections that have VSOCK_BUFFER */
+	VSOCK_BUFFERS = VSOCK_LARGE * VSOCK_BUFFER +
+			(VSOCK_CONNECTIONS_MAX - VSOCK_LARGE) * VSOCK_BUFFER_SMALL,
 	VSOCK_RESETS_MAX = 64,
 	VSOCK_FIRST_HOST_PORT = 1 << 30,
 };
@@ -56,7 +61,8 @@ struct vsock;
 struct vsock_connection {
 	struct loop_source source; /* .fd: the host's side */
 	struct vsock *vsock;
-	uint8_t *buffer;        /* VSOCK_BUFFER bytes, a ring for what the host does not take yet */
+	uint8_t *buffer;        /* a ring for what the host does not take yet */
+	uint32_t size;          /* of it */
 	enum vsock_phase phase; /* from here on: all zero while it is free */
 	uint32_t guest_port, host_port;
 	uint32_t guest_credit; /* the guest's buf_alloc */
@@ -99,7 +105,7 @@ struct vsock_options {
 	size_t port_count;
 };
 
-/* Takes 32 MiB of address space, of which only what connections use becomes memory, until they
+/* Takes 30 MiB of address space, of which only what connections use becomes memory, until they
  * end. */
 int vsock_open(struct vsock *vsock, const struct vsock_options *options,
 	const struct guest_memory *memory, struct loop *loop, struct err *err);

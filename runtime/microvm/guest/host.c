@@ -9,11 +9,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { HOST_WINDOW = 1 << 20 }; /* what the monitor takes of a connection: VSOCK_BUFFER */
+
 static int vsock(void)
 {
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * For what is accepted too. A driver that caps its credit to its own buffer's size has no more on
+ * its way than this, however much the host takes. One that says no does with its default.
+ */
+static void widen(int fd)
+{
+	const uint64_t size = HOST_WINDOW;
+
+	(void)!setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_MAX_SIZE, &size, sizeof(size));
+	(void)!setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &size, sizeof(size));
 }
 
 int host_listen(struct err *err)
@@ -24,6 +38,7 @@ int host_listen(struct err *err)
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) < 0 || listen(fd, 64) < 0)
 		return err_sys(err, fd < 0 ? fd : -errno, "vsock port %d", PROTO_PORT);
+	widen(fd);
 	return take_fd(&fd);
 }
 

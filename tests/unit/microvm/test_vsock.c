@@ -6,6 +6,7 @@
 #include "tests/unit/microvm/guest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
 #include <stdio.h>
@@ -388,6 +389,53 @@ static void test_slow_reader_gets_all(void **state)
 	}
 }
 
+/* A reader that is late now and then has the same few pages used each time. */
+static void test_buffer_is_used_again(void **state)
+{
+	static uint8_t data[32768];
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	connect_guest(&w);
+	for (int i = 0; i < 40; i++) {
+		overfill(&w, 40000);
+		while (read(w.host, data, sizeof(data)) > 0) {
+			guest_settle(&w.g);
+			if (!w.v.connections[0].len)
+				fcntl(w.host, F_SETFL, O_NONBLOCK);
+		}
+		fcntl(w.host, F_SETFL, 0);
+		assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	}
+	assert_in_range(resident(w.v.connections), 1, 40);
+	world_free(&w);
+}
+
+/* What all buffers take together is bounded: the first connections have much, the others less. */
+static void test_sizes(void **state)
+{
+	struct world w;
+	int fds[VSOCK_LARGE + 1];
+
+	(void)state;
+	_Static_assert(VSOCK_BUFFERS <= 32 << 20, "more memory than the monitor may take");
+	world_init(&w);
+	for (uint32_t i = 0; i <= VSOCK_LARGE; i++) {
+		struct virtio_vsock_hdr h;
+
+		fds[i] = dial(&w, 100 + i);
+		h = receive_packet(&w, NULL);
+		assert_int_equal(h.op, VIRTIO_VSOCK_OP_REQUEST);
+		assert_int_equal(
+			h.buf_alloc, i < VSOCK_LARGE ? VSOCK_BUFFER : VSOCK_BUFFER_SMALL);
+	}
+	for (uint32_t i = 0; i <= VSOCK_LARGE; i++)
+		close(fds[i]);
+	guest_settle(&w.g);
+	world_free(&w);
+}
+
 /* What the guest has forgotten is nobody's: its ports lead nowhere, and a reader that leaves is its
  * end. */
 static void test_draining_is_forgotten(void **state)
@@ -572,6 +620,8 @@ int main(void)
 		cmocka_unit_test(test_credit),
 		cmocka_unit_test(test_small_window),
 		cmocka_unit_test(test_slow_reader_gets_all),
+		cmocka_unit_test(test_buffer_is_used_again),
+		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_draining_is_forgotten),
 		cmocka_unit_test(test_lazy),
 		cmocka_unit_test(test_beyond_credit),
