@@ -113,9 +113,9 @@ static void finish_if_done(struct vsock_connection *c)
 /* --- from the guest to the host --- */
 
 /*
- * The guest hears of room once it is half of what it may have on its way. A driver may well hold
- * itself to its own buffer's size where ours is larger (Linux does since its "cap TX credit to
- * local buffer size"): by ours alone it would wait for ever for news that it cannot earn.
+ * The guest hears of room once it is half of what it may have on its way. A driver may hold itself
+ * to its own buffer's size where ours is larger (Linux does, in its stable series too): by ours
+ * alone it would wait for ever for news that it cannot earn.
  */
 static void account(struct vsock_connection *c, uint32_t written)
 {
