@@ -25,13 +25,14 @@ int overlay_clone(int fd, int userns, struct err *err)
 	return take_fd(&tree);
 }
 
-/* By descriptor where the kernel takes one, else by the descriptor's name in procfs. */
+/* By descriptor where the kernel takes one, else by the descriptor's name in procfs: before 6.13
+ * fsconfig(2) knew none that is O_PATH (EBADF), and before that overlay no descriptor at all. */
 static int set_path(int context, const char *key, int fd, struct err *err)
 {
 	char path[64];
 	int r = sys_fsconfig(context, FSCONFIG_SET_FD, key, NULL, fd);
 
-	if (r == -EINVAL || r == -EOPNOTSUPP) {
+	if (r == -EBADF || r == -EINVAL || r == -EOPNOTSUPP) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		r = sys_fsconfig(context, FSCONFIG_SET_STRING, key, path, 0);
 	}

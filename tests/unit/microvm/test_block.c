@@ -222,7 +222,8 @@ static void test_one_turn(void **state)
 		assert_true(event_take(w.g.mmio.irq));
 		assert_int_equal(loop_turn(&w.g.loop, 0), 0);
 	}
-	assert_true(event_take(w.g.mmio.queues[0].source.fd)); /* nor was a call spent on reading it */
+	assert_true(
+		event_take(w.g.mmio.queues[0].source.fd)); /* nor was a call spent on reading it */
 	world_free(&w);
 }
 
@@ -239,14 +240,14 @@ static void send_pieces(struct world *w, unsigned int pieces, uint32_t status_le
 	memcpy(guest_at(&w->g, HEADER_GPA), &h, sizeof(h));
 	table[0] = (struct vring_desc){HEADER_GPA, sizeof(h), VRING_DESC_F_NEXT, 1};
 	for (unsigned int i = 1; i <= pieces; i++)
-		table[i] = (struct vring_desc){
-			BODY_GPA + (i - 1) * 128, 128, next, (uint16_t)(i + 1)};
+		table[i] =
+			(struct vring_desc){BODY_GPA + (i - 1) * 128, 128, next, (uint16_t)(i + 1)};
 	table[pieces].len = SECTORS * BLOCK_SECTOR - (pieces - 1) * 128 - (status_len - 1);
-	table[pieces + 1] = (struct vring_desc){
-		BODY_GPA + SECTORS * BLOCK_SECTOR - (status_len - 1), status_len,
-		VRING_DESC_F_WRITE, 0};
-	ring_desc(&w->g, 0)[0] = (struct vring_desc){TABLE_GPA,
-		(uint32_t)((pieces + 2) * sizeof(*table)), VRING_DESC_F_INDIRECT, 0};
+	table[pieces + 1] =
+		(struct vring_desc){BODY_GPA + SECTORS * BLOCK_SECTOR - (status_len - 1),
+			status_len, VRING_DESC_F_WRITE, 0};
+	ring_desc(&w->g, 0)[0] = (struct vring_desc){
+		TABLE_GPA, (uint32_t)((pieces + 2) * sizeof(*table)), VRING_DESC_F_INDIRECT, 0};
 	guest_post(&w->g, 0, 0);
 	guest_kick(&w->g, 0);
 	settle(w);
