@@ -8,9 +8,10 @@
  * mmio_write() itself, where there is no KVM); interrupts go out through .irq. So kicks are handled
  * by the loop's thread alone, and a vCPU's thread only ever changes registers.
  *
- * A remote device has .page: what its registers read as, kept up to date, for KVM to show to the
- * guest read-only. Reading costs no exit then, which each interrupt does. Writes come as ever. Its
- * bit for used buffers is always set, so nothing has to happen when it is acknowledged alone.
+ * A remote device has .page: what its registers read as, kept up to date, which KVM can show to the
+ * guest read-only. Reading, as the driver does at each interrupt, costs no exit then; writes come as
+ * ever. Its bit for used buffers is always set, so that nothing is to be done when it is
+ * acknowledged alone.
  */
 #pragma once
 

@@ -19,6 +19,9 @@
 
 #ifdef __x86_64__
 #define ARCH_HAS_PCI /* a root bus, with what arch_routes() needs */
+/* What is written to memory is what a guest reads there that takes it for registers. On aarch64 its
+ * reads would go past our caches. */
+#define ARCH_READS_ARE_COHERENT
 #endif
 
 enum {

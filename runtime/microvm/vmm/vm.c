@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 enum {
 	VCPU_STACK = 128 << 10, /* a vCPU's thread only ever touches registers */
@@ -257,9 +256,8 @@ static int add_kicks(struct vm *vm, const struct mmio *mmio, uint64_t gpa, struc
 	return 0;
 }
 
-/* The registers of a remote device are read where they are shown, if KVM can map that little. That
- * its interrupts are acknowledged is of no interest to us, unless there is more to it: KVM counts
- * that on an eventfd which nobody reads. */
+/* That a remote device's interrupts for used buffers are acknowledged is of no interest to us: KVM
+ * counts it on an eventfd that nobody reads. Its registers are read where they are shown. */
 static int add_page(struct vm *vm, const struct mmio *mmio, uint64_t gpa, struct err *err)
 {
 	autoclose int nobody = event_open();
@@ -274,7 +272,10 @@ static int add_page(struct vm *vm, const struct mmio *mmio, uint64_t gpa, struct
 
 	if (r < 0)
 		return err_sys(err, r, "virtio %s: KVM_IOEVENTFD", mmio->device->ops->name);
-	return vm_map(vm, REGISTERS_SLOT + vm->mmio_count, gpa, MMIO_SIZE, mmio->page, true, err);
+#ifdef ARCH_READS_ARE_COHERENT
+	r = vm_map(vm, REGISTERS_SLOT + vm->mmio_count, gpa, MMIO_SIZE, mmio->page, true, err);
+#endif
+	return r;
 }
 
 int vm_add(struct vm *vm, struct device *device, struct err *err)
@@ -290,7 +291,7 @@ int vm_add(struct vm *vm, struct device *device, struct err *err)
 		r = add_kicks(vm, mmio, at->gpa, err);
 	if (r == 0)
 		r = add_irqfd(vm, mmio->irq, at->irq, err);
-	if (r == 0 && mmio->page && sysconf(_SC_PAGESIZE) == MMIO_SIZE)
+	if (r == 0 && mmio->page)
 		r = add_page(vm, mmio, at->gpa, err);
 	if (r == 0)
 		vm->mmio_count++;
