@@ -9,8 +9,8 @@
  * by the loop's thread alone, and a vCPU's thread only ever changes registers.
  *
  * A remote device has .page: what its registers read as, kept up to date, which KVM can show to the
- * guest read-only. Reading, as the driver does at each interrupt, costs no exit then; writes come as
- * ever. Its bit for used buffers is always set, so that nothing is to be done when it is
+ * guest read-only. Reading, as the driver does at each interrupt, costs no exit then; writes come
+ * as ever. Its bit for used buffers is always set, so that nothing is to be done when it is
  * acknowledged alone.
  */
 #pragma once

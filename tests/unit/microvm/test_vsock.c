@@ -427,8 +427,7 @@ static void test_sizes(void **state)
 		fds[i] = dial(&w, 100 + i);
 		h = receive_packet(&w, NULL);
 		assert_int_equal(h.op, VIRTIO_VSOCK_OP_REQUEST);
-		assert_int_equal(
-			h.buf_alloc, i < VSOCK_LARGE ? VSOCK_BUFFER : VSOCK_BUFFER_SMALL);
+		assert_int_equal(h.buf_alloc, i < VSOCK_LARGE ? VSOCK_BUFFER : VSOCK_BUFFER_SMALL);
 	}
 	for (uint32_t i = 0; i <= VSOCK_LARGE; i++)
 		close(fds[i]);
