@@ -232,7 +232,7 @@ char **process_own_arguments(int argc, char **argv)
 	return copy;
 }
 
-void process_hide(const char *title)
+void process_hide(const char *title, bool stays)
 {
 	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	size_t room = (size_t)(given.end - given.start);
@@ -242,7 +242,7 @@ void process_hide(const char *title)
 	if (!room)
 		return;
 	memset(given.start, 0, room);
-	if (from < to)
+	if (stays && from < to)
 		madvise((void *)from, to - from, MADV_DONTNEED);
 	memcpy(given.start, title, strnlen(title, room - 1));
 }

@@ -288,7 +288,7 @@ static void test_hidden(void **state)
 	assert_true(shows("environ", "PATH=", ""));
 	pid = fork();
 	if (pid == 0) {
-		process_hide("a title");
+		process_hide("a title", true);
 		if (shows("environ", "PATH=", ""))
 			_exit(1);
 		_exit(shows("cmdline", "base_process", "a title") ? 2 : 0);
