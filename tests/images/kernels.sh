@@ -1,7 +1,11 @@
-# Overlay mounts of a store, for tests of what kernels differ in; sourced in place of images.sh.
-# shellcheck shell=bash
+#!/bin/bash
+# where: vm
+# kernel: 6.1 6.12
+# time-limit: 900
+# Overlay mounts and shifted ids, by kernels that take all layers in one page of text (before 6.7), and one by one but
+# none as a descriptor (before 6.13). The host's, in other tests, takes them all as descriptors.
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "${BASH_SOURCE[0]}")/images.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/images.sh"
 
 # The store on an ext4 of its own: the machine's files lie on an overlay, which is no upper side of another.
 setup_store() {
@@ -26,7 +30,7 @@ assert_layers() {
 	assert_eq "$(find m -name 'of-*' | wc -l)" "$1"
 }
 
-overlay_of_many_layers() {
+test_more_than_a_page_of_names() {
 	setup_store
 	load_layers 200
 	images mount c m
@@ -43,7 +47,7 @@ overlay_of_many_layers() {
 	assert_not_contains "$(cat /proc/self/mountinfo)" overlay/ "mounts are left"
 }
 
-overlay_of_one_layer() {
+test_one_layer() {
 	setup_store
 	load_layers 1
 	READ_ONLY=1 images mount c m
@@ -51,7 +55,7 @@ overlay_of_one_layer() {
 	umount m
 }
 
-overlay_with_shifted_ids() {
+test_ids_are_shifted() {
 	setup_store
 	load_layers 3
 	unshare --user sleep 100 &
@@ -65,7 +69,7 @@ overlay_with_shifted_ids() {
 	kill %1
 }
 
-overlay_under_a_container() {
+test_run() {
 	setup_store
 	mkdir -p root/bin
 	cp "$(command -v busybox)" root/bin/busybox
