@@ -232,17 +232,19 @@ char **process_own_arguments(int argc, char **argv)
 	return copy;
 }
 
-void process_hide(const char *title, bool stays)
+void process_hide(const char *title)
 {
 	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	size_t room = (size_t)(given.end - given.start);
-	uintptr_t from = ((uintptr_t)given.start + page - 1) & ~(page - 1);
-	uintptr_t to = (uintptr_t)given.end & ~(page - 1);
+	uintptr_t start = (uintptr_t)given.start, end = (uintptr_t)given.end;
+	uintptr_t from = (start + page - 1) & ~(page - 1), to = end & ~(page - 1);
 
-	if (!room)
+	if (!given.start)
 		return;
-	memset(given.start, 0, room);
-	if (stays && from < to)
-		madvise((void *)from, to - from, MADV_DONTNEED);
-	memcpy(given.start, title, strnlen(title, room - 1));
+	if (from < to && madvise((void *)from, to - from, MADV_DONTNEED) == 0) {
+		memset(given.start, 0, from - start);
+		memset((void *)to, 0, end - to);
+	} else {
+		memset(given.start, 0, end - start);
+	}
+	memcpy(given.start, title, strnlen(title, end - start - 1));
 }

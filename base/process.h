@@ -11,7 +11,6 @@
 #include "base/cancel.h"
 #include "base/err.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -49,10 +48,10 @@ int process_start_time(int procfd, pid_t pid, unsigned long long *ret, char *ret
  *
  * process_own_arguments() copies both, for the process's own use, and returns the copy of ARGV;
  * `environ` is another one from then on. Once, first of all in main(). NULL without memory.
- * process_hide() then overwrites the originals: the arguments become TITLE, as far as there is
- * room, the environment is empty. For a process that a container may see, or that STAYS: what the
- * command was given is nobody's business then. One that stays gives back the pages that were
- * emptied.
+ * process_hide() then empties the originals and gives their whole pages back, which a fork has not
+ * copied then: the arguments become TITLE, as far as there is room, the environment nothing. For a
+ * process that a container may see, or that stays: what the command was given is nobody's business
+ * then.
  */
 char **process_own_arguments(int argc, char **argv);
-void process_hide(const char *title, bool stays);
+void process_hide(const char *title);

@@ -268,7 +268,7 @@ static _Noreturn void entrant_main(const struct joining *j)
 	struct err err = {};
 
 	setsid(); /* keys that are typed are not for us */
-	process_hide("brig-oci exec", false);
+	process_hide("brig-oci exec");
 	if (enter(j, &err) < 0)
 		j->report->err = err;
 	_exit(0);

@@ -309,7 +309,7 @@ void init_main(const struct launch *launch)
 	struct err err = {};
 	sigset_t none;
 
-	process_hide("brig-oci init", false);
+	process_hide("brig-oci init");
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* The lock is the parent's: as long as we had it open too, nobody else could take it. */

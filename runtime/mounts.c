@@ -119,7 +119,7 @@ static int set_propagation(const struct mounts_context *ctx, struct err *err)
  */
 static int leave_chroot(int procfd)
 {
-	autoclose int fd = sys_openat(procfd, "self/ns/mnt", O_RDONLY, 0);
+	autolate int fd = sys_openat(procfd, "self/ns/mnt", O_RDONLY, 0);
 
 	return fd < 0 ? fd : sys_setns(fd, CLONE_NEWNS);
 }

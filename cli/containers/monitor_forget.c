@@ -91,7 +91,7 @@ void monitor_forget(const char *id)
 	char title[32];
 
 	snprintf(title, sizeof(title), "brig-monitor %.12s", id);
-	process_hide(title, true);
+	process_hide(title);
 	malloc_trim(0);
 	forget_environment();
 	forget_stack();

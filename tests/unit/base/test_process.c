@@ -289,7 +289,7 @@ static void test_hidden(void **state)
 	assert_true(shows("environ", "PATH=", ""));
 	pid = fork();
 	if (pid == 0) {
-		process_hide("a title", true);
+		process_hide("a title");
 		if (shows("environ", "PATH=", ""))
 			_exit(1);
 		_exit(shows("cmdline", "base_process", "a title") ? 2 : 0);
