@@ -53,6 +53,8 @@ static void merge(const struct run_options *given, struct run_options *into)
 	TAKE(memory_reservation);
 	TAKE(memory_swap);
 	TAKE(pids_limit);
+	if (given->pids_limit.set && given->pids_limit.value == 0) /* as for `run`: no limit */
+		into->pids_limit.value = -1;
 	TAKE_TEXT(cpuset_cpus);
 	TAKE_TEXT(cpuset_mems);
 	TAKE_TEXT(restart);

@@ -99,6 +99,9 @@ test_update() {
 	idle box -m 64m --pids-limit 20
 	assert_runs brig update --memory 128m --memory-swap 128m --cpus 1.5 --pids-limit 50 box
 	assert_eq "$(of box memory.max) $(of box cpu.max) $(of box pids.max)" "$((128 << 20)) 150000 100000 50"
+	assert_runs brig update --pids-limit 0 box
+	assert_eq "$(of box pids.max)" max
+	assert_runs brig update --pids-limit 30 box
 	assert_runs brig update --pids-limit -1 --cpu-quota 20000 box
 	assert_eq "$(of box pids.max) $(of box cpu.max)" "max 20000 100000"
 	assert_eq "$(of box memory.max)" $((128 << 20)) "what was not asked for stays"
