@@ -28,6 +28,15 @@ void clock_format(int64_t seconds, uint32_t nanoseconds, char *ret)
 		time / 3600, time / 60 % 60, time % 60, nanoseconds);
 }
 
+void clock_format_ns(int64_t nanoseconds, char *ret)
+{
+	const int64_t second = 1000000000;
+	int64_t rest = nanoseconds % second;
+
+	clock_format(nanoseconds / second - (rest < 0), (uint32_t)(rest < 0 ? rest + second : rest),
+		ret);
+}
+
 void clock_now(char *ret)
 {
 	struct timespec now;

@@ -9,5 +9,7 @@ enum { CLOCK_TEXT_MAX = 64 };
 /* To RET, CLOCK_TEXT_MAX bytes: RFC 3339 in UTC with nanoseconds: "2026-01-31T12:00:00.000000001Z".
  * SECONDS since 1970, also before it. libc's gmtime_r(3) would read the host's time zone first. */
 void clock_format(int64_t seconds, uint32_t nanoseconds, char *ret);
+/* The same of NANOSECONDS since 1970, also before it. */
+void clock_format_ns(int64_t nanoseconds, char *ret);
 /* The same of now. */
 void clock_now(char *ret);

@@ -21,7 +21,6 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define NS_PER_S        1000000000LL
 #define INSPECT(member) OPTION_AT(brig_inspect_values, member)
 #define LOGS(member)    OPTION_AT(brig_logs_values, member)
 
@@ -148,8 +147,7 @@ static int parse_time(const char *option, const char *text, struct arena *arena,
 		return 0;
 	if (human_parse_moment_ns(text, human_now_ns(), &ns, err) < 0)
 		return err_add(err, "--%s", option);
-	clock_format(ns / NS_PER_S - (ns % NS_PER_S < 0),
-		(uint32_t)((ns % NS_PER_S + NS_PER_S) % NS_PER_S), formatted);
+	clock_format_ns(ns, formatted);
 	*ret = arena_strdup(arena, formatted);
 	return *ret ? 0 : err_sys(err, -ENOMEM, "--%s", option);
 }
