@@ -62,21 +62,22 @@ run_sanitized() {
 	count_suite "$suite" "$dir/meson-logs/$suite.json" unit
 }
 
-# suite_tap SUITE RECORD: meson's record of one suite as TAP, a program's own lines, or one line for a program that
-# prints none
+# suite_tap SUITE RECORD: meson's record of one suite as TAP: a program's own lines, and one line for a program that
+# prints none or that failed beside them, with what it said as comments
 suite_tap() {
 	jq -r --arg prefix "brig:$1 / " '
 		select(.name | startswith($prefix)) |
 		(.name | ltrimstr($prefix)) as $name |
 		"\(.stdout // "")\n\(.stderr // "")" as $text |
 		[$text | split("\n")[] | select(test("^(not )?ok "))] as $lines |
-		"# \($name)", $text,
+		"", "# \($name)",
 		if .result == "SKIP" and $lines == [] then
 			$text | capture("# SKIP *(?<why>.*)") | "ok 0 - \($name) # SKIP \(.why)"
 		elif .result == "OK" and $lines == [] then "ok 0 - \($name)"
 		elif (.result | IN("OK", "SKIP") | not) and ($lines | any(startswith("not ok")) | not) then
-			"not ok 0 - \($name): \(.result)"
-		else empty end' "$2" || echo "not ok 0 - meson's record cannot be read"
+			$lines[], "not ok 0 - \($name): \(.result)",
+			($text | split("\n")[] | select(. != "" and (IN($lines[]) | not)) | "# \(ltrimstr("# "))")
+		else $text end' "$2" || echo "not ok 0 - meson's record cannot be read"
 }
 
 # count_suite SUITE RECORD [NAME]: adds one suite, NAME in meson's record, to the totals, and says how long its programs ran

@@ -52,10 +52,11 @@ struct zoo {
 	struct loop loop;
 	struct mmio mmio;
 	struct device *device;
-	int host;      /* the host's side: a socket, the console's input; or −1 */
-	int host_out;  /* what the console prints; or −1 */
-	int listener;  /* vsock: where the host connects; the device's */
-	int file;      /* disk, pmem: another descriptor of it; or −1 */
+	bool shared;  /* several threads use the registers: one may change what another just read */
+	int host;     /* the host's side: a socket, the console's input; or −1 */
+	int host_out; /* what the console prints; or −1 */
+	int listener; /* vsock: where the host connects; the device's */
+	int file;     /* disk, pmem: another descriptor of it; or −1 */
 	char path[64]; /* fs: the shared folder's parent */
 	struct fsd fsd;
 	struct session session;
@@ -82,6 +83,8 @@ void zoo_close(struct zoo *zoo);
 /* The guest's accesses. */
 void zoo_write(struct zoo *zoo, uint32_t reg, uint32_t value);
 uint32_t zoo_read(struct zoo *zoo, uint32_t reg);
+/* What a guest sees there that reads without an exit, when the device has a page for that. */
+uint32_t zoo_shown(struct zoo *zoo, uint32_t reg);
 /* One byte or more of guest memory; never NULL for a GPA that is there. */
 void *zoo_at(struct zoo *zoo, uint64_t gpa);
 
