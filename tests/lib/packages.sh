@@ -2,13 +2,14 @@
 # `apt-get update` only then. To be sourced by bash (or run: tests/lib/packages.sh GROUP... installs).
 # shellcheck shell=bash
 
-# package_list GROUP: build the project | test it | demo. Debian 13 moved virtiofsd out of QEMU.
+# package_list GROUP: build the project | test it | demo | measure it beside its peers. Debian 13 moved virtiofsd out of QEMU.
 package_list() {
 	case $1 in
 	build) echo gcc libc6-dev meson ninja-build pkg-config libjansson-dev libseccomp-dev libcap-dev \
 		libbpf-dev libsystemd-dev libelf-dev zlib1g-dev libzstd-dev liblz4-dev libcmocka-dev \
 		libcurl4-openssl-dev libssl-dev libisal-dev busybox-static ;;
 	demo) echo busybox-static jq ;;
+	bench) package_list test && echo bubblewrap iperf3 ;;
 	test) package_list demo && echo e2fsprogs clang clang-format shellcheck qemu-system-x86 seabios cpio xz-utils kmod \
 		mmdebstrap perl man-db gcc-aarch64-linux-gnu libc6-dev-arm64-cross binutils debian-archive-keyring procps iproute2 nftables uidmap util-linux libcap2-bin \
 		crun runc criu strace python3 python3-jsonschema systemd ca-certificates openssl curl passt containernetworking-plugins docker-registry skopeo umoci fuse-overlayfs podman buildah libarchive-tools zstd tmux qemu-user-static \
