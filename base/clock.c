@@ -6,6 +6,29 @@
 
 enum { DAY = 86400, DAYS_400_YEARS = 146097, DAYS_0000_TO_1970 = 719468 };
 
+static int64_t read_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t clock_monotonic_ns(void)
+{
+	return read_ns(CLOCK_MONOTONIC);
+}
+
+int64_t clock_monotonic_ms(void)
+{
+	return clock_monotonic_ns() / 1000000;
+}
+
+int64_t clock_realtime_ns(void)
+{
+	return read_ns(CLOCK_REALTIME);
+}
+
 /*
  * The Gregorian calendar repeats every 400 years. Years are counted from 1 March, so that the day
  * that leap years add is the last one, and months then follow one linear formula.
@@ -39,8 +62,5 @@ void clock_format_ns(int64_t nanoseconds, char *ret)
 
 void clock_now(char *ret)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	clock_format(now.tv_sec, (uint32_t)now.tv_nsec, ret);
+	clock_format_ns(clock_realtime_ns(), ret);
 }

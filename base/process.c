@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "base/process.h"
 
 #include "base/cleanup.h"
@@ -15,16 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* In the new process: never returns. The errno of what failed goes to REPORT. */
 static _Noreturn void become(const struct process_options *o, pid_t parent, int input, int report)
@@ -78,7 +70,7 @@ static int attend(
 			{.fd = *input, .events = POLLOUT},
 			{.fd = o->cancel ? o->cancel->fd : -1, .events = POLLIN},
 		};
-		int64_t left = deadline ? deadline - now_ms() : -1;
+		int64_t left = deadline ? deadline - clock_monotonic_ms() : -1;
 		int r;
 
 		if (deadline && left <= 0)
@@ -142,7 +134,7 @@ int process_run(const struct process_options *o, int *ret_status, struct err *er
 	sigaction(SIGPIPE, &ignore, &before);
 	r = sys_read(report_r, &failed, sizeof(failed)) == sizeof(failed) ? failed : 0;
 	if (r == 0)
-		r = attend(o, &input_w, pidfd, o->timeout_ms ? now_ms() + o->timeout_ms : 0, err);
+		r = attend(o, &input_w, pidfd, o->timeout_ms ? clock_monotonic_ms() + o->timeout_ms : 0, err);
 	sigaction(SIGPIPE, &before, NULL);
 	if (r < 0 && !failed) {
 		sys_kill(-pid, SIGKILL);

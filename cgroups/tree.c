@@ -2,6 +2,7 @@
 #include "cgroups/tree.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cgroups/cgroup.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
-#include <time.h>
 
 #define TREE_RESOLVE (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV)
 
@@ -394,18 +394,10 @@ int tree_event_of(const char *path, const char *key, bool *ret)
 	return fd < 0 ? fd : event_value(fd, key, ret);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int tree_event_wait(int dirfd, const char *key, bool value, int timeout_ms)
 {
 	autoclose int fd = sys_openat(dirfd, "cgroup.events", O_RDONLY, 0);
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = clock_monotonic_ms() + timeout_ms;
 
 	if (fd < 0)
 		return fd;
@@ -417,7 +409,7 @@ int tree_event_wait(int dirfd, const char *key, bool value, int timeout_ms)
 
 		if (r < 0 || now == value)
 			return r;
-		left = deadline - now_ms();
+		left = deadline - clock_monotonic_ms();
 		if (left <= 0)
 			return -ETIMEDOUT;
 		r = sys_poll(&poll, 1, (int)left);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Process: a command's own. What happens to a container, as it happens. */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/sys.h"
 #include "runtime/backend.h"
 #include "runtime/lifecycle.h"
@@ -8,7 +9,6 @@
 #include "runtime/stats.h"
 
 #include <poll.h>
-#include <time.h>
 
 enum { ENDING_MS = 5000 };
 
@@ -21,14 +21,6 @@ struct watch {
 	bool has_begun;     /* statistics were read once */
 	const struct events_options *options;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* DATA is stolen; NULL: there is none. */
 static int emit(const struct watch *w, const char *type, json_t *data, struct err *err)
@@ -122,7 +114,7 @@ static bool has_ended(const struct watch *w)
 /* Sleeps until something happens: to the container, to its memory, to the reader, or the time. */
 static int watch_loop(struct watch *w, struct err *err)
 {
-	int64_t next = now_ms();
+	int64_t next = clock_monotonic_ms();
 	int r = 0;
 
 	while (r == 0) {
@@ -131,7 +123,7 @@ static int watch_loop(struct watch *w, struct err *err)
 			{.fd = w->files.memory, .events = POLLPRI},
 			{.fd = w->options->reader}, /* POLLERR: nobody reads any more */
 		};
-		int64_t left = next - now_ms();
+		int64_t left = next - clock_monotonic_ms();
 
 		r = sys_poll(fds, ARRAY_LEN(fds), left > 0 ? (int)left : 0);
 		if (r < 0 && r != -EINTR)
@@ -141,9 +133,9 @@ static int watch_loop(struct watch *w, struct err *err)
 		r = emit_oom(w, err);
 		if (r == 0 && fds[0].revents)
 			return emit(w, "exit", NULL, err);
-		if (r == 0 && now_ms() >= next) {
+		if (r == 0 && clock_monotonic_ms() >= next) {
 			r = emit_stats(w, err);
-			next = now_ms() + w->options->interval_ms;
+			next = clock_monotonic_ms() + w->options->interval_ms;
 			if (r < 0 && has_ended(w)) { /* while we read: the next round says so */
 				err_clear(err);
 				r = 0;

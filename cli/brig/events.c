@@ -6,6 +6,7 @@
 #include "cli/output/human.h"
 #include "cli/output/list.h"
 
+#include "base/clock.h"
 #include "base/sys.h"
 
 #include <poll.h>
@@ -120,7 +121,7 @@ static bool wait_for_more(void *arg)
 	char waste[4096];
 
 	fflush(stdout);
-	if (w->values->no_stream || human_now_ns() > w->until)
+	if (w->values->no_stream || clock_realtime_ns() > w->until)
 		return false;
 	if (sys_poll(&fd, 1, AGAIN_MS) > 0)
 		(void)!sys_read(w->inotify, waste, sizeof(waste));
@@ -134,13 +135,13 @@ static int prepare(struct watching *w, struct brig *b, struct err *err)
 	int r = filters_parse(&w->values->filter, keys, b->arena, &w->filters, err);
 
 	if (r == 0 && w->values->since) {
-		r = human_parse_moment_ns(w->values->since, human_now_ns(), &w->since, err);
+		r = human_parse_moment_ns(w->values->since, clock_realtime_ns(), &w->since, err);
 	} else {
 		/* What is to come; all of it when that is what was asked for. */
-		w->since = w->values->until || w->values->no_stream ? 0 : human_now_ns();
+		w->since = w->values->until || w->values->no_stream ? 0 : clock_realtime_ns();
 	}
 	if (r == 0 && w->values->until)
-		r = human_parse_moment_ns(w->values->until, human_now_ns(), &w->until, err);
+		r = human_parse_moment_ns(w->values->until, clock_realtime_ns(), &w->until, err);
 	if (r < 0)
 		return r;
 	w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

@@ -145,7 +145,7 @@ static int parse_time(const char *option, const char *text, struct arena *arena,
 
 	if (!text)
 		return 0;
-	if (human_parse_moment_ns(text, human_now_ns(), &ns, err) < 0)
+	if (human_parse_moment_ns(text, clock_realtime_ns(), &ns, err) < 0)
 		return err_add(err, "--%s", option);
 	clock_format_ns(ns, formatted);
 	*ret = arena_strdup(arena, formatted);

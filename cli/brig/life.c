@@ -6,6 +6,7 @@
 #include "cli/output/human.h"
 #include "cli/self.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -16,7 +17,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { STEP_MS = 20, KILL_MS = 10000 };
@@ -130,14 +130,6 @@ static bool is_alive(enum box_state state)
 
 /* ---- waiting for an end ---- */
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The process of the container, or −1. */
 static int open_init(const struct boxes *boxes, const char *id)
 {
@@ -151,8 +143,8 @@ static int open_init(const struct boxes *boxes, const char *id)
 
 /*
  * Waits until the container ID has ended and its monitor has noted that, or is dead itself.
- * DEADLINE as now_ms() counts, −1: none; −ETIMEDOUT. The exit code, −1 for unknown, in RET, which
- * may be NULL. −ENOENT: it has ended and is gone.
+ * DEADLINE as clock_monotonic_ms() counts, −1: none; −ETIMEDOUT. The exit code, −1 for unknown, in
+ * RET, which may be NULL. −ENOENT: it has ended and is gone.
  */
 static int wait_for_end(
 	const struct boxes *boxes, const char *id, int64_t deadline, int *ret, struct err *err)
@@ -161,7 +153,7 @@ static int wait_for_end(
 		autobox struct box box = {.dirfd = -1};
 		autoclose int init = open_init(boxes, id);
 		struct pollfd fd = {.fd = init, .events = POLLIN};
-		int64_t left = deadline < 0 ? 60000 : deadline - now_ms();
+		int64_t left = deadline < 0 ? 60000 : deadline - clock_monotonic_ms();
 		int r = box_open(boxes, id, false, &box, err);
 
 		if (r < 0)
@@ -244,14 +236,14 @@ static int stop_box(struct brig *b, const struct boxes *boxes, const char *name,
 	else if (r < 0)
 		return r;
 	r = time == 0 ? -ETIMEDOUT
-		      : wait_for_end(
-				boxes, box.id, time < 0 ? -1 : now_ms() + time * 1000, NULL, err);
+		      : wait_for_end(boxes, box.id,
+				time < 0 ? -1 : clock_monotonic_ms() + time * 1000, NULL, err);
 	if (r == -ETIMEDOUT) {
 		err_clear(err);
 		r = container_kill(boxes->rt, box.id, SIGKILL, true, err);
 		if (r == -ESRCH || r == -ENOENT)
 			err_clear(err);
-		r = wait_for_end(boxes, box.id, now_ms() + KILL_MS, NULL, err);
+		r = wait_for_end(boxes, box.id, clock_monotonic_ms() + KILL_MS, NULL, err);
 		if (r == -ETIMEDOUT)
 			return err_set(err, r, "container %s does not end", name);
 	}

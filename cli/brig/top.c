@@ -6,12 +6,12 @@
 #include "cli/output/terminal.h"
 #include "cli/processes.h"
 
+#include "base/clock.h"
 #include "base/sys.h"
 #include "runtime/stats.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define STATS(member) OPTION_AT(brig_stats_values, member)
@@ -70,14 +70,6 @@ struct samples {
 	const struct brig_stats_values *values;
 	char **names;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t total_memory(void)
 {
@@ -141,7 +133,7 @@ static int take_sample(const struct box *box, struct samples *samples)
 		return -ENOMEM;
 	samples->items = items;
 	s = &items[samples->count++];
-	*s = (struct sample){.time_ns = now_ns()};
+	*s = (struct sample){.time_ns = clock_monotonic_ns()};
 	memcpy(s->id, box->id, sizeof(s->id));
 	snprintf(s->name, sizeof(s->name), "%s", box->record.name);
 	if (container_open(box->boxes->rt, box->id, false, &c, &ignored) < 0 || c.pidfd < 0)

@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 enum { FILE_SIZE = 4 << 20, CHUNK = 32 << 10 };
 
@@ -30,7 +29,7 @@ void events_note(int run, const char *type, const char *action, const char *id, 
 	autojson json_t *event = NULL;
 	json_t *attributes = json_object();
 	char now[CLOCK_TEXT_MAX];
-	struct timespec time;
+	int64_t ns = clock_realtime_ns();
 	const char *key;
 	va_list ap;
 
@@ -42,11 +41,9 @@ void events_note(int run, const char *type, const char *action, const char *id, 
 			json_object_set_new(attributes, key, json_string(value));
 	}
 	va_end(ap);
-	clock_now(now);
-	clock_gettime(CLOCK_REALTIME, &time);
-	event = json_pack("{s:s, s:I, s:s, s:s, s:s, s:o}", "time", now, "timeNano",
-		(json_int_t)time.tv_sec * 1000000000 + time.tv_nsec, "type", type, "action", action,
-		"id", id, "attributes", attributes);
+	clock_format_ns(ns, now);
+	event = json_pack("{s:s, s:I, s:s, s:s, s:s, s:o}", "time", now, "timeNano", (json_int_t)ns,
+		"type", type, "action", action, "id", id, "attributes", attributes);
 	if (fd < 0 || !event || json_write(event, JSON_COMPACT, &line) < 0)
 		return;
 	buf_puts(&line, "\n");

@@ -189,11 +189,11 @@ static bool wants_restart(struct monitor *m, int code)
 
 static void set_delay(struct monitor *m)
 {
-	if (monitor_now_ms() - m->started_ms >= WELL_MS || !m->delay_ms)
+	if (clock_monotonic_ms() - m->started_ms >= WELL_MS || !m->delay_ms)
 		m->delay_ms = DELAY_FIRST_MS;
 	else if (m->delay_ms < DELAY_MAX_MS)
 		m->delay_ms *= 2;
-	m->restart_at_ms = monitor_now_ms() + m->delay_ms;
+	m->restart_at_ms = clock_monotonic_ms() + m->delay_ms;
 }
 
 static void note_end(struct monitor *m, int code)
@@ -261,7 +261,7 @@ static void take_signals(struct monitor *m)
 
 static int next_timeout(const struct monitor *m)
 {
-	int64_t wait = m->pid ? monitor_health_wait(m) : m->restart_at_ms - monitor_now_ms();
+	int64_t wait = m->pid ? monitor_health_wait(m) : m->restart_at_ms - clock_monotonic_ms();
 
 	return wait < 0 ? (m->pid ? -1 : 0) : wait > 60000 ? 60000 : (int)wait;
 }
@@ -274,7 +274,7 @@ static bool restart(struct monitor *m)
 	struct err err = {};
 	struct stat st;
 
-	if (monitor_now_ms() < m->restart_at_ms)
+	if (clock_monotonic_ms() < m->restart_at_ms)
 		return true;
 	if (sys_fstatat(m->rundir, "stopping", &st, AT_SYMLINK_NOFOLLOW) == 0 ||
 		read_settings(m, &log, &err) < 0) {

@@ -24,14 +24,6 @@ struct look {
 	char started[CLOCK_TEXT_MAX], output[OUTPUT_MAX];
 };
 
-int64_t monitor_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- looker ---- */
 
 static int build_process(const struct container *c, const struct spec_config *config,
@@ -63,7 +55,7 @@ static void attend(int pipe, int pidfd, pid_t pid, int64_t deadline, struct look
 			{.fd = open ? pipe : -1, .events = POLLIN},
 			{.fd = pidfd, .events = POLLIN},
 		};
-		int64_t left = deadline - monitor_now_ms();
+		int64_t left = deadline - clock_monotonic_ms();
 		char waste[512];
 		int status;
 
@@ -121,7 +113,7 @@ static int run_check(struct monitor *m, struct look *look, struct err *err)
 	for (int i = 1; i < 3; i++) /* ours would keep the pipe open */
 		sys_dup3(null, i);
 	close(fds[1]);
-	attend(fds[0], pidfd, pid, monitor_now_ms() + (int64_t)m->health_timeout_ms, look);
+	attend(fds[0], pidfd, pid, clock_monotonic_ms() + (int64_t)m->health_timeout_ms, look);
 	return 0;
 }
 
@@ -180,7 +172,7 @@ int64_t monitor_health_wait(const struct monitor *m)
 
 	if (!m->has_health || m->health_fd >= 0)
 		return -1;
-	left = m->health_at_ms - monitor_now_ms();
+	left = m->health_at_ms - clock_monotonic_ms();
 	return left > 0 ? left : 0;
 }
 
@@ -189,9 +181,9 @@ void monitor_health_go(struct monitor *m)
 	int socks[2];
 	pid_t pid;
 
-	if (!m->has_health || m->health_fd >= 0 || monitor_now_ms() < m->health_at_ms)
+	if (!m->has_health || m->health_fd >= 0 || clock_monotonic_ms() < m->health_at_ms)
 		return;
-	m->health_at_ms = monitor_now_ms() + (int64_t)m->health_interval_ms;
+	m->health_at_ms = clock_monotonic_ms() + (int64_t)m->health_interval_ms;
 	if (sys_socketpair(SOCK_SEQPACKET, socks) < 0)
 		return;
 	pid = sys_fork();
@@ -229,10 +221,10 @@ void monitor_health_take(struct monitor *m)
 	struct look look;
 	size_t none = 0;
 	ssize_t n = fd_recv(m->health_fd, &look, sizeof(look), NULL, &none);
-	bool young = monitor_now_ms() - m->started_ms < (int64_t)m->health_start_ms;
+	bool young = clock_monotonic_ms() - m->started_ms < (int64_t)m->health_start_ms;
 
 	cleanup_close(&m->health_fd);
-	m->health_at_ms = monitor_now_ms() + (int64_t)m->health_interval_ms;
+	m->health_at_ms = clock_monotonic_ms() + (int64_t)m->health_interval_ms;
 	if (n != sizeof(look) || !m->pid)
 		return;
 	look.output[OUTPUT_MAX - 1] = look.started[CLOCK_TEXT_MAX - 1] = '\0';

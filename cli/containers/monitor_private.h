@@ -107,7 +107,6 @@ void monitor_tell_exit(struct monitor *m, int code);
 
 /* ---- monitor_health.c ---- */
 
-int64_t monitor_now_ms(void);
 void monitor_health_begin(struct monitor *m);
 void monitor_health_end(struct monitor *m);
 /* Milliseconds until monitor_health_go() has something to do; −1: never. */

@@ -178,7 +178,7 @@ int monitor_start_once(struct monitor *m, bool again, struct monitor_report *ret
 	}
 	m->pid = ret->pid;
 	m->exited = false;
-	m->started_ms = monitor_now_ms();
+	m->started_ms = clock_monotonic_ms();
 	clock_now(m->started);
 	monitor_health_begin(m);
 	monitor_write_status(m, "running", NULL, 0);

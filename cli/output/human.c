@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/output/human.h"
 
+#include "base/clock.h"
 #include "base/parse.h"
 
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define NS_PER_S 1000000000LL
 
@@ -84,17 +84,9 @@ void human_age(int64_t then, int64_t now, char *ret)
 	snprintf(ret + len, HUMAN_TEXT_MAX - len, " ago");
 }
 
-int64_t human_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
 int64_t human_now(void)
 {
-	return human_now_ns() / NS_PER_S;
+	return clock_realtime_ns() / NS_PER_S;
 }
 
 /* ---- times ---- */

@@ -20,9 +20,8 @@ void human_size_binary(uint64_t bytes, char *ret);
 void human_duration(int64_t seconds, char *ret);
 /* The same and " ago". */
 void human_age(int64_t then, int64_t now, char *ret);
-/* Seconds, and nanoseconds, since 1970, UTC. */
+/* Seconds since 1970, UTC. */
 int64_t human_now(void);
-int64_t human_now_ns(void);
 
 /* RFC 3339 with an optional fraction ("2026-01-31T12:00:00.5Z", "…+01:00"), also without a zone
  * (UTC) or time of day, or seconds since 1970. RET_NANOSECONDS may be NULL. −EINVAL. */

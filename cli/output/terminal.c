@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/output/terminal.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cli/output/human.h"
@@ -8,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SHOW_EVERY_MS = 100, BAR_MIN = 10, BAR_MAX = 40 };
@@ -44,14 +44,6 @@ void terminal_style(struct buf *ret, bool colour, enum terminal_style style, con
 		buf_printf(ret, "\033[%sm%s\033[0m", codes[style], text);
 	else
 		buf_puts(ret, text);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* "  42.1MB/120MB  12MB/s  3/7 layers" */
@@ -112,7 +104,7 @@ void progress_line(
 
 void progress_begin(struct progress *p, int fd)
 {
-	*p = (struct progress){.fd = terminal_is(fd) ? fd : -1, .began_ms = now_ms()};
+	*p = (struct progress){.fd = terminal_is(fd) ? fd : -1, .began_ms = clock_monotonic_ms()};
 }
 
 void progress_show(struct progress *p, const struct progress_state *state)
@@ -122,7 +114,7 @@ void progress_show(struct progress *p, const struct progress_state *state)
 
 	if (p->fd < 0)
 		return;
-	now = now_ms();
+	now = clock_monotonic_ms();
 	if (p->shown_ms && now - p->shown_ms < SHOW_EVERY_MS)
 		return;
 	p->shown_ms = now;

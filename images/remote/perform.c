@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What brig-registry does, and what it says about it. In the sandbox. */
+#include "base/clock.h"
 #include "base/json.h"
 #include "images/helper.h"
 #include "images/push.h"
@@ -9,7 +10,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { PROGRESS_EVERY_MS = 100, WARNINGS_MAX = 32 };
 
@@ -64,11 +64,8 @@ static void warn(void *context, const char *host, const char *text)
 static void show_progress(void *context, const struct pull_progress *p)
 {
 	struct talk *t = context;
-	struct timespec now;
-	int64_t ms;
+	int64_t ms = clock_monotonic_ms();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	if (t->last_ms && ms - t->last_ms < PROGRESS_EVERY_MS)
 		return;
 	t->last_ms = ms;

@@ -2,6 +2,7 @@
 #include "netns/dns/client.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "netns/dns/names.h"
 #include "netns/dns/packet.h"
 #include "netns/dns/serve_private.h"
@@ -18,7 +19,7 @@ static int ask(const struct address *server, const char *name, uint16_t type, st
 	uint8_t query[PACKET_UDP_MAX], data[QUERY_MAX];
 	uint16_t id = serve_random_id();
 	size_t len = packet_write_query(name, type, id, query);
-	int64_t deadline = serve_now_ms() + TRY_MS;
+	int64_t deadline = clock_monotonic_ms() + TRY_MS;
 	struct sockaddr_storage at;
 	socklen_t at_len = serve_upstream(server, &at);
 	autoclose int sock = socket(server->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -28,7 +29,7 @@ static int ask(const struct address *server, const char *name, uint16_t type, st
 		return -EAGAIN;
 	for (;;) {
 		struct pollfd fd = {.fd = sock, .events = POLLIN};
-		int64_t left = deadline - serve_now_ms();
+		int64_t left = deadline - clock_monotonic_ms();
 		ssize_t n;
 
 		if (left <= 0 || poll(&fd, 1, (int)left) <= 0)

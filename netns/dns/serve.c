@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "netns/dns/names.h"
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum {
 	ADDRESSES_MAX = 64,
@@ -39,14 +39,6 @@ struct udp_flow {
 	size_t len;
 	uint8_t query[]; /* as it came */
 };
-
-int64_t serve_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 uint16_t serve_random_id(void)
 {
@@ -90,7 +82,7 @@ static struct address client_address(const struct sockaddr_storage *client)
 /* The host's own servers. A laptop's change: the file is read again, at most once a second. */
 static const struct resolv *host_servers(struct server *s)
 {
-	int64_t now = serve_now_ms();
+	int64_t now = clock_monotonic_ms();
 	autobuf struct buf text = {};
 	autoclose int fd = -1;
 
@@ -241,7 +233,7 @@ static bool ask(struct udp_flow *f)
 		put_id(copy, f->id);
 		if (send(f->fd, copy, f->len, MSG_NOSIGNAL) < 0)
 			continue;
-		f->deadline_ms = serve_now_ms() + TRY_MS;
+		f->deadline_ms = clock_monotonic_ms() + TRY_MS;
 		return true;
 	}
 	return false;
@@ -329,7 +321,7 @@ static void receive_query(struct server *s, int sock)
 
 static void expire(struct server *s)
 {
-	int64_t now = serve_now_ms();
+	int64_t now = clock_monotonic_ms();
 
 	for (size_t i = 0; i < UDP_FLOWS_MAX; i++)
 		if (s->udp[i] && s->udp[i]->deadline_ms <= now && !ask(s->udp[i]))

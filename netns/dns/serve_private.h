@@ -27,8 +27,6 @@ struct server {
 	struct tcp_flow *tcp[TCP_FLOWS_MAX];
 };
 
-int64_t serve_now_ms(void);
-
 /*
  * Answers what the network knows: the length of what is in RET (of SIZE bytes), 0 when others are
  * to be asked and RET_SERVERS says who, −EINVAL when there is no answer to such a packet.

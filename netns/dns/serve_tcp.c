@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process that serves names: streams. Each message has its length of two bytes in front. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "netns/dns/serve_private.h"
 
 #include <errno.h>
@@ -47,7 +48,7 @@ void serve_tcp_accept(struct server *s, int sock)
 		.upstream = -1,
 		.from = from,
 		.want = 2,
-		.deadline_ms = serve_now_ms() + TCP_IDLE_MS,
+		.deadline_ms = clock_monotonic_ms() + TCP_IDLE_MS,
 	};
 	s->tcp[i] = f;
 }
@@ -110,7 +111,7 @@ static bool ask(struct tcp_flow *f)
 		memcpy(f->data, f->query, 2 + f->query_len);
 		set_length(f->data + 2, f->id);
 		begin(f, SEND_QUERY, 2 + f->query_len);
-		f->deadline_ms = serve_now_ms() + TRY_MS;
+		f->deadline_ms = clock_monotonic_ms() + TRY_MS;
 		return true;
 	}
 	cleanup_close(&f->upstream);
@@ -184,7 +185,7 @@ static bool step(struct server *s, struct tcp_flow *f)
 	if (n <= 0)
 		return upstream && ask(f);
 	f->done += (size_t)n;
-	f->deadline_ms = serve_now_ms() + (upstream ? TRY_MS : TCP_IDLE_MS);
+	f->deadline_ms = clock_monotonic_ms() + (upstream ? TRY_MS : TCP_IDLE_MS);
 	return f->done < f->want || finish_step(s, f);
 }
 
@@ -192,12 +193,12 @@ static bool is_late(struct tcp_flow *f)
 {
 	bool upstream = f->state == SEND_QUERY || f->state == READ_ANSWER;
 
-	if (f->deadline_ms > serve_now_ms())
+	if (f->deadline_ms > clock_monotonic_ms())
 		return false;
 	if (!upstream || !ask(f))
 		return true;
 	/* The answer to the client, if that is what comes now, has its own time. */
-	f->deadline_ms = serve_now_ms() + TCP_IDLE_MS;
+	f->deadline_ms = clock_monotonic_ms() + TCP_IDLE_MS;
 	return false;
 }
 

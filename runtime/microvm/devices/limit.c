@@ -2,6 +2,7 @@
 #include "runtime/microvm/devices/limit.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <sys/timerfd.h>
 #include <time.h>
@@ -9,14 +10,6 @@
 #define SECOND 1000000000ULL
 
 /* #syscalls:io clock_gettime */
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
-
 static void timer_ready(struct loop_source *source, uint32_t events)
 {
 	struct limit *limit = (struct limit *)source;
@@ -29,7 +22,7 @@ static void timer_ready(struct loop_source *source, uint32_t events)
 int limit_open(struct limit *limit, const struct limit_rate *rate, struct device *device,
 	unsigned int queue, struct loop *loop, struct err *err)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_monotonic_ns();
 	int r;
 
 	*limit = (struct limit){
@@ -84,7 +77,7 @@ bool limit_take(struct limit *limit, uint64_t bytes)
 
 	if (limit->timer.fd < 0)
 		return true;
-	now = now_ns();
+	now = clock_monotonic_ns();
 	bytes_there = limit_check(&limit->bytes, now, &wait_bytes);
 	if (limit_check(&limit->operations, now, &wait_operations) && bytes_there) {
 		limit->bytes.tokens -= (int64_t)bytes;
