@@ -22,12 +22,13 @@ static void run(
 {
 	struct device *devices[] = {
 		&p->vsock.device, &p->rng.device, &p->balloon.device, &p->console.device};
+	static _Alignas(8) uint8_t pages[4][MMIO_SIZE];
 	struct snapshot_reader reader;
 	struct err err = {};
 	int r = snapshot_open(&reader, data, size, &shape, &err);
 
 	for (uint32_t i = 0; i < 4; i++) {
-		REQUIRE(mmio_init(mmios + i, devices[i], loop, &err) == 0);
+		REQUIRE(mmio_init(mmios + i, devices[i], pages[i], loop, &err) == 0);
 		if (r == 0)
 			r = machine_restore_device(mmios + i, i, &reader, &err);
 	}

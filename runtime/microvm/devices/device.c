@@ -33,12 +33,6 @@ void device_init(struct device *device, const struct device_ops *ops,
 	pthread_mutex_init(&device->lock, NULL);
 }
 
-uint32_t device_status(struct device *device)
-{
-	LOCKED(device);
-	return device->status;
-}
-
 static void reset(struct device *device)
 {
 	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK && device->ops->reset)
@@ -127,9 +121,8 @@ void device_set_queue(struct device *device, uint32_t queue,
 		change(&device->queues[queue].state, context);
 }
 
-bool device_queue_ready(struct device *device, uint32_t queue)
+bool device_queue_ready(const struct device *device, uint32_t queue)
 {
-	LOCKED(device);
 	return queue < device->ops->queues && device->queues[queue].state.ready;
 }
 
@@ -153,12 +146,6 @@ void device_config_write(struct device *device, uint32_t offset, const void *dat
 	memcpy((uint8_t *)device->config + offset, data, len);
 	if (device->ops->config_written)
 		device->ops->config_written(device, offset, len);
-}
-
-uint32_t device_generation(struct device *device)
-{
-	LOCKED(device);
-	return device->generation;
 }
 
 void device_kick(struct device *device, uint32_t queue)
@@ -185,6 +172,7 @@ void device_signal(struct device *device, unsigned int queue)
 void device_config_changed(struct device *device)
 {
 	device->generation++;
+	device->transport->changed(device->transport);
 	if (device_running(device))
 		device->transport->interrupt(device->transport, DEVICE_INTERRUPT_CONFIG);
 }
@@ -192,6 +180,7 @@ void device_config_changed(struct device *device)
 void device_fail(struct device *device)
 {
 	device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	device->transport->changed(device->transport);
 	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		device->transport->interrupt(device->transport, DEVICE_INTERRUPT_CONFIG);
 }

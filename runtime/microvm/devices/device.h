@@ -70,8 +70,11 @@ struct device_wires {
 };
 
 struct device_transport {
-	/* Raises DEVICE_INTERRUPT_… in the guest. Any thread. */
+	/* Raises DEVICE_INTERRUPT_… in the guest. Any thread, with the device's lock held. */
 	void (*interrupt)(struct device_transport *transport, uint32_t why);
+	/* Status or configuration space are not what they were: the registers have to show it. Any
+	 * thread, with the device's lock held. */
+	void (*changed)(struct device_transport *transport);
 	/* Has device_kick() called again, soon, from the loop. */
 	void (*again)(struct device_transport *transport, unsigned int queue);
 	/* The descriptors behind both, for a remote device. */
@@ -106,7 +109,6 @@ struct device {
 void device_init(struct device *device, const struct device_ops *ops,
 	const struct guest_memory *memory, uint64_t offered, void *config, uint32_t config_len);
 
-uint32_t device_status(struct device *device);
 /* The driver writes the status register: 0 resets; bits can only be added; FEATURES_OK sticks only
  * when the features are acceptable; DRIVER_OK activates. */
 void device_set_status(struct device *device, uint32_t status);
@@ -118,12 +120,12 @@ uint32_t device_features(const struct device *device, uint32_t select);
  * and is not called for a queue that does not exist or may not be changed now. */
 void device_set_queue(struct device *device, uint32_t queue,
 	void (*change)(struct virtq_state *state, const void *context), const void *context);
-bool device_queue_ready(struct device *device, uint32_t queue);
+/* With the lock held. */
+bool device_queue_ready(const struct device *device, uint32_t queue);
 
 /* The configuration space; bytes that are not there read as 0, and writes to them are dropped. */
 void device_config_read(struct device *device, uint32_t offset, void *ret, uint32_t len);
 void device_config_write(struct device *device, uint32_t offset, const void *data, uint32_t len);
-uint32_t device_generation(struct device *device);
 
 /* Any thread. */
 void device_kick(struct device *device, uint32_t queue);
@@ -138,7 +140,8 @@ static inline bool device_running(const struct device *device)
 
 /* Interrupts for QUEUE if the driver wants it. */
 void device_signal(struct device *device, unsigned int queue);
-/* The configuration space changed. */
+/* The configuration space changed: at most four bytes of it, aligned. A guest reads it from memory
+ * (mmio.h), and more of it could be half as it was. */
 void device_config_changed(struct device *device);
 /* The guest broke the rules, or the device cannot go on: nothing works until the reset. */
 void device_fail(struct device *device);

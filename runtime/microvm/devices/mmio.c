@@ -6,41 +6,102 @@
 #include <linux/virtio_mmio.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 
+/* What is done with the device's lock held, by whoever changes what is shown. */
+static void lock(struct mmio *mmio)
+{
+	pthread_mutex_lock(&mmio->device->lock);
+}
+
+static void unlock(struct mmio *mmio)
+{
+	pthread_mutex_unlock(&mmio->device->lock);
+}
+
+static uint32_t register_read(const struct mmio *mmio, uint32_t offset);
+
+/* Nobody writes to the page beside us, so a register never goes back to what it was. RELEASE is for
+ * who sees one register and concludes on another. */
 static void show(struct mmio *mmio, uint32_t offset, uint32_t value)
 {
-	__atomic_store_n(mmio->page + offset / 4, value, __ATOMIC_SEQ_CST);
+	__atomic_store_n(mmio->page + offset / 4, value, __ATOMIC_RELEASE);
 }
 
-/* InterruptStatus. A remote device cannot set its bit: it is always set. */
-static uint32_t interrupt_status(const struct mmio *mmio)
+static void show_registers(struct mmio *mmio, const uint32_t *registers, size_t count)
 {
-	return (mmio->device->ops->remote ? DEVICE_INTERRUPT_QUEUE : 0) |
-	       __atomic_load_n(&mmio->state.interrupt, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < count; i++)
+		show(mmio, registers[i], register_read(mmio, registers[i]));
 }
 
-/* Any thread: who is overtaken between both looks shows it once more. */
-static void show_interrupt(struct mmio *mmio)
+/*
+ * What changes without a write of the guest's. A guest that reads the configuration meanwhile finds
+ * each four bytes of it as they were or as they are, and the generation last: who reads that before
+ * and after may read the new bytes with the old generation, but never the old bytes with the new
+ * one.
+ */
+static void mmio_changed(struct device_transport *transport)
 {
-	uint32_t value;
+	static const uint32_t registers[] = {VIRTIO_MMIO_STATUS, VIRTIO_MMIO_CONFIG_GENERATION};
+	struct mmio *mmio = (struct mmio *)transport;
+	const struct device *device = mmio->device;
 
-	do {
-		value = interrupt_status(mmio);
-		show(mmio, VIRTIO_MMIO_INTERRUPT_STATUS, value);
-	} while (interrupt_status(mmio) != value);
+	for (uint32_t i = 0; i < device->config_len; i += sizeof(uint32_t)) {
+		uint32_t left = device->config_len - i, word = 0;
+
+		memcpy(&word, (const uint8_t *)device->config + i,
+			left < sizeof(word) ? left : sizeof(word));
+		show(mmio, VIRTIO_MMIO_CONFIG + i, word);
+	}
+	show_registers(mmio, registers, ARRAY_LEN(registers));
+}
+
+/* All that can be read, once more; with both locks held. */
+static void show_all(struct mmio *mmio)
+{
+	static const uint32_t registers[] = {VIRTIO_MMIO_MAGIC_VALUE, VIRTIO_MMIO_VERSION,
+		VIRTIO_MMIO_DEVICE_ID, VIRTIO_MMIO_VENDOR_ID, VIRTIO_MMIO_DEVICE_FEATURES,
+		VIRTIO_MMIO_QUEUE_NUM_MAX, VIRTIO_MMIO_QUEUE_READY, VIRTIO_MMIO_SHM_LEN_LOW,
+		VIRTIO_MMIO_SHM_LEN_HIGH, VIRTIO_MMIO_INTERRUPT_STATUS};
+
+	show_registers(mmio, registers, ARRAY_LEN(registers));
+	mmio_changed(&mmio->transport);
+}
+
+/*
+ * A driver reads InterruptStatus and writes what it found to InterruptACK, then looks at what the
+ * bits stand for. That no change of the configuration is lost:
+ *
+ *  - What changed is in the page, then the bit, then the interrupt is raised: each store is a
+ *    RELEASE, and raising is a system call, after which KVM hands the interrupt to the vCPU by an
+ *    atomic operation on what both look at. The guest's loads are in order, as any on x86. So
+ *    whoever takes the interrupt sees the bit, and who sees the bit sees what changed.
+ *  - The bit comes before the driver has read: it is acknowledged with the other one, a write of 3,
+ *    which is not KVM's to take but comes here. Between both there may be a further change. Its bit
+ *    is cleared with the first one's, but it is in the page already, and so found by the look that
+ *    comes after the write; its own interrupt then finds nothing, as it would on any device.
+ *  - The bit comes after the driver has read, and before it writes 1: KVM takes that, the bit
+ *    stays, and the interrupt, an edge that came after the one that is being handled, is taken
+ *    afterwards.
+ *  - Nothing is shown but by who has read it with the device's lock held, and has it still:
+ *    otherwise what was read before the bit was set could be shown afterwards, and the interrupt be
+ *    taken in that moment.
+ *
+ * For used buffers the driver looks at its rings, which say more than the bit ever did: it is set
+ * when nothing was used, too, where the driver finds nothing. It is interrupted as often as it
+ * would be: that is decided in device_signal().
+ */
+static void set_interrupt(struct mmio *mmio, uint32_t bits)
+{
+	mmio->state.interrupt = bits;
+	show(mmio, VIRTIO_MMIO_INTERRUPT_STATUS, DEVICE_INTERRUPT_QUEUE | bits);
 }
 
 static void mmio_interrupt(struct device_transport *transport, uint32_t why)
 {
 	struct mmio *mmio = (struct mmio *)transport;
 
-	__atomic_or_fetch(&mmio->state.interrupt, why, __ATOMIC_SEQ_CST);
-	if (mmio->page) {
-		if (why & DEVICE_INTERRUPT_CONFIG) /* the device failed; its lock is held */
-			show(mmio, VIRTIO_MMIO_STATUS, mmio->device->status);
-		show_interrupt(mmio);
-	}
+	if (why & DEVICE_INTERRUPT_CONFIG)
+		set_interrupt(mmio, mmio->state.interrupt | DEVICE_INTERRUPT_CONFIG);
 	event_signal(mmio->irq);
 }
 
@@ -69,51 +130,20 @@ static void queue_kicked(struct loop_source *source, uint32_t events)
 	device_kick(queue->mmio->device, (uint32_t)(queue - queue->mmio->queues));
 }
 
-static uint32_t register_read(struct mmio *mmio, uint32_t offset);
-
-/* All that can be read, once more. */
-static void show_all(struct mmio *mmio)
-{
-	static const uint32_t registers[] = {VIRTIO_MMIO_MAGIC_VALUE, VIRTIO_MMIO_VERSION,
-		VIRTIO_MMIO_DEVICE_ID, VIRTIO_MMIO_VENDOR_ID, VIRTIO_MMIO_DEVICE_FEATURES,
-		VIRTIO_MMIO_QUEUE_NUM_MAX, VIRTIO_MMIO_QUEUE_READY, VIRTIO_MMIO_SHM_LEN_LOW,
-		VIRTIO_MMIO_SHM_LEN_HIGH, VIRTIO_MMIO_CONFIG_GENERATION};
-	uint32_t status;
-
-	for (size_t i = 0; i < ARRAY_LEN(registers); i++)
-		show(mmio, registers[i], register_read(mmio, registers[i]));
-	do { /* the loop's thread may fail the device meanwhile */
-		status = device_status(mmio->device);
-		show(mmio, VIRTIO_MMIO_STATUS, status);
-	} while (device_status(mmio->device) != status);
-	show_interrupt(mmio);
-	device_config_read(mmio->device, 0, (uint8_t *)mmio->page + VIRTIO_MMIO_CONFIG,
-		mmio->device->config_len);
-}
-
-static int open_page(struct mmio *mmio)
-{
-	void *page =
-		mmap(NULL, MMIO_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (page == MAP_FAILED)
-		return -errno;
-	mmio->page = page;
-	show_all(mmio);
-	return 0;
-}
-
-int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struct err *err)
+int mmio_init(
+	struct mmio *mmio, struct device *device, void *page, struct loop *loop, struct err *err)
 {
 	int r;
 
 	*mmio = (struct mmio){
 		.transport = {.interrupt = mmio_interrupt,
+			.changed = mmio_changed,
 			.again = mmio_again,
 			.wires = mmio_wires},
 		.device = device,
 		.loop = loop,
 		.irq = event_open(),
+		.page = page,
 	};
 	for (unsigned int i = 0; i < DEVICE_QUEUES_MAX; i++)
 		mmio->queues[i] = (struct mmio_queue){
@@ -126,12 +156,14 @@ int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struc
 		if (r >= 0 && !device->ops->remote)
 			r = loop_add(loop, &mmio->queues[i].source, EPOLLIN | EPOLLET);
 	}
-	if (r >= 0 && device->ops->remote)
-		r = open_page(mmio);
-	if (r >= 0)
-		return 0;
-	mmio_close(mmio);
-	return err_sys(err, r, "virtio %s", device->ops->name);
+	if (r < 0) {
+		mmio_close(mmio);
+		return err_sys(err, r, "virtio %s", device->ops->name);
+	}
+	lock(mmio);
+	show_all(mmio);
+	unlock(mmio);
+	return 0;
 }
 
 void mmio_close(struct mmio *mmio)
@@ -142,14 +174,12 @@ void mmio_close(struct mmio *mmio)
 		cleanup_close(&mmio->queues[i].source.fd);
 	}
 	cleanup_close(&mmio->irq);
-	if (mmio->page)
-		munmap(mmio->page, MMIO_SIZE);
-	mmio->page = NULL;
 }
 
-static uint32_t register_read(struct mmio *mmio, uint32_t offset)
+/* With both locks held; what does not depend on what is selected, with the device's. */
+static uint32_t register_read(const struct mmio *mmio, uint32_t offset)
 {
-	struct device *device = mmio->device;
+	const struct device *device = mmio->device;
 	const struct mmio_state *s = &mmio->state;
 
 	switch (offset) {
@@ -168,14 +198,14 @@ static uint32_t register_read(struct mmio *mmio, uint32_t offset)
 	case VIRTIO_MMIO_QUEUE_READY:
 		return device_queue_ready(device, s->queue_select);
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
-		return interrupt_status(mmio);
+		return DEVICE_INTERRUPT_QUEUE | s->interrupt;
 	case VIRTIO_MMIO_STATUS:
-		return device_status(device);
+		return device->status;
 	case VIRTIO_MMIO_SHM_LEN_LOW:
 	case VIRTIO_MMIO_SHM_LEN_HIGH:
 		return ~0U; /* no shared memory regions: a length of −1 */
 	case VIRTIO_MMIO_CONFIG_GENERATION:
-		return device_generation(device);
+		return device->generation;
 	default:
 		return 0;
 	}
@@ -238,7 +268,9 @@ static void set_status(struct mmio *mmio, uint32_t status)
 		return;
 	mmio->state.device_features_select = mmio->state.driver_features_select = 0;
 	mmio->state.queue_select = 0;
-	__atomic_store_n(&mmio->state.interrupt, 0, __ATOMIC_SEQ_CST);
+	lock(mmio);
+	set_interrupt(mmio, 0);
+	unlock(mmio);
 }
 
 static void register_write(struct mmio *mmio, uint32_t offset, uint32_t value)
@@ -263,7 +295,9 @@ static void register_write(struct mmio *mmio, uint32_t offset, uint32_t value)
 			event_signal(mmio->queues[value].source.fd);
 		break;
 	case VIRTIO_MMIO_INTERRUPT_ACK:
-		__atomic_and_fetch(&mmio->state.interrupt, ~value, __ATOMIC_SEQ_CST);
+		lock(mmio);
+		set_interrupt(mmio, mmio->state.interrupt & ~value);
+		unlock(mmio);
 		break;
 	case VIRTIO_MMIO_STATUS:
 		set_status(mmio, value & 0xff);
@@ -285,33 +319,47 @@ void mmio_read(struct mmio *mmio, uint32_t offset, void *ret, uint32_t len)
 	if (len != 4 || offset % 4) /* 4.2.2.2: registers are 32 bits wide */
 		return;
 	pthread_mutex_lock(&mmio->lock);
+	lock(mmio);
 	value = register_read(mmio, offset);
+	unlock(mmio);
 	pthread_mutex_unlock(&mmio->lock);
 	memcpy(ret, &value, sizeof(value));
 }
 
-void mmio_write(struct mmio *mmio, uint32_t offset, const void *data, uint32_t len)
+static void any_write(struct mmio *mmio, uint32_t offset, const void *data, uint32_t len)
 {
 	uint32_t value;
 
 	if (offset >= VIRTIO_MMIO_CONFIG) {
 		device_config_write(mmio->device, offset - VIRTIO_MMIO_CONFIG, data, len);
-		return;
+	} else if (len == 4 && offset % 4 == 0) {
+		memcpy(&value, data, sizeof(value));
+		register_write(mmio, offset, value);
 	}
-	if (len != 4 || offset % 4)
-		return;
-	memcpy(&value, data, sizeof(value));
+}
+
+void mmio_write(struct mmio *mmio, uint32_t offset, const void *data, uint32_t len)
+{
 	pthread_mutex_lock(&mmio->lock);
-	register_write(mmio, offset, value);
-	if (mmio->page)
+	any_write(mmio, offset, data, len);
+	if (offset != MMIO_QUEUE_NOTIFY) {
+		lock(mmio);
 		show_all(mmio);
+		unlock(mmio);
+	}
 	pthread_mutex_unlock(&mmio->lock);
 }
 
 void mmio_restored(struct mmio *mmio)
 {
-	if (mmio->page)
-		show_all(mmio);
-	if (mmio->state.interrupt || mmio->device->ops->remote)
+	bool tell;
+
+	pthread_mutex_lock(&mmio->lock);
+	lock(mmio);
+	show_all(mmio);
+	tell = device_running(mmio->device) || mmio->state.interrupt;
+	unlock(mmio);
+	pthread_mutex_unlock(&mmio->lock);
+	if (tell)
 		event_signal(mmio->irq);
 }

@@ -8,10 +8,15 @@
  * mmio_write() itself, where there is no KVM); interrupts go out through .irq. So kicks are handled
  * by the loop's thread alone, and a vCPU's thread only ever changes registers.
  *
- * A remote device has .page: what its registers read as, kept up to date, which KVM can show to the
- * guest read-only. Reading, as the driver does at each interrupt, costs no exit then; writes come
- * as ever. Its bit for used buffers is always set, so that nothing is to be done when it is
- * acknowledged alone.
+ * .page is what the registers read as, kept up to date, which KVM can show to the guest read-only.
+ * Reading, as the driver does at each interrupt, costs no exit then; writes come as ever. Of
+ * InterruptStatus the bit for used buffers is always set, so that nothing is to be done when it is
+ * acknowledged alone: KVM can take that write. The bit for changes of the configuration comes and
+ * goes, and its acknowledgement is a write as any other.
+ *
+ * Invariant: the page says what mmio_read() would. All that it shows changes with the device's lock
+ * held, and is shown before that is released; the lock here is for what vCPUs select, and is taken
+ * first.
  */
 #pragma once
 
@@ -23,7 +28,7 @@ enum { MMIO_SIZE = 0x1000, MMIO_QUEUE_NOTIFY = 0x50 };
 /* For snapshots: plain data. */
 struct mmio_state {
 	uint32_t device_features_select, driver_features_select, queue_select;
-	uint32_t interrupt; /* InterruptStatus */
+	uint32_t interrupt; /* InterruptStatus, but for the bit for used buffers */
 };
 
 struct mmio_queue {
@@ -37,13 +42,15 @@ struct mmio {
 	struct loop *loop;
 	int irq; /* eventfd, the VMM's irqfd */
 	struct mmio_queue queues[DEVICE_QUEUES_MAX];
-	uint32_t *page;       /* MMIO_SIZE bytes; NULL: no remote device */
-	pthread_mutex_t lock; /* of .state but .interrupt, against other vCPUs */
+	uint32_t *page;
+	pthread_mutex_t lock; /* of .state but .interrupt, which the device's lock is for */
 	struct mmio_state state;
 };
 
-/* The device, the loop and MMIO stay where they are until mmio_close(). */
-int mmio_init(struct mmio *mmio, struct device *device, struct loop *loop, struct err *err);
+/* The device, the loop, MMIO and PAGE (MMIO_SIZE bytes, aligned to 8, all zero) stay where they are
+ * until mmio_close(). */
+int mmio_init(
+	struct mmio *mmio, struct device *device, void *page, struct loop *loop, struct err *err);
 void mmio_close(struct mmio *mmio);
 
 /* After .state and the device were restored: the registers show it, and interrupts that the guest

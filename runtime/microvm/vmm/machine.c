@@ -179,6 +179,8 @@ int machine_open(struct machine *m, const struct plan *plan, int kvm, struct err
 	if (r == 0 && plan->vfio)
 		r = add_vfio(m, plan, err);
 	if (r == 0)
+		r = vm_show_registers(&m->vm, err);
+	if (r == 0)
 		r = control_open(m, plan->control.set ? (int)plan->control.value : -1,
 			plan->control_listener.set ? (int)plan->control_listener.value : -1, err);
 	if (r == 0)

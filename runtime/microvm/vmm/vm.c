@@ -15,7 +15,7 @@
 enum {
 	VCPU_STACK = 128 << 10, /* a vCPU's thread only ever touches registers */
 	HUGE_PAGE = 2 << 20,
-	REGISTERS_SLOT = 256, /* of vm_map(): those of devices' registers, behind all others */
+	REGISTERS_SLOT = 256, /* of vm_map(): that of devices' registers, behind all others */
 };
 
 static int map_slot(struct vm *vm, unsigned int slot, uint64_t gpa, uint64_t size, void *hva,
@@ -87,6 +87,18 @@ static int memory_open(struct vm *vm, const struct vm_options *o, struct err *er
 			return r;
 		hva += size;
 	}
+	return 0;
+}
+
+/* Next to each other, as they are for the guest. */
+static int registers_open(struct vm *vm, struct err *err)
+{
+	void *at = mmap(NULL, ARCH_DEVICES_MAX * (size_t)MMIO_SIZE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return err_sys(err, -errno, "devices' registers");
+	vm->registers = at;
 	return 0;
 }
 
@@ -227,7 +239,9 @@ int vm_open(struct vm *vm, const struct vm_options *o, struct err *err)
 	r = vm->fd = sys_ioctl(vm->kvm, KVM_CREATE_VM, NULL);
 	if (r < 0)
 		return err_sys(err, r, "KVM_CREATE_VM");
-	r = arch_vm_init(vm->fd, err);
+	r = registers_open(vm, err);
+	if (r == 0)
+		r = arch_vm_init(vm->fd, err);
 	if (r == 0)
 		r = memory_open(vm, o, err);
 	if (r == 0)
@@ -256,28 +270,6 @@ static int add_kicks(struct vm *vm, const struct mmio *mmio, uint64_t gpa, struc
 	return 0;
 }
 
-/* That a remote device's interrupts for used buffers are acknowledged is of no interest to us: KVM
- * counts it on an eventfd that nobody reads. Its registers are read where they are shown. */
-static int add_page(struct vm *vm, const struct mmio *mmio, uint64_t gpa, struct err *err)
-{
-	autoclose int nobody = event_open();
-	struct kvm_ioeventfd acknowledged = {
-		.datamatch = DEVICE_INTERRUPT_QUEUE,
-		.addr = gpa + VIRTIO_MMIO_INTERRUPT_ACK,
-		.len = 4,
-		.fd = nobody,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
-	};
-	int r = nobody < 0 ? nobody : sys_ioctl(vm->fd, KVM_IOEVENTFD, &acknowledged);
-
-	if (r < 0)
-		return err_sys(err, r, "virtio %s: KVM_IOEVENTFD", mmio->device->ops->name);
-#ifdef ARCH_READS_ARE_COHERENT
-	r = vm_map(vm, REGISTERS_SLOT + vm->mmio_count, gpa, MMIO_SIZE, mmio->page, true, err);
-#endif
-	return r;
-}
-
 int vm_add(struct vm *vm, struct device *device, struct err *err)
 {
 	const struct arch_device *at = vm->layout.devices + vm->mmio_count;
@@ -286,16 +278,50 @@ int vm_add(struct vm *vm, struct device *device, struct err *err)
 
 	if (vm->mmio_count == ARCH_DEVICES_MAX)
 		return err_set(err, -ENOSPC, "a VM has room for %d devices", ARCH_DEVICES_MAX);
-	r = mmio_init(mmio, device, &vm->loop, err);
+	r = mmio_init(
+		mmio, device, vm->registers + vm->mmio_count * (size_t)MMIO_SIZE, &vm->loop, err);
 	if (r == 0)
 		r = add_kicks(vm, mmio, at->gpa, err);
 	if (r == 0)
 		r = add_irqfd(vm, mmio->irq, at->irq, err);
-	if (r == 0 && mmio->page)
-		r = add_page(vm, mmio, at->gpa, err);
 	if (r == 0)
 		vm->mmio_count++;
 	return r;
+}
+
+/* One slot for all: each change of the slots waits for everybody who looks at them. */
+static int show_pages(struct vm *vm, struct err *err)
+{
+#ifdef ARCH_READS_ARE_COHERENT
+	return vm_map(vm, REGISTERS_SLOT, vm->layout.devices[0].gpa,
+		vm->mmio_count * (uint64_t)MMIO_SIZE, vm->registers, true, err);
+#else
+	(void)vm;
+	(void)err;
+	return 0;
+#endif
+}
+
+/* That interrupts for used buffers, and for nothing else, were taken is of no interest to us: KVM
+ * counts it on an eventfd that nobody reads. */
+int vm_show_registers(struct vm *vm, struct err *err)
+{
+	autoclose int nobody = event_open();
+	struct kvm_ioeventfd taken = {
+		.datamatch = DEVICE_INTERRUPT_QUEUE,
+		.len = 4,
+		.fd = nobody,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+	int r = nobody < 0 ? nobody : 0;
+
+	for (unsigned int i = 0; i < vm->mmio_count && r == 0; i++) {
+		taken.addr = vm->layout.devices[i].gpa + VIRTIO_MMIO_INTERRUPT_ACK;
+		r = sys_ioctl(vm->fd, KVM_IOEVENTFD, &taken);
+	}
+	if (r < 0)
+		return err_sys(err, r, "KVM_IOEVENTFD");
+	return vm->mmio_count ? show_pages(vm, err) : 0;
 }
 
 int vm_add_range(struct vm *vm, const struct vm_range *range, struct err *err)

@@ -2,10 +2,10 @@
 /*
  * One virtual machine on /dev/kvm: its memory, its devices' registers, its vCPUs.
  *
- * Order: vm_open() → vm_add() for each device → vm_load() → [jail] → vm_run(). Everything up to
- * vm_run() is done by the main thread alone, and everything that needs memory, files or ioctls on
- * /dev/kvm happens there. vm_run() starts one thread per vCPU and serves the devices on its own
- * until the machine ends.
+ * Order: vm_open() → vm_add() for each device → vm_show_registers() → vm_load() → [jail] →
+ * vm_run(). Everything up to vm_run() is done by the main thread alone, and everything that needs
+ * memory, files or ioctls on /dev/kvm happens there. vm_run() starts one thread per vCPU and serves
+ * the devices on its own until the machine ends.
  */
 #pragma once
 
@@ -68,6 +68,7 @@ struct vm {
 	int serial_irq, generation_irq; /* eventfds; −1: none */
 	struct mmio mmios[ARCH_DEVICES_MAX];
 	unsigned int mmio_count;
+	uint8_t *registers; /* MMIO_SIZE bytes for each of ARCH_DEVICES_MAX */
 	struct vm_range ranges[VM_RANGES_MAX];
 	unsigned int range_count;
 	struct vcpu *vcpus;
@@ -87,6 +88,9 @@ struct vm {
 int vm_open(struct vm *vm, const struct vm_options *options, struct err *err);
 /* Gives DEVICE the next page of registers and the next interrupt. */
 int vm_add(struct vm *vm, struct device *device, struct err *err);
+/* After the last of them: the guest reads the devices' registers, and tells that it took
+ * interrupts, without us. */
+int vm_show_registers(struct vm *vm, struct err *err);
 /* Another range of guest memory, which devices cannot reach; see KVM_SET_USER_MEMORY_REGION. SLOT
  * counts from 0, below 256. */
 int vm_map(struct vm *vm, unsigned int slot, uint64_t gpa, uint64_t size, void *hva, bool read_only,

@@ -35,6 +35,7 @@ struct guest {
 	uint8_t *low, *high;
 	struct loop loop;
 	struct mmio mmio;
+	_Alignas(8) uint8_t page[MMIO_SIZE];
 	struct device *device;
 	uint16_t next_desc[DEVICE_QUEUES_MAX];
 	uint16_t seen_used[DEVICE_QUEUES_MAX];
@@ -55,7 +56,7 @@ static inline void guest_attach(struct guest *g, struct device *device)
 	struct err err = {};
 
 	g->device = device;
-	assert_int_equal(mmio_init(&g->mmio, device, &g->loop, &err), 0);
+	assert_int_equal(mmio_init(&g->mmio, device, g->page, &g->loop, &err), 0);
 }
 
 static inline void guest_free(struct guest *g)
@@ -77,11 +78,18 @@ static inline void reg_write(struct guest *g, uint32_t reg, uint32_t value)
 	mmio_write(&g->mmio, reg, &value, sizeof(value));
 }
 
+/* What a guest sees that reads without an exit. */
+static inline uint32_t reg_shown(struct guest *g, uint32_t reg)
+{
+	return __atomic_load_n(g->mmio.page + reg / 4, __ATOMIC_ACQUIRE);
+}
+
 static inline uint32_t reg_read(struct guest *g, uint32_t reg)
 {
 	uint32_t value;
 
 	mmio_read(&g->mmio, reg, &value, sizeof(value));
+	assert_int_equal(reg_shown(g, reg), value);
 	return value;
 }
 

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+enum { BOTH = DEVICE_INTERRUPT_QUEUE | DEVICE_INTERRUPT_CONFIG };
+
 struct counter {
 	struct device device;
 	uint32_t config[2];
@@ -112,10 +114,11 @@ static void test_life(void **state)
 	assert_int_equal(c.activations, 1);
 	guest_send(&g, 1, &one, 1);
 	assert_int_equal(guest_used(&g, 1), 16);
-	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), 1);
 	assert_true(event_take(g.mmio.irq));
-	reg_write(&g, VIRTIO_MMIO_INTERRUPT_ACK, 1);
-	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
+	/* Always set: KVM takes the acknowledgement, and nobody hears of it. */
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), DEVICE_INTERRUPT_QUEUE);
+	reg_write(&g, VIRTIO_MMIO_INTERRUPT_ACK, DEVICE_INTERRUPT_QUEUE);
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), DEVICE_INTERRUPT_QUEUE);
 
 	/* The queues are frozen now: changing one changes nothing. */
 	guest_setup_queue(&g, 1, 4);
@@ -142,7 +145,8 @@ static void test_violation(void **state)
 	ring_avail(&g, 0)->idx = 1000;
 	guest_kick(&g, 0);
 	assert_true(guest_needs_reset(&g));
-	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), DEVICE_INTERRUPT_CONFIG);
+	assert_int_equal(reg_shown(&g, VIRTIO_MMIO_INTERRUPT_STATUS), BOTH);
+	assert_true(reg_shown(&g, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
 	c.kicks = 0;
 	guest_kick(&g, 1);
 	assert_int_equal(c.kicks, 0); /* dead until the reset */
@@ -151,6 +155,110 @@ static void test_violation(void **state)
 	assert_false(guest_needs_reset(&g));
 	guest_kick(&g, 0);
 	assert_int_equal(c.kicks, 1);
+	guest_free(&g);
+}
+
+static void change_config(struct counter *c, uint32_t value)
+{
+	pthread_mutex_lock(&c->device.lock);
+	c->config[1] = value;
+	device_config_changed(&c->device);
+	pthread_mutex_unlock(&c->device.lock);
+}
+
+/* What the guest reads without us is true before it is told that it should. */
+static void test_config_changes(void **state)
+{
+	struct guest g;
+	struct counter c;
+
+	(void)state;
+	counter_init(&g, &c);
+	change_config(&c, 1); /* nobody is there to be told */
+	assert_int_equal(reg_shown(&g, VIRTIO_MMIO_CONFIG + 4), 1);
+	assert_int_equal(reg_shown(&g, VIRTIO_MMIO_CONFIG_GENERATION), 1);
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), DEVICE_INTERRUPT_QUEUE);
+	assert_false(event_take(g.mmio.irq));
+
+	guest_start(&g, 0);
+	change_config(&c, 2);
+	assert_true(event_take(g.mmio.irq));
+	assert_int_equal(reg_shown(&g, VIRTIO_MMIO_INTERRUPT_STATUS), BOTH);
+	assert_int_equal(reg_shown(&g, VIRTIO_MMIO_CONFIG + 4), 2);
+	assert_int_equal(reg_shown(&g, VIRTIO_MMIO_CONFIG_GENERATION), 2);
+	reg_write(&g, VIRTIO_MMIO_INTERRUPT_ACK, DEVICE_INTERRUPT_QUEUE);
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), BOTH); /* not lost */
+	reg_write(&g, VIRTIO_MMIO_INTERRUPT_ACK, BOTH);
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), DEVICE_INTERRUPT_QUEUE);
+
+	change_config(&c, 3);
+	reg_write(&g, VIRTIO_MMIO_STATUS, 0);
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), DEVICE_INTERRUPT_QUEUE);
+	guest_free(&g);
+}
+
+/* That the bit is always set makes no interrupts of its own. */
+static void test_suppressed(void **state)
+{
+	const struct buffer one = {DATA_GPA, 16, true};
+	struct guest g;
+	struct counter c;
+
+	(void)state;
+	counter_init(&g, &c);
+	guest_start(&g, 0);
+	ring_avail(&g, 0)->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	guest_send(&g, 0, &one, 1);
+	assert_false(event_take(g.mmio.irq));
+	ring_avail(&g, 0)->flags = 0;
+	guest_send(&g, 0, &one, 1);
+	assert_true(event_take(g.mmio.irq));
+
+	reg_write(&g, VIRTIO_MMIO_STATUS, 0);
+	memset(ring_avail(&g, 0), 0, 4);
+	memset(ring_used(&g, 0), 0, 4);
+	guest_start(&g, 1ULL << VIRTIO_RING_F_EVENT_IDX);
+	ring_avail(&g, 0)->ring[RING_SIZE] = 1; /* the driver waits for the second one */
+	guest_send(&g, 0, &one, 1);
+	assert_false(event_take(g.mmio.irq));
+	guest_send(&g, 0, &one, 1);
+	assert_true(event_take(g.mmio.irq));
+	guest_send(&g, 0, &one, 1);
+	assert_false(event_take(g.mmio.irq));
+	guest_free(&g);
+}
+
+/* After a restore the registers show the device as it was, and who was not told yet is told. */
+static void test_restored(void **state)
+{
+	struct device_state saved;
+	struct mmio_state registers;
+	struct guest g;
+	struct counter c;
+
+	(void)state;
+	counter_init(&g, &c);
+	guest_start(&g, 0);
+	change_config(&c, 2);
+	reg_write(&g, VIRTIO_MMIO_QUEUE_SEL, 1);
+	device_save(&c.device, &saved);
+	registers = g.mmio.state;
+
+	mmio_close(&g.mmio);
+	device_init(&c.device, &counter_ops, &g.memory, 1 << 3, c.config, sizeof(c.config));
+	guest_attach(&g, &c.device);
+	mmio_restored(&g.mmio);
+	assert_false(event_take(g.mmio.irq)); /* no driver */
+	g.mmio.state = registers;
+	assert_int_equal(device_restore(&c.device, &saved), 0);
+	mmio_restored(&g.mmio);
+	assert_true(event_take(g.mmio.irq));
+	assert_int_equal(reg_shown(&g, VIRTIO_MMIO_STATUS), 0xf);
+	for (uint32_t reg = 0; reg < VIRTIO_MMIO_CONFIG + sizeof(c.config); reg += 4)
+		reg_read(&g, reg);
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_INTERRUPT_STATUS), BOTH);
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_QUEUE_READY), 1);
+	assert_int_equal(reg_read(&g, VIRTIO_MMIO_CONFIG_GENERATION), 1);
 	guest_free(&g);
 }
 
@@ -281,6 +389,9 @@ int main(void)
 		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_violation),
+		cmocka_unit_test(test_config_changes),
+		cmocka_unit_test(test_suppressed),
+		cmocka_unit_test(test_restored),
 		cmocka_unit_test(test_bad_rings),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_save_restore),

@@ -21,6 +21,7 @@
 
 #include <fcntl.h>
 #include <linux/virtio_mmio.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,123 @@ static void test_registers_and_queues(void **state)
 	}
 }
 
+/* --- a guest that hears of changes by what it is shown --- */
+
+enum { CHANGES = 3000, WAIT_MS = 10000 };
+
+struct listener {
+	struct zoo *z;
+	uint32_t seen; /* the configuration that the driver last looked at */
+	bool stop;
+};
+
+/* As the driver does: status, acknowledgement, then the configuration. Of used buffers alone KVM
+ * takes it. */
+static void *take_interrupts(void *arg)
+{
+	struct listener *l = arg;
+
+	while (!__atomic_load_n(&l->stop, __ATOMIC_SEQ_CST)) {
+		struct pollfd p = {l->z->mmio.irq, POLLIN, 0};
+		uint32_t status;
+
+		if (poll(&p, 1, 100) <= 0 || !event_take(l->z->mmio.irq))
+			continue;
+		status = zoo_shown(l->z, VIRTIO_MMIO_INTERRUPT_STATUS);
+		if (status != DEVICE_INTERRUPT_QUEUE)
+			zoo_write(l->z, VIRTIO_MMIO_INTERRUPT_ACK, status);
+		if (status & DEVICE_INTERRUPT_CONFIG)
+			__atomic_store_n(
+				&l->seen, zoo_shown(l->z, VIRTIO_MMIO_CONFIG), __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/* Another vCPU, whose writes have all registers shown again. */
+static void *write_registers(void *arg)
+{
+	struct listener *l = arg;
+
+	for (uint32_t i = 0; !__atomic_load_n(&l->stop, __ATOMIC_SEQ_CST); i++)
+		zoo_write(l->z, VIRTIO_MMIO_QUEUE_SEL, i % 4);
+	return NULL;
+}
+
+static bool has_seen(const struct listener *l, uint32_t value)
+{
+	for (int i = 0; i < WAIT_MS; i++) {
+		if (__atomic_load_n(&l->seen, __ATOMIC_SEQ_CST) == value)
+			return true;
+		usleep(i < 100 ? 10 : 1000);
+	}
+	return false;
+}
+
+static void change(struct zoo *z, uint32_t value)
+{
+	pthread_mutex_lock(&z->device->lock);
+	z->balloon.config.num_pages = value;
+	device_config_changed(z->device);
+	pthread_mutex_unlock(&z->device->lock);
+}
+
+static void test_no_change_is_lost(void **state)
+{
+	const char *why;
+	struct zoo *z = zoo_open(ZOO_BALLOON, &why);
+	struct listener l = {.z = z};
+	pthread_t driver, other;
+	uint32_t value = 0;
+	bool seen = true;
+
+	(void)state;
+	z->shared = true;
+	zoo_start(z, UINT64_MAX, SIZE);
+	assert_int_equal(pthread_create(&driver, NULL, take_interrupts, &l), 0);
+	assert_int_equal(pthread_create(&other, NULL, write_registers, &l), 0);
+	for (uint32_t i = 0; i < CHANGES && seen; i++) {
+		for (uint32_t more = 0; more <= i % 3; more++) /* some that follow at once */
+			change(z, ++value);
+		seen = has_seen(&l, value);
+	}
+	__atomic_store_n(&l.stop, true, __ATOMIC_SEQ_CST);
+	pthread_join(driver, NULL);
+	pthread_join(other, NULL);
+	assert_true(seen);
+	z->shared = false;
+	nothing_stale(z);
+	zoo_close(z);
+}
+
+static void *select_no_queue(void *arg)
+{
+	zoo_write(arg, VIRTIO_MMIO_QUEUE_SEL, DEVICE_QUEUES_MAX);
+	return NULL;
+}
+
+/* Who is about to show what it read before a change would take the change back: nobody shows
+ * anything while the device is somebody else's. */
+static void test_shown_with_the_lock_held(void **state)
+{
+	const char *why;
+	struct zoo *z = zoo_open(ZOO_BALLOON, &why);
+	uint32_t most;
+	pthread_t other;
+
+	(void)state;
+	zoo_start(z, UINT64_MAX, SIZE);
+	most = zoo_shown(z, VIRTIO_MMIO_QUEUE_NUM_MAX);
+	assert_int_not_equal(most, 0);
+	pthread_mutex_lock(&z->device->lock);
+	assert_int_equal(pthread_create(&other, NULL, select_no_queue, z), 0);
+	usleep(200000);
+	assert_int_equal(zoo_shown(z, VIRTIO_MMIO_QUEUE_NUM_MAX), most);
+	pthread_mutex_unlock(&z->device->lock);
+	pthread_join(other, NULL);
+	assert_int_equal(zoo_shown(z, VIRTIO_MMIO_QUEUE_NUM_MAX), 0);
+	zoo_close(z);
+}
+
 /* --- a machine whose vCPU never leaves the registers alone --- */
 
 /* 32-bit: read and write the first devices' registers for ever, and print. */
@@ -198,6 +316,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_registers_and_queues),
+		cmocka_unit_test(test_no_change_is_lost),
+		cmocka_unit_test(test_shown_with_the_lock_held),
 		cmocka_unit_test(test_machine_and_control),
 	};
 

@@ -220,7 +220,7 @@ struct zoo *zoo_open(enum zoo_kind kind, const char **ret_why)
 		zoo_close(z);
 		return NULL;
 	}
-	MUST(mmio_init(&z->mmio, z->device, &z->loop, &err) == 0);
+	MUST(mmio_init(&z->mmio, z->device, z->page, &z->loop, &err) == 0);
 	return z;
 }
 
@@ -286,12 +286,7 @@ uint32_t zoo_read(struct zoo *z, uint32_t reg)
 
 uint32_t zoo_shown(struct zoo *z, uint32_t reg)
 {
-	uint32_t value;
-
-	if (z->mmio.page)
-		return __atomic_load_n(z->mmio.page + reg / 4, __ATOMIC_SEQ_CST);
-	mmio_read(&z->mmio, reg, &value, sizeof(value));
-	return value;
+	return __atomic_load_n(z->mmio.page + reg / 4, __ATOMIC_ACQUIRE);
 }
 
 void *zoo_at(struct zoo *z, uint64_t gpa)

@@ -51,6 +51,7 @@ struct zoo {
 	struct guest_memory memory;
 	struct loop loop;
 	struct mmio mmio;
+	_Alignas(8) uint8_t page[MMIO_SIZE];
 	struct device *device;
 	bool shared;  /* several threads use the registers: one may change what another just read */
 	int host;     /* the host's side: a socket, the console's input; or −1 */
@@ -83,7 +84,7 @@ void zoo_close(struct zoo *zoo);
 /* The guest's accesses. */
 void zoo_write(struct zoo *zoo, uint32_t reg, uint32_t value);
 uint32_t zoo_read(struct zoo *zoo, uint32_t reg);
-/* What a guest sees there that reads without an exit, when the device has a page for that. */
+/* What a guest sees there that reads without an exit. */
 uint32_t zoo_shown(struct zoo *zoo, uint32_t reg);
 /* One byte or more of guest memory; never NULL for a GPA that is there. */
 void *zoo_at(struct zoo *zoo, uint64_t gpa);
