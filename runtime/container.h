@@ -125,8 +125,10 @@ int container_config(const struct container *c, struct spec_config **ret, struct
 json_t *container_state_json(const struct container *c, const struct spec_config *config,
 	enum container_status status, pid_t pid);
 
+enum { CONTAINER_REASON_MAX = 512 };
+
 /* Why it is stopped, when that is not its first process's own end. Returns the length of the text,
- * 0 when there is none. */
+ * 0 when there is none, or when it does not fit: CONTAINER_REASON_MAX is enough. */
 int container_reason(const struct container *c, char *ret, size_t size);
 
 /* Sends SIG to the init, 0 to probe. −ESRCH when it has ended. */

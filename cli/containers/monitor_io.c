@@ -271,7 +271,8 @@ void monitor_tell_exit(struct monitor *m, int code)
 {
 	struct attach_exit message = {.code = code};
 
-	strcpy(message.reason, m->reason);
+	/* The beginning of it; inspect has the rest. */
+	memcpy(message.reason, m->reason, sizeof(message.reason) - 1);
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &m->clients[i];
 

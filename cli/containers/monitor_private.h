@@ -60,7 +60,7 @@ struct monitor {
 	struct connect_log *denied; /* attempts that the egress policy denied; NULL: none has one */
 	bool exited;                /* the process has; its output may not be at its end */
 	int status;                 /* wait(2) */
-	char reason[ATTACH_REASON_MAX]; /* why it has, as container_reason() has it */
+	char reason[CONTAINER_REASON_MAX]; /* why it has, as container_reason() has it */
 	struct end_rest rest; /* of a container that is gone: to do when everybody knows */
 
 	uint32_t restarts;

@@ -110,7 +110,7 @@ int oci_start(const struct invocation *inv, struct err *err)
 /* Before its state goes: the exit code alone does not say that it was not the program's own. */
 static void tell_reason(const struct container *container)
 {
-	char reason[512];
+	char reason[CONTAINER_REASON_MAX];
 
 	if (container_reason(container, reason, sizeof(reason)) > 0)
 		log_line(LOG_ERROR, "container \"%s\": %s", container->id, reason);

@@ -49,7 +49,7 @@ static json_t *state_of(const struct container *c, struct err *err)
 {
 	autospec struct spec_config *config = NULL;
 	enum container_status status = container_status(c);
-	char reason[512];
+	char reason[CONTAINER_REASON_MAX];
 	json_t *state;
 
 	if (container_config(c, &config, err) < 0)

@@ -25,8 +25,26 @@ test_streams_and_exit_status() {
 	assert_contains "$errors" to-stderr
 	assert_matches "$errors" 'VMM overhead ([0-9]+) KiB'
 	[ "${BASH_REMATCH[1]}" -le 3072 ] || fail "the VMM takes ${BASH_REMATCH[1]} KiB beyond the guest's memory"
-	assert_matches "$errors" 'exits ([0-9]+)'
+	assert_matches "$errors" 'exits ([0-9]+) \(port ([0-9]+)'
+	echo "exits ${BASH_REMATCH[*]:1}"
 	[ "${BASH_REMATCH[1]}" -le 300 ] || fail "${BASH_REMATCH[1]} exits until the agent was ready"
+	[ "${BASH_REMATCH[2]}" -le 10 ] || fail "${BASH_REMATCH[2]} exits for ports: the kernel writes where it has nothing to say"
+}
+
+# Of a kernel that starts anew: what it wrote, whatever that is, in one line that can be shown.
+test_last_words() {
+	run microvm -j "{$jail}" -- busybox sh -c 'echo not an emergency >/dev/kmsg
+		printf "<0>one\033[2J\007\n" >/dev/kmsg; printf "<0>two" >/dev/kmsg; busybox reboot -f'
+	assert_eq "$status" 125
+	assert_matches "$errors" $'\n'"guest: [^"$'\n'"]*one[^"$'\n'"]*; two; [^"$'\n'"]*Restarting"
+	assert_contains "$errors" '\x1b'
+	[[ $errors != *$'\033'* ]] || fail "a control character: $errors"
+	assert_not_contains "$errors" emergency
+	# Of one that panics, for which it writes a whole stack, the lines that tell why.
+	run microvm -j "{$jail}" -- busybox sh -c 'echo c >/proc/sysrq-trigger'
+	assert_eq "$status" 125
+	assert_contains "$errors" 'guest: Kernel panic - not syncing: sysrq triggered crash; '
+	assert_contains "$errors" 'Comm: '
 }
 
 # exits_of ERRORS: to the monitor, for registers, while the command ran

@@ -4,7 +4,11 @@
 #include "base/fd.h"
 #include "runtime/microvm/devices/loop.h"
 
+#include <ctype.h>
 #include <linux/serial_reg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { ALWAYS_READY = UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS };
 
@@ -24,6 +28,7 @@ static void line_out(struct serial *serial)
 
 static void put(struct serial *serial, uint8_t byte)
 {
+	serial->kept[serial->count++ % SERIAL_KEPT] = (char)byte;
 	serial->line[serial->len++] = (char)byte;
 	if (byte == '\n' || serial->len == SERIAL_LINE)
 		line_out(serial);
@@ -141,4 +146,127 @@ void serial_flush(struct serial *serial)
 	pthread_mutex_lock(&serial->lock);
 	line_out(serial);
 	pthread_mutex_unlock(&serial->lock);
+}
+
+/* --- last words --- */
+
+/* A piece of what was sent, which is anything. */
+struct words {
+	const char *at;
+	size_t len;
+};
+
+static bool has(const struct words *line, const char *word)
+{
+	return memmem(line->at, line->len, word, strlen(word));
+}
+
+/* What Linux says of why it gives up, in the order in which it says so. */
+static bool tells_why(const struct words *line)
+{
+	static const char *const why[] = {"BUG:", "kernel BUG at", "Oops:", "general protection",
+		"double fault", "Comm: ", "RIP: 0010:", "Kernel panic", "brig-guest: "};
+
+	for (size_t i = 0; i < sizeof(why) / sizeof(*why); i++)
+		if (has(line, why[i]))
+			return true;
+	return false;
+}
+
+/* "[   12.345678] text" is "text". */
+static void drop_time(struct words *line)
+{
+	size_t i = 1;
+
+	while (i < line->len &&
+		(isdigit((unsigned char)line->at[i]) || line->at[i] == ' ' || line->at[i] == '.'))
+		i++;
+	if (!line->len || line->at[0] != '[' || i + 1 >= line->len || line->at[i] != ']' ||
+		line->at[i + 1] != ' ')
+		return;
+	line->at += i + 2;
+	line->len -= i + 2;
+}
+
+/* The line that begins at *FROM, whose end that then is; false at the end of TEXT. */
+static bool next_line(const struct words *text, size_t *from, struct words *ret)
+{
+	const char *at = text->at + *from, *end;
+
+	if (*from >= text->len)
+		return false;
+	end = memchr(at, '\n', text->len - *from);
+	ret->at = at;
+	ret->len = end ? (size_t)(end - at) : text->len - *from;
+	*from += ret->len + 1;
+	while (ret->len && ret->at[ret->len - 1] == '\r')
+		ret->len--;
+	drop_time(ret);
+	return true;
+}
+
+static bool is_plain(char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '\\';
+}
+
+/* As many bytes as fit; returns how long it is by then. */
+static size_t add_words(char *ret, size_t used, const struct words *line)
+{
+	if (line->len && used && used + 2 < SERIAL_WORDS)
+		used += (size_t)sprintf(ret + used, "; ");
+	for (size_t i = 0; i < line->len; i++) {
+		bool plain = is_plain(line->at[i]);
+
+		if (used + (plain ? 1 : 4) >= SERIAL_WORDS)
+			break;
+		if (plain)
+			ret[used++] = line->at[i];
+		else
+			used += (size_t)sprintf(ret + used, "\\x%02x", (uint8_t)line->at[i]);
+	}
+	ret[used] = '\0';
+	return used;
+}
+
+/* Where the last lines begin that fit together. */
+static size_t last_lines(const struct words *text)
+{
+	size_t begin = text->len, room = SERIAL_WORDS;
+
+	while (begin > 0) {
+		const char *end = memrchr(text->at, '\n', begin - 1);
+		size_t at = end ? (size_t)(end + 1 - text->at) : 0;
+		size_t needed = 2; /* "; " */
+
+		for (size_t i = at; i < begin - 1; i++)
+			needed += is_plain(text->at[i]) ? 1 : 4;
+		if (needed > room)
+			return begin < text->len ? begin : at;
+		room -= needed;
+		begin = at;
+	}
+	return begin;
+}
+
+void serial_words(struct serial *serial, char ret[SERIAL_WORDS])
+{
+	char kept[SERIAL_KEPT];
+	struct words text = {.at = kept}, line;
+	size_t used = 0, from = 0;
+
+	pthread_mutex_lock(&serial->lock);
+	text.len = serial->count < SERIAL_KEPT ? (size_t)serial->count : SERIAL_KEPT;
+	for (size_t i = 0; i < text.len; i++)
+		kept[i] = serial->kept[(serial->count - text.len + i) % SERIAL_KEPT];
+	pthread_mutex_unlock(&serial->lock);
+	ret[0] = '\0';
+	while (next_line(&text, &from, &line))
+		if (tells_why(&line))
+			used = add_words(ret, used, &line);
+	if (used)
+		return;
+	from = last_lines(&text);
+	while (next_line(&text, &from, &line))
+		used = add_words(ret, used, &line);
 }

@@ -151,6 +151,15 @@ static int serve(struct err *err)
 	return agent_run(listener, &ready, err);
 }
 
+/* That the power goes down is one to the kernel, and would be written byte by byte. */
+static void end_emergencies(void)
+{
+	autoclose int level = sys_openat(AT_FDCWD, "/proc/sys/kernel/printk", O_WRONLY, 0);
+
+	if (level >= 0)
+		(void)!sys_write(level, "0", 1);
+}
+
 int main(void)
 {
 	struct err err = {};
@@ -158,10 +167,11 @@ int main(void)
 	if (serve(&err) < 0) {
 		int console = sys_openat(AT_FDCWD, "/dev/kmsg", O_WRONLY, 0);
 
-		dprintf(console, "brig-guest: %s\n", err.text);
+		dprintf(console, "<0>brig-guest: %s\n", err.text);
 		sleep(1); /* for a slow console */
 	}
 	sync();
+	end_emergencies();
 	reboot(RB_POWER_OFF);
 	return 1;
 }

@@ -12,13 +12,24 @@
 #include <sys/types.h>
 
 /*
- * What the guest's kernel is told in any machine without a serial console: not to write, to end the
- * machine where it would start again, and to leave out what nobody has or asks for: serial ports, a
- * bounce buffer, and the tests of its own ciphers, which take a tenth of the boot.
+ * What the guest's kernel is told in any machine without a serial console: not to write but for
+ * emergencies, to end the machine where it would start again, and to leave out what nobody has or
+ * asks for: serial ports, a bounce buffer, and the tests of its own ciphers, which take a tenth of
+ * the boot.
+ *
+ * A panic it writes in full, whatever the level, by the port of devices/serial.h, whose last lines
+ * the monitor keeps. That is a console for the early boot, which looks for no hardware (two exits),
+ * kept for good. The level comes before it: it would write what is there already.
  */
-#define LAUNCH_COMMAND_LINE                                                            \
-	"quiet reboot=k panic=-1 random.trust_cpu=on 8250.nr_uarts=0 swiotlb=noforce " \
+#define LAUNCH_COMMAND_LINE                                                       \
+	"quiet loglevel=1" LAUNCH_EMERGENCIES                                     \
+	" reboot=k panic=-1 random.trust_cpu=on 8250.nr_uarts=0 swiotlb=noforce " \
 	"cryptomgr.notests"
+#ifdef __x86_64__
+#define LAUNCH_EMERGENCIES " earlycon=uart8250,io,0x3f8 keep_bootcon"
+#else
+#define LAUNCH_EMERGENCIES "" /* there is no such port */
+#endif
 
 struct launch_options {
 	const char *vmm; /* the path of brig-vmm */

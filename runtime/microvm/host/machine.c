@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/sys.h"
+#include "runtime/backend.h"
 #include "runtime/microvm/boot/initramfs.h"
 #include "runtime/microvm/boot/unpack.h"
 #include "runtime/microvm/host/kernel.h"
@@ -432,9 +433,19 @@ static void wait_end(struct vm_machine *m)
 	}
 }
 
+/* The monitor tells what the guest's kernel said last, if it said something. */
+static void reset_reason(const char *line, struct err *ret)
+{
+	static const char from_guest[] = "guest: ";
+	bool said = !strncmp(line, from_guest, strlen(from_guest));
+
+	err_set(ret, -EIO, "the virtual machine's kernel panicked, or started anew%s%s",
+		said ? ": " : "", said ? line + strlen(from_guest) : "");
+}
+
 void machine_reason(struct vm_machine *m, struct err *ret)
 {
-	char line[256];
+	char line[CONTAINER_REASON_MAX - 64]; /* with what is put in front of it */
 
 	wait_end(m);
 	last_line(m->log, line, sizeof(line));
@@ -447,7 +458,7 @@ void machine_reason(struct vm_machine *m, struct err *ret)
 		err_set(ret, -EIO, "the virtual machine was killed: %s",
 			strsignal(WTERMSIG(m->vmm_status)));
 	else if (WEXITSTATUS(m->vmm_status) == 2)
-		err_set(ret, -EIO, "the virtual machine's kernel panicked, or started anew");
+		reset_reason(line, ret);
 	else if (WEXITSTATUS(m->vmm_status))
 		err_set(ret, -EIO, "the virtual machine failed: %s", line);
 	else

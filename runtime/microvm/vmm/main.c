@@ -3,7 +3,7 @@
  * brig-vmm: one virtual machine, from a plan on standard input to its end.
  *
  * Exit status: 0 the guest switched itself off or was stopped, 1 it failed (a sentence is on
- * standard error), 2 the guest asked for a reset.
+ * standard error), 2 the guest asked for a reset (what its kernel said last is there, if anything).
  */
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -38,6 +38,17 @@ static int open_kvm(const struct plan *plan, struct err *err)
 	return r;
 }
 
+static void tell_words(struct machine *machine)
+{
+	struct err err = {};
+	char words[SERIAL_WORDS];
+
+	serial_words(&machine->vm.serial, words);
+	err_set(&err, -EIO, "%s", words);
+	if (words[0])
+		log_failure("guest", &err);
+}
+
 static int run(enum vm_outcome *ret, struct err *err)
 {
 	static struct machine machine; /* large, and lives as long as the process */
@@ -52,6 +63,8 @@ static int run(enum vm_outcome *ret, struct err *err)
 		r = machine_open(&machine, &plan, r, err);
 	if (r >= 0)
 		*ret = machine_run(&machine, &plan, err);
+	if (r >= 0 && *ret == VM_RESET)
+		tell_words(&machine);
 	return r < 0 ? r : err->code;
 }
 

@@ -218,6 +218,79 @@ static void test_serial(void **state)
 	close(irq);
 }
 
+static void say(struct serial *s, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		serial_write(s, UART_TX, (uint8_t)text[i]);
+}
+
+/* What S says is one line, of which the first bytes are EXPECTED; of no more when WHOLE. */
+static void assert_words(const char *text, size_t len, const char *expected, bool whole)
+{
+	struct serial *s = malloc(sizeof(*s));
+	char words[SERIAL_WORDS];
+
+	assert_non_null(s);
+	serial_init(s, -1, -1);
+	say(s, text, len);
+	serial_words(s, words);
+	assert_memory_equal(words, expected, strlen(expected));
+	if (whole)
+		assert_string_equal(words, expected);
+	for (const char *c = words; *c; c++)
+		assert_true(*c >= 0x20 && *c < 0x7f);
+	free(s);
+}
+
+#define ASSERT_WORDS(text, expected) assert_words(text, sizeof(text) - 1, expected, true)
+
+/* A guest says what it likes. */
+static void test_last_words(void **state)
+{
+	static char much[3 * SERIAL_KEPT];
+
+	(void)state;
+	ASSERT_WORDS("", "");
+	ASSERT_WORDS("\n\r\n\n", "");
+	ASSERT_WORDS("one\r\ntwo\n\nthree", "one; two; three");
+	ASSERT_WORDS(
+		"[    1.000000] one\n[no time] two\n[ 2] three\n[", "one; [no time] two; three; [");
+	ASSERT_WORDS("\033[2J\0\x80\\\n\t\x7f", "\\x1b[2J\\x00\\x80\\x5c; \\x09\\x7f");
+	/* Of a panic what tells why. */
+	ASSERT_WORDS("[    0.5] something\r\n[    1.5] Kernel panic - not syncing: why\r\n"
+		     "[    1.5] CPU: 1 PID: 7 Comm: sh Not tainted\r\n[    1.5] Call Trace:\r\n"
+		     "[    1.5]  <TASK>\r\n[    1.5] RIP: 0033:0x1\r\n",
+		"Kernel panic - not syncing: why; CPU: 1 PID: 7 Comm: sh Not tainted");
+
+	/* However much it was: the last lines, or the beginning of one that is too long. */
+	for (size_t i = 0; i < sizeof(much); i++)
+		much[i] = (char)(i % 10 == 9 ? '\n' : 'a' + i % 10);
+	assert_words(much, sizeof(much), "abcdefghi; abcdefghi; ", false);
+	memcpy(much + sizeof(much) - 11, "\nthe end!\n", 10);
+	much[sizeof(much) - 1] = '\n';
+	for (size_t offset = 0; offset < 20; offset++) {
+		struct serial *s = malloc(sizeof(*s));
+		char words[SERIAL_WORDS];
+
+		assert_non_null(s);
+		serial_init(s, -1, -1);
+		say(s, much + offset, sizeof(much) - offset);
+		serial_words(s, words);
+		assert_string_equal(words + strlen(words) - 10, "; the end!");
+		assert_in_range(strlen(words), SERIAL_WORDS - 20, SERIAL_WORDS - 1);
+		free(s);
+	}
+	memset(much, 'x', sizeof(much));
+	assert_words(much, sizeof(much), "xxxxxxxxxxxxxxxx", false);
+	memset(much, '\n', sizeof(much));
+	assert_words(much, sizeof(much), "", true);
+	memset(much, 1, sizeof(much));
+	assert_words(much, sizeof(much), "\\x01\\x01", false);
+	for (size_t i = 0; i < sizeof(much); i++)
+		much[i] = "BUG:\n"[i % 5];
+	assert_words(much, sizeof(much), "BUG:; BUG:; ", false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_balloon),
 		cmocka_unit_test(test_pmem),
 		cmocka_unit_test(test_serial),
+		cmocka_unit_test(test_last_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
