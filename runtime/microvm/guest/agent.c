@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
