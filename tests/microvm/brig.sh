@@ -122,7 +122,7 @@ has_restarted() {
 test_streams_and_restarts() {
 	local code=0
 	echo typed | brig run -i --rm --isolation vm --network none busybox sh -c 'cat; echo err >&2; exit 42' >out 2>err || code=$?
-	assert_eq "$code" 42
+	assert_eq "$code" 42 "$(cat err)"
 	assert_eq "$(cat out)" typed
 	assert_eq "$(cat err)" err
 	assert_status 127 brig run --rm --isolation vm --network none busybox no-such-program
