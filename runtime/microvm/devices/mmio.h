@@ -14,9 +14,9 @@
  * acknowledged alone: KVM can take that write. The bit for changes of the configuration comes and
  * goes, and its acknowledgement is a write as any other.
  *
- * Invariant: the page says what mmio_read() would. All that it shows changes with the device's lock
- * held, and is shown before that is released; the lock here is for what vCPUs select, and is taken
- * first.
+ * Invariant: the page says what mmio_read() would, after each mmio_write() and whenever the guest
+ * is told of something. All that it shows is read and stored with the device's lock held; the lock
+ * here is for what vCPUs select, and is taken first.
  */
 #pragma once
 
