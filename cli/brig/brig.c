@@ -244,7 +244,7 @@ int brig_boxes(struct brig *b, const struct boxes **ret, struct err *err)
 
 int brig_box(struct brig *b, const char *text, bool lock, struct box *ret, struct err *err)
 {
-	const struct boxes *boxes;
+	const struct boxes *boxes = NULL;
 	int r = brig_boxes(b, &boxes, err);
 
 	return r < 0 ? r : box_open(boxes, text, lock, ret, err);
@@ -252,7 +252,7 @@ int brig_box(struct brig *b, const char *text, bool lock, struct box *ret, struc
 
 int brig_box_id(struct brig *b, const char *text, char ret[RECORD_ID_SIZE], struct err *err)
 {
-	const struct boxes *boxes;
+	const struct boxes *boxes = NULL;
 	int r = brig_boxes(b, &boxes, err);
 
 	return r < 0 ? r : boxes_find(boxes, text, ret, err);
