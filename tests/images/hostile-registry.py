@@ -79,7 +79,7 @@ MAKERS = {
     "deep": lambda: packed([("d/" * 300 + "f", FILE, b"x")]),
     "manyfiles": lambda: packed([("f%d" % i, FILE, b"") for i in range(2000)]),
     "good": lambda: packed([("hello", FILE, b"world\n")]),
-    "big": big, "flaky": big, "norange": big, "slow": big, "bomb": bomb,
+    "big": big, "flaky": big, "norange": big, "slow": big, "held": big, "bomb": bomb,
     "diffid": lambda: packed([("hello", FILE, b"x")], diff_id=digest(b"another")),
     "dotdot": lambda: packed([("../escaped", FILE, b"x")]),
     "symlink": lambda: packed([("l", tarfile.SYMTYPE, "/"), ("l/escaped", FILE, b"x")]),
@@ -260,13 +260,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             status, body, headers = 200, data, []
         elif name == "wrongrange" and status == 206:
             headers = [("Content-Range", "bytes 1-2/3")]
-        elif name == "slow":
+        elif name in ("slow", "held"):
             self.send_response(status)
             for header in headers:
                 self.send_header(*header)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             for at in range(0, len(body), 1 << 18):
+                # The end of each answer is kept back for as long as there is a file "hold".
+                while name == "held" and at + (1 << 18) >= len(body) and os.path.exists("hold"):
+                    time.sleep(0.05)
                 self.wfile.write(body[at:at + (1 << 18)])
                 time.sleep(0.05)
             return
