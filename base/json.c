@@ -485,12 +485,27 @@ static int get_member(const json_t *value, const struct json_rule *rule, void *o
 	return get_array(value, rule, out, ctx);
 }
 
+/* OBJECT's member KEY. NEXT goes through OBJECT along with the keys that are asked for: one who
+ * writes has the table's order, and then nothing is searched. */
+static const json_t *find_member(const json_t *object, const char *key, void **next)
+{
+	const json_t *member;
+
+	if (!*next || strcmp(json_object_iter_key(*next), key) != 0)
+		return json_object_get(object, key);
+	member = json_object_iter_value(*next);
+	*next = json_object_iter_next((json_t *)object, *next);
+	return member;
+}
+
 /* MAP_KEY: the key in a JSON_STRUCT_MAP, or NULL. */
 static int decode(const json_t *value, const struct json_table *table, const char *map_key,
 	void *out, const struct json_context *ctx)
 {
 	struct json_place here = {.outer = ctx->place};
 	struct json_context inner = {ctx->arena, ctx->err, &here};
+
+	void *next = json_object_iter((json_t *)value);
 
 	if (!json_is_object(value))
 		return json_fail(ctx, NULL, "must be an object");
@@ -499,7 +514,7 @@ static int decode(const json_t *value, const struct json_table *table, const cha
 	if (map_key)
 		*(const char **)out = map_key;
 	for (const struct json_rule *rule = table->rules; rule->key; rule++) {
-		const json_t *member = json_object_get(value, rule->key);
+		const json_t *member = find_member(value, rule->key, &next);
 		int r;
 
 		here.key = rule->key;

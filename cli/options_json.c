@@ -173,14 +173,22 @@ static int take_value(const struct option *o, const json_t *value, struct arena 
 int options_from_json(const struct option *table, const json_t *value, struct arena *arena,
 	void *dest, struct err *err)
 {
+	const char *name;
+	json_t *member;
+
 	if (!json_is_object(value))
 		return err_set(err, -EINVAL, "options: must be an object");
-	for (const struct option *o = table; o->name; o++) {
-		const json_t *member = json_object_get(value, o->name);
-		int r = member ? take_value(o, member, arena, (char *)dest + o->offset) : 0;
+	/* Of many options few are given. */
+	json_object_foreach ((json_t *)value, name, member) {
+		const struct option *o = table;
+		int r = 0;
 
+		while (o->name && strcmp(o->name, name) != 0)
+			o++;
+		if (o->name)
+			r = take_value(o, member, arena, (char *)dest + o->offset);
 		if (r < 0)
-			return err_sys(err, r, "options: %s", o->name);
+			return err_sys(err, r, "options: %s", name);
 	}
 	return 0;
 }
