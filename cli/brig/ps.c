@@ -8,6 +8,7 @@
 #include "cli/output/list.h"
 
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/parse.h"
 
 #include <stdio.h>
@@ -63,6 +64,7 @@ struct ps {
 	struct filters filters;
 	const char *before_time, *since_time;
 	int64_t now;
+	const char *shown; /* list_own_template() */
 	json_t *rows;
 	bool failed;
 };
@@ -214,65 +216,126 @@ static json_t *join_mounts(const struct record *r, bool whole)
 	return json_string(buf_str(&text));
 }
 
+/* Whether FIELD is printed: most of a row is not, and takes longer to make than to find. */
+static bool shows(const struct ps *ps, const char *field)
+{
+	char word[32];
+
+	if (!ps->shown)
+		return true;
+	snprintf(word, sizeof(word), "{{.%s}}", field);
+	return strstr(ps->shown, word) != NULL;
+}
+
+static void set_text(struct ps *ps, json_t *row, const char *field, const char *text)
+{
+	if (shows(ps, field))
+		list_set(row, field, json_string(text), &ps->failed);
+}
+
+static void set_status(struct ps *ps, json_t *row, const struct box *box, enum box_state state)
+{
+	char text[SHOW_STATUS_MAX];
+
+	if (!shows(ps, "Status"))
+		return;
+	show_status(box, state, ps->now, text);
+	list_set(row, "Status", json_string(text), &ps->failed);
+}
+
+static void set_age(struct ps *ps, json_t *row, const struct record *r)
+{
+	char text[HUMAN_TEXT_MAX] = "";
+	int64_t created;
+
+	if (!shows(ps, "RunningFor"))
+		return;
+	if (human_parse_time(r->created, &created, NULL) == 0)
+		human_age(created, ps->now, text);
+	list_set(row, "RunningFor", json_string(text), &ps->failed);
+}
+
+/* What only --format asks for. */
+static void set_rest(struct ps *ps, json_t *row, const struct box *box)
+{
+	const struct record *r = &box->record;
+	size_t volumes = 0;
+
+	for (size_t i = 0; i < r->mounts.count; i++)
+		volumes += r->mounts.items[i].volume != NULL;
+	list_set(row, "Labels", join_labels(r), &ps->failed);
+	list_set(row, "Mounts", join_mounts(r, ps->values->no_trunc), &ps->failed);
+	list_set(row, "Networks", show_networks(r), &ps->failed);
+	list_set(row, "LocalVolumes", json_integer((json_int_t)volumes), &ps->failed);
+	list_set(row, "Isolation", json_string(isolation_name(r)), &ps->failed);
+	list_set(row, "Label", json_incref(json_object_get(r->json, "labels")), &ps->failed);
+}
+
 static int add_row(struct box *box, void *arg)
 {
 	struct ps *ps = arg;
 	const struct record *r = &box->record;
 	enum box_state state = box_state(box);
-	char status[SHOW_STATUS_MAX], age[HUMAN_TEXT_MAX] = "", size[2 * HUMAN_TEXT_MAX] = "";
+	char size[2 * HUMAN_TEXT_MAX] = "";
 	bool whole = ps->values->no_trunc;
 	json_t *row;
-	int64_t created;
-	size_t volumes = 0;
 
 	if (!fits(ps, box, state))
 		return 0;
-	show_status(box, state, ps->now, status);
-	if (human_parse_time(r->created, &created, NULL) == 0)
-		human_age(created, ps->now, age);
-	for (size_t i = 0; i < r->mounts.count; i++)
-		volumes += r->mounts.items[i].volume != NULL;
+	row = json_object();
+	if (shows(ps, "ID"))
+		list_set(row, "ID", json_stringn(r->id, whole ? RECORD_ID_SIZE - 1 : RECORD_SHORT),
+			&ps->failed);
+	set_text(ps, row, "Image", r->image);
+	if (shows(ps, "Command"))
+		list_set(row, "Command", command_json(r, whole), &ps->failed);
+	list_set(
+		row, "CreatedAt", json_string(r->created), &ps->failed); /* they are sorted by it */
+	set_age(ps, row, r);
+	if (shows(ps, "Ports"))
+		list_set(row, "Ports", show_ports(ps->b, box), &ps->failed);
+	set_text(ps, row, "State", box_state_name(state));
+	set_status(ps, row, box, state);
 	if (ps->values->size)
 		show_size(ps->b, box, size, sizeof(size));
-	row = json_pack("{s:o, s:s, s:o, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, "
-			"s:s, s:O}",
-		"ID", json_stringn(r->id, whole ? RECORD_ID_SIZE - 1 : RECORD_SHORT), "Image",
-		r->image, "Command", command_json(r, whole), "CreatedAt", r->created, "RunningFor",
-		age, "Ports", show_ports(ps->b, box), "State", box_state_name(state), "Status",
-		status, "Size", size, "Names", r->name, "Labels", join_labels(r), "Mounts",
-		join_mounts(r, whole), "Networks", show_networks(r), "LocalVolumes",
-		(json_int_t)volumes, "Isolation", isolation_name(r), "Label",
-		json_object_get(r->json, "labels"));
-	if (!row || json_array_append_new(ps->rows, row) < 0)
+	set_text(ps, row, "Size", size);
+	set_text(ps, row, "Names", r->name);
+	if (!ps->shown)
+		set_rest(ps, row, box);
+	if (json_array_append_new(ps->rows, row) < 0)
 		ps->failed = true;
 	return 0;
 }
 
+struct aged {
+	const char *created;
+	json_t *row;
+};
+
 static int by_age(const void *a, const void *b)
 {
-	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-
-	return strcmp(json_string_value(json_object_get(y, "CreatedAt")),
-		json_string_value(json_object_get(x, "CreatedAt")));
+	return strcmp(((const struct aged *)b)->created, ((const struct aged *)a)->created);
 }
 
 /* The newest first, and of those as many as were asked for. */
 static json_t *sort_rows(const struct ps *ps)
 {
 	size_t count = json_array_size(ps->rows), limit = count;
-	autofree json_t **rows = calloc(count + 1, sizeof(*rows));
+	autofree struct aged *rows = calloc(count + 1, sizeof(*rows));
 	json_t *sorted = json_array();
 
 	if (ps->values->latest)
 		limit = 1;
 	else if (ps->values->last.set && ps->values->last.value >= 0)
 		limit = (size_t)ps->values->last.value;
-	for (size_t i = 0; rows && i < count; i++)
-		rows[i] = json_array_get(ps->rows, i);
+	for (size_t i = 0; rows && i < count; i++) {
+		rows[i].row = json_array_get(ps->rows, i);
+		rows[i].created = json_text_of(rows[i].row, "CreatedAt");
+	}
 	if (rows && count)
 		qsort(rows, count, sizeof(*rows), by_age);
 	for (size_t i = 0; rows && i < count && i < limit; i++)
-		json_array_append(sorted, rows[i]);
+		json_array_append(sorted, rows[i].row);
 	return sorted;
 }
 
@@ -324,6 +387,7 @@ int brig_ps(const struct invocation *inv, struct err *err)
 	};
 	int r = brig_open(inv, &b, err);
 
+	ps.shown = list_own_template(&list);
 	if (r == 0)
 		r = collect(&ps, err);
 	if (r < 0)

@@ -114,14 +114,21 @@ static int print_template(const char *text, json_t *rows, struct buf *ret, struc
 	return r < 0 ? err_add(err, "--format") : print_each(template, rows, ret, err);
 }
 
+const char *list_own_template(const struct list_options *o)
+{
+	if (!o->format && o->is_quiet)
+		return o->quiet;
+	return !o->format || strcmp(o->format, "table") == 0 ? o->columns : NULL;
+}
+
 int list_print(const struct list_options *o, json_t *rows, struct buf *ret, struct err *err)
 {
-	const char *rest;
+	const char *own = list_own_template(o), *rest;
 
-	if (!o->format && o->is_quiet)
-		return print_template(o->quiet, rows, ret, err);
-	if (!o->format || strcmp(o->format, "table") == 0)
-		return print_table(o, o->columns, rows, ret, err);
+	if (own && own == o->quiet)
+		return print_template(own, rows, ret, err);
+	if (own)
+		return print_table(o, own, rows, ret, err);
 	if (strcmp(o->format, "json") == 0)
 		return print_json(o->fields, rows, ret, err);
 	if (parse_has_prefix(o->format, "table ", &rest))

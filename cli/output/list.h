@@ -33,6 +33,10 @@ struct list_options {
 	bool no_heading;
 };
 
+/* The verb's own template when that is what is printed: rows need no other fields than are in it.
+ * NULL: any may be asked for. */
+const char *list_own_template(const struct list_options *options);
+
 /* Appends ROWS (an array of objects) to RET. −EINVAL for a bad format. */
 int list_print(const struct list_options *options, json_t *rows, struct buf *ret, struct err *err);
 
