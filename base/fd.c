@@ -63,6 +63,31 @@ int fd_read_file(int dirfd, const char *name, size_t max, struct buf *ret)
 	return read_all(fd, (size_t)st.st_size, max, ret);
 }
 
+int fd_read_own_file(int dirfd, const char *name, size_t max, struct buf *ret)
+{
+	autoclose int fd =
+		sys_openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	size_t total = 0;
+
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		char *p = buf_reserve(ret, 4096);
+		size_t room = p ? ret->cap - ret->len - 1 : 0;
+		ssize_t n = p ? sys_read(fd, p, room) : -ENOMEM;
+
+		if (n < 0)
+			return (int)n;
+		total += (size_t)n;
+		if (total > max)
+			return -EFBIG;
+		ret->len += (size_t)n;
+		ret->data[ret->len] = '\0';
+		if ((size_t)n < room)
+			return 0;
+	}
+}
+
 ssize_t fd_read_line(int dirfd, const char *name, char *buf, size_t size)
 {
 	autoclose int fd = sys_openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NOCTTY, 0);

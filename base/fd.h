@@ -17,6 +17,9 @@
 int fd_read_all(int fd, size_t max, struct buf *ret);
 /* Reads the regular file NAME of DIRFD whole; −EINVAL for anything that is not one. */
 int fd_read_file(int dirfd, const char *name, size_t max, struct buf *ret);
+/* The same with a call less, for a file that only this program writes, and by fd_replace_file(): a
+ * regular one, which ends where a read gives less than there is room for. */
+int fd_read_own_file(int dirfd, const char *name, size_t max, struct buf *ret);
 /* Like fd_read_file(), for the small files of procfs, sysfs and cgroupfs; they end in a newline,
  * which is cut. SIZE counts the NUL; a longer file is −EFBIG. Returns the length. */
 ssize_t fd_read_line(int dirfd, const char *name, char *buf, size_t size);

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* In the new process: never returns. The errno of what failed goes to REPORT. */
@@ -162,14 +165,59 @@ int process_start_time(int procfd, pid_t pid, unsigned long long *ret, char *ret
 		return n == -ENOENT ? -ESRCH : (int)n;
 	/* The command name may hold anything, ")" too: fields begin behind the last one. */
 	p = strrchr(stat, ')');
-	if (!p || sscanf(p + 1,
-			  " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			  "%*d %llu",
-			  &state, ret) != 2)
+	if (!p || p[1] != ' ' || !p[2] || p[3] != ' ')
 		return -EIO;
+	state = p[2];
+	/* Field 22, where the state is 3. */
+	p += 2;
+	for (int field = 3; p && field < 22; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	if (!p || !isdigit((unsigned char)*p))
+		return -EIO;
+	for (*ret = 0; isdigit((unsigned char)*p); p++)
+		*ret = *ret * 10 + (unsigned long long)(*p - '0');
 	if (ret_state)
 		*ret_state = state;
 	return 0;
+}
+
+/* Kernels since 6.9 have a file system for pidfds; before, all of them are one inode. */
+enum { PIDFS_MAGIC = 0x50494446 };
+
+int process_pidfd_inode(pid_t pid, uint64_t *ret)
+{
+	autoclose int fd = sys_pidfd_open(pid, 0);
+	struct statfs fs;
+	struct stat st;
+	int r = fd < 0 ? fd : sys_fstatfs(fd, &fs);
+
+	if (r == 0 && (fs.f_type != PIDFS_MAGIC || sizeof(st.st_ino) < sizeof(uint64_t)))
+		r = -EOPNOTSUPP;
+	if (r == 0)
+		r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	*ret = st.st_ino;
+	return 0;
+}
+
+int process_is_inode(pid_t pid, uint64_t inode)
+{
+	autoclose int fd = sys_pidfd_open(pid, 0);
+	struct pollfd poll = {.fd = fd, .events = POLLIN};
+	struct stat st;
+	int r;
+
+	/* EINVAL: the number is a thread's by now. */
+	if (fd < 0)
+		return fd == -ESRCH || fd == -EINVAL ? 0 : fd;
+	r = sys_fstat(fd, &st);
+	if (r < 0 || st.st_ino != inode)
+		return r;
+	r = sys_poll(&poll, 1, 0);
+	return r < 0 ? r : r == 0; /* readable: it has ended, and nobody has waited for it */
 }
 
 int process_run_first(const char *const *paths, const struct process_options *options,

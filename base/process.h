@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct process_options {
@@ -41,6 +42,11 @@ int process_run_first(const char *const *paths, const struct process_options *op
  * pid, a name for a process that is never used twice. PROCFD is a procfs. RET_STATE gets the state
  * letter; may be NULL. −ESRCH when there is no such process. */
 int process_start_time(int procfd, pid_t pid, unsigned long long *ret, char *ret_state);
+/* Another such name, which is looked at in a third of the time: the number of the pidfd's inode,
+ * which no other process has until the next boot. −EOPNOTSUPP: this kernel numbers none. */
+int process_pidfd_inode(pid_t pid, uint64_t *ret);
+/* Whether PID is the process of that INODE and has not ended: 1, or 0. */
+int process_is_inode(pid_t pid, uint64_t inode);
 
 /*
  * What others see of this process: /proc/PID/cmdline and environ, proc_pid_cmdline(5), are the

@@ -255,6 +255,9 @@ int cgroup_is_frozen(const struct cgroup *cgroup, bool *ret, struct err *err);
  * is the one that was saved. */
 int cgroup_saved_is_frozen(const struct cgroup_saved *saved, bool *ret, struct err *err);
 
+/* The same of the cgroup PATH beneath ROOTFD, cgroup_host_probe()'s: a call less for each. */
+int cgroup_path_is_frozen(int rootfd, const char *path, bool *ret);
+
 /* SIGKILL to every process in it and beneath, also frozen ones. Does not wait for them. */
 int cgroup_kill(const struct cgroup *cgroup, struct err *err);
 /* Any other signal, to every process that is seen; races with forks, as kill(2) does. */

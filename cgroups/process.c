@@ -62,6 +62,11 @@ int cgroup_saved_is_frozen(const struct cgroup_saved *saved, bool *ret, struct e
 	return r < 0 ? err_sys(err, r, "read cgroup.events of cgroup %s", saved->path) : 0;
 }
 
+int cgroup_path_is_frozen(int rootfd, const char *path, bool *ret)
+{
+	return tree_event_at(rootfd, path, "frozen", ret);
+}
+
 struct listing {
 	struct cgroup_pids pids;
 	size_t room;

@@ -394,6 +394,18 @@ int tree_event_of(const char *path, const char *key, bool *ret)
 	return fd < 0 ? fd : event_value(fd, key, ret);
 }
 
+int tree_event_at(int rootfd, const char *path, const char *key, bool *ret)
+{
+	char file[PATH_MAX];
+	int n = snprintf(file, sizeof(file), "%s/cgroup.events", relative(path));
+	/* All in one mount: what is opened is of the tree that ROOTFD is of. */
+	autoclose int fd = n >= (int)sizeof(file)
+				   ? -ENAMETOOLONG
+				   : sys_openat2(rootfd, file, O_RDONLY, 0, TREE_RESOLVE);
+
+	return fd < 0 ? fd : event_value(fd, key, ret);
+}
+
 int tree_event_wait(int dirfd, const char *key, bool value, int timeout_ms)
 {
 	autoclose int fd = sys_openat(dirfd, "cgroup.events", O_RDONLY, 0);

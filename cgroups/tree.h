@@ -52,4 +52,6 @@ int tree_event(int dirfd, const char *key, bool *ret);
 /* The same of the cgroup PATH, wherever the v2 tree is; −ENOENT. With as few calls as there can be:
  * lists of containers ask for each one. */
 int tree_event_of(const char *path, const char *key, bool *ret);
+/* The same of PATH beneath ROOTFD, the top of a v2 tree. */
+int tree_event_at(int rootfd, const char *path, const char *key, bool *ret);
 int tree_event_wait(int dirfd, const char *key, bool value, int timeout_ms);

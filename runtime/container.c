@@ -318,16 +318,22 @@ int container_parse_record(struct container *c, const char *text, size_t len, st
 	return r < 0 ? r : read_members(c, err);
 }
 
-/* Whether the process of the init's number is still the one that we made: 1, or 0. */
-static int is_our_init(const struct container *c)
+/* Whether the process PID is still the one that was started then: 1, or 0. */
+static int is_alive(const struct runtime *rt, pid_t pid, unsigned long long start_time)
 {
-	unsigned long long start_time;
+	unsigned long long found;
 	char state;
-	int r = process_start_time(c->rt->procfd, c->pid, &start_time, &state);
+	int r = process_start_time(rt->procfd, pid, &found, &state);
 
 	if (r < 0)
 		return r == -ESRCH ? 0 : r;
-	return start_time == c->start_time && state != 'Z' && state != 'X';
+	return found == start_time && state != 'Z' && state != 'X';
+}
+
+/* Whether the process of the init's number is still the one that we made: 1, or 0. */
+static int is_our_init(const struct container *c)
+{
+	return is_alive(c->rt, c->pid, c->start_time);
 }
 
 /* Opens the init's pidfd, if it lives. That it cannot be found out is an error: a container that
@@ -492,6 +498,37 @@ int container_glance(const struct runtime *rt, const char *id, enum container_st
 		*ret = CONTAINER_CREATED;
 	else
 		*ret = is_frozen(&c) ? CONTAINER_PAUSED : CONTAINER_RUNNING;
+	return 0;
+}
+
+void container_trace_make(const struct container *c, struct container_trace *ret)
+{
+	const char *path = c->cgroup.driver == CGROUP_DISABLED ? "" : c->cgroup.path;
+
+	*ret = (struct container_trace){};
+	if (c->vm || !c->pid || !c->start_time || !path || strlen(path) >= sizeof(ret->path))
+		return;
+	ret->pid = c->pid;
+	ret->start_time = c->start_time;
+	memcpy(ret->path, path, strlen(path) + 1);
+	if (process_pidfd_inode(c->pid, &ret->inode) < 0)
+		ret->inode = 0;
+}
+
+int container_trace_status(const struct runtime *rt, int cgroups,
+	const struct container_trace *trace, enum container_status *ret)
+{
+	bool frozen = false;
+	int r = trace->inode ? process_is_inode(trace->pid, trace->inode)
+			     : is_alive(rt, trace->pid, trace->start_time);
+
+	if (r > 0 && *trace->path)
+		r = cgroups < 0 ? -ENOENT : cgroup_path_is_frozen(cgroups, trace->path, &frozen);
+	else if (r == 0)
+		r = -ESRCH;
+	if (r < 0)
+		return r;
+	*ret = frozen ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 	return 0;
 }
 

@@ -114,6 +114,24 @@ enum container_status container_status(const struct container *c);
  * it costs. −ENOENT also when nothing is recorded yet. */
 int container_glance(const struct runtime *rt, const char *id, enum container_status *ret);
 
+/* What tells whether a container runs, without its record: for who keeps it and looks at many. */
+enum { CONTAINER_TRACE_PATH = 256 };
+struct container_trace {
+	pid_t pid; /* 0: there is none, the record has to be read */
+	uint64_t start_time;
+	uint64_t inode;                  /* process_pidfd_inode(), or 0 */
+	char path[CONTAINER_TRACE_PATH]; /* of the cgroup, "" when it has none */
+};
+/* The trace of C, which was started; none of a virtual machine, whose backend has to be asked. */
+void container_trace_make(const struct container *c, struct container_trace *ret);
+/*
+ * CONTAINER_RUNNING or CONTAINER_PAUSED while its first process lives, that very one. −ESRCH when
+ * it does not, and other errors: the record may know of a later one. CGROUPS: the top of the tree
+ * of cgroups (cgroup_host_probe()), or −1.
+ */
+int container_trace_status(const struct runtime *rt, int cgroups,
+	const struct container_trace *trace, enum container_status *ret);
+
 /* Opens the container's cgroup. *RET is ended with cgroup_free(). −ENOENT when it is gone. */
 int container_cgroup(const struct container *c, struct cgroup **ret, struct err *err);
 

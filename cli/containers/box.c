@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/sys.h"
+#include "cli/containers/recall.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 
-enum { RECORD_MAX = 4 << 20, NAME_TRIES = 64, DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW };
+enum { NAME_TRIES = 64, DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW };
 
 /* ---- the folders ---- */
 
@@ -42,6 +43,7 @@ int boxes_open(int data, int run, const char *data_path, const char *run_path,
 		.containers = -1,
 		.names = -1,
 		.run_containers = -1,
+		.cgroups = -1,
 		.data_path = data_path,
 		.run_path = run_path,
 		.rt = rt,
@@ -151,7 +153,7 @@ int boxes_find(const struct boxes *b, const char *text, char ret[RECORD_ID_SIZE]
 static int read_record(struct box *box, struct err *err)
 {
 	autobuf struct buf text = {};
-	int r = fd_read_file(box->dirfd, "container.json", RECORD_MAX, &text);
+	int r = fd_read_file(box->dirfd, "container.json", BOX_RECORD_MAX, &text);
 
 	if (r < 0)
 		return err_sys(err, r, "container.json");
@@ -214,14 +216,82 @@ void box_close(struct box *box)
 }
 
 struct each_box {
-	const struct boxes *boxes;
+	struct boxes boxes; /* with what helps to look at many */
+	bool is_ready;
+	struct cgroup_host host;
+	struct recall *recall;
+	struct buf status, record;
 	int (*fn)(struct box *box, void *arg);
 	void *arg;
 };
 
+/* What one container would not be worth. */
+static void make_ready(struct each_box *each)
+{
+	struct boxes *b = &each->boxes;
+	struct err ignored = {};
+
+	if (cgroup_host_probe(&each->host, &ignored) == 0)
+		b->cgroups = each->host.rootfd;
+	if (fd_read_line(b->rt->procfd, "sys/kernel/random/boot_id", b->boot, sizeof(b->boot)) < 0)
+		*b->boot = '\0';
+	each->recall = recall_open(b->run);
+	each->is_ready = true;
+}
+
+/* Reads what is not recalled. The status comes first: it never goes before the record does, so that
+ * one which is not there was not there while the record still was. */
+static int read_texts(
+	struct each_box *each, const char *id, struct recall_texts *ret, struct err *err)
+{
+	char name[RECORD_ID_SIZE + 32];
+	int r;
+
+	each->status.len = each->record.len = 0;
+	snprintf(name, sizeof(name), "%s/status.json", id);
+	r = fd_read_own_file(each->boxes.containers, name, BOX_STATUS_MAX, &each->status);
+	ret->status = r == 0 ? buf_str(&each->status) : NULL;
+	ret->status_len = each->status.len;
+	if (r < 0 && r != -ENOENT)
+		return err_sys(err, r, "status.json");
+	snprintf(name, sizeof(name), "%s/container.json", id);
+	r = fd_read_own_file(each->boxes.containers, name, BOX_RECORD_MAX, &each->record);
+	ret->record = buf_str(&each->record);
+	ret->record_len = each->record.len;
+	return r < 0 ? err_sys(err, r, "container.json") : 0;
+}
+
+static int open_listed(struct each_box *each, const char *id, struct box *ret, struct err *err)
+{
+	autobox struct box box = {.boxes = &each->boxes, .dirfd = -1};
+	struct recall_texts texts = {};
+	struct stat folder;
+	int r = sys_fstatat(each->boxes.containers, id, &folder, AT_SYMLINK_NOFOLLOW);
+
+	if (r == 0 && !S_ISDIR(folder.st_mode))
+		r = -ENOTDIR;
+	if (r < 0)
+		return err_sys(err, r, "container %s", id);
+	if (!recall_find(each->recall, id, &folder, &texts))
+		r = read_texts(each, id, &texts, err);
+	if (r == 0)
+		r = box_record_parse(
+			"container.json", texts.record, texts.record_len, &box.record, err);
+	box.status.state = "created";
+	if (r == 0 && texts.status)
+		r = box_status_parse(texts.status, texts.status_len, &box.status, err);
+	if (r < 0)
+		return err_add(err, "container %s", id);
+	recall_keep(each->recall, id, &folder, &texts);
+	memcpy(box.id, id, sizeof(box.id));
+	*ret = box;
+	box = (struct box){.dirfd = -1};
+	return 0;
+}
+
 static int each_name(void *context, int dirfd, const char *name)
 {
-	const struct each_box *each = context;
+	struct each_box *each = context;
 	autobox struct box box = {.dirfd = -1};
 	struct err one = {};
 	int r;
@@ -229,7 +299,9 @@ static int each_name(void *context, int dirfd, const char *name)
 	(void)dirfd;
 	if (strlen(name) != RECORD_ID_SIZE - 1 || !is_hex(name))
 		return 0;
-	r = open_by_id(each->boxes, name, name, false, &box, &one);
+	if (!each->is_ready)
+		make_ready(each);
+	r = open_listed(each, name, &box, &one);
 	if (r < 0 && r != -ENOENT) /* it may have gone meanwhile */
 		log_warning("%s; remove it with rm --force", one.text);
 	return r < 0 ? 0 : each->fn(&box, each->arg);
@@ -238,8 +310,13 @@ static int each_name(void *context, int dirfd, const char *name)
 int boxes_each(
 	const struct boxes *b, int (*fn)(struct box *box, void *arg), void *arg, struct err *err)
 {
-	int r = path_each(b->containers, each_name, &(struct each_box){b, fn, arg});
+	struct each_box each = {.boxes = *b, .host = {.rootfd = -1}, .fn = fn, .arg = arg};
+	int r = path_each(b->containers, each_name, &each);
 
+	recall_close(each.recall, r == 0);
+	cgroup_host_close(&each.host);
+	buf_free(&each.status);
+	buf_free(&each.record);
 	return r < 0 && !err->code ? err_sys(err, r, "%s/containers", b->data_path) : r;
 }
 

@@ -7,6 +7,7 @@
  *   DATA/containers/ID/log…             its output
  *   DATA/containers/ID/rootfs/          empty; where its own mounts have the root
  *   DATA/names/NAME                     a symbolic link to the id: names are unique by it
+ *   RUN/records                         a copy of such files (cli/containers/recall.h)
  *   RUN/containers/ID/attach.sock       the monitor's
  *   RUN/containers/ID/stopping          somebody is stopping it: do not start it again
  *   RUN/containers/ID/hosts …           files that it sees in /etc, written at each start
@@ -32,6 +33,10 @@ struct boxes {
 	int containers, names, run_containers;
 	const char *data_path, *run_path;
 	const struct runtime *rt;
+
+	/* Within boxes_each() alone: this boot's id, and the top of the cgroups or −1. */
+	char boot[64];
+	int cgroups;
 };
 
 /* Makes the folders. DATA and RUN and their paths stay the caller's and outlive RET, as RT. */
@@ -48,6 +53,8 @@ enum box_state {
 };
 const char *box_state_name(enum box_state state);
 
+enum { BOX_RECORD_MAX = 4 << 20, BOX_STATUS_MAX = 1 << 20 };
+
 /* status.json; a container that was only made has none */
 struct box_status {
 	const char *state; /* "created", "starting", "running", "restarting", "exited" */
@@ -56,7 +63,8 @@ struct box_status {
 	pid_t monitor;
 	uint64_t monitor_start; /* with the pid: who it is, process_start_time() */
 	pid_t pid;
-	int32_t exit_code; /* −1: unknown, its monitor was killed before it ended */
+	struct container_trace trace; /* of that process */
+	int32_t exit_code;            /* −1: unknown, its monitor was killed before it ended */
 	bool oom_killed;
 	uint32_t restarts;
 	const char *health; /* "", "starting", "healthy", "unhealthy" */
@@ -84,8 +92,10 @@ int box_open(
 	const struct boxes *boxes, const char *text, bool lock, struct box *ret, struct err *err);
 void box_close(struct box *box);
 
-/* Calls FN for every container, in no order; those that are damaged are skipped with a warning.
- * Stops at a result that is not 0, and returns it. */
+/* Calls FN for every container, in no order, with a box that is closed afterwards and has no
+ * .dirfd; those that are damaged are skipped with a warning. Stops at a result that is not 0, and
+ * returns it. What has not changed since the last call is not read again (cli/containers/recall.h).
+ */
 int boxes_each(const struct boxes *boxes, int (*fn)(struct box *box, void *arg), void *arg,
 	struct err *err);
 
@@ -109,6 +119,7 @@ enum box_state box_state(const struct box *box);
 bool box_has_monitor(const struct box *box);
 
 int box_status_read(int dirfd, struct box_status *ret, struct err *err);
+int box_status_parse(const char *text, size_t len, struct box_status *ret, struct err *err);
 int box_status_write(int dirfd, const struct box_status *status, struct err *err);
 void box_status_free(struct box_status *status);
 

@@ -93,6 +93,7 @@ void monitor_write_status(struct monitor *m, const char *state, const char *erro
 		.error = error,
 		.monitor = getpid(),
 		.pid = m->pid,
+		.trace = m->pid ? m->trace : (struct container_trace){},
 		.exit_code = exit_code,
 		.oom_killed = m->oom,
 		.restarts = m->restarts,

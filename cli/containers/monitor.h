@@ -29,6 +29,7 @@ struct monitor_report {
 	int code;      /* 0, or a negative errno and .text */
 	int exit_code; /* for the shell, when it failed */
 	pid_t pid;
+	struct container_trace trace;
 	uint32_t held; /* descriptors that follow, in messages of their own */
 	bool denied;   /* the last of them is the egress policy's log */
 	char text[ERR_TEXT_MAX];

@@ -55,6 +55,7 @@ struct monitor {
 	struct recorder recorder;
 
 	pid_t pid;
+	struct container_trace trace;
 	int held[START_HELD_MAX];
 	size_t held_count;
 	struct connect_log *denied; /* attempts that the egress policy denied; NULL: none has one */

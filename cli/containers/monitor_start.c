@@ -80,6 +80,7 @@ static _Noreturn void starter(struct monitor *m, const struct pipes *p, bool aga
 		r = box_start(m->ctx, &box, &started, &err);
 	report.code = r;
 	report.pid = started.pid;
+	report.trace = started.trace;
 	report.exit_code = r < 0 ? start_exit_code(&err) : 0;
 	snprintf(report.text, sizeof(report.text), "%s", r < 0 ? err.text : "");
 	report.held = (uint32_t)started.held_count;
@@ -177,6 +178,7 @@ int monitor_start_once(struct monitor *m, bool again, struct monitor_report *ret
 		return ret->code;
 	}
 	m->pid = ret->pid;
+	m->trace = ret->trace;
 	m->exited = false;
 	m->started_ms = clock_monotonic_ms();
 	clock_now(m->started);

@@ -360,6 +360,7 @@ static int create_and_go(struct starting *s, struct started *ret, struct err *er
 	}
 	if (r == 0) {
 		ret->pid = created.container.pid;
+		container_trace_make(&created.container, &ret->trace);
 		ret->master = take_fd(&created.master);
 	}
 	created_close(&created);

@@ -27,6 +27,7 @@ struct start_context {
 };
 
 struct started {
+	struct container_trace trace; /* its pid may be 0 when .pid is not */
 	pid_t pid;
 	int master;               /* of the terminal, or −1 */
 	int held[START_HELD_MAX]; /* to be kept open as long as the container runs */
