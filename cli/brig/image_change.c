@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image inspect, tag, untag, rmi, image prune, image exists. */
 #include "base/json.h"
+#include "base/sys.h"
 #include "cli/brig/images.h"
 #include "cli/brig/several.h"
 #include "cli/containers/events.h"
@@ -8,6 +9,7 @@
 #include "cli/output/human.h"
 #include "images/snapshot.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -407,6 +409,22 @@ static int prune_images(struct brig *b, struct store *store, const struct filter
 	return r;
 }
 
+/* Of what collection takes. Notes are not: whoever writes to the disk removes them when it is done,
+ * at any time. Nor what containers write and remove meanwhile. */
+static uint64_t collectable_size(int root)
+{
+	static const char *const folders[] = {"blobs", "layers", "parts", "staging", "trash"};
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		autoclose int fd =
+			sys_openat(root, folders[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+
+		size += fd < 0 ? 0 : images_tree_size(fd);
+	}
+	return size;
+}
+
 int images_prune(
 	struct brig *b, bool all, const struct strings *texts, uint64_t *ret_bytes, struct err *err)
 {
@@ -424,13 +442,13 @@ int images_prune(
 		r = brig_store(b, &store, err);
 	if (r < 0)
 		return r;
-	before = images_tree_size(store_root(store));
+	before = collectable_size(store_root(store));
 	if (all)
 		r = prune_images(b, store, &filters, until, err);
 	if (r == 0)
 		r = store_collect(store, false, &freed, err);
 	if (r == 0) {
-		uint64_t after = images_tree_size(store_root(store));
+		uint64_t after = collectable_size(store_root(store));
 
 		*ret_bytes += before > after ? before - after : 0;
 	}
