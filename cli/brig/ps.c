@@ -114,9 +114,25 @@ static bool has_exited(const char *value, const void *context)
 	       box->status.exit_code == code;
 }
 
-static bool fits(const struct ps *ps, const struct box *box, enum box_state state)
+/* By its record alone: what does not fit so needs no look at its processes. */
+static bool record_fits(const struct ps *ps, const struct record *r)
 {
-	const struct record *r = &box->record;
+	const struct filters *f = &ps->filters;
+
+	if (ps->before_time && strcmp(r->created, ps->before_time) >= 0)
+		return false;
+	if (ps->since_time && strcmp(r->created, ps->since_time) <= 0)
+		return false;
+	return filters_accept_prefix(f, "id", r->id) && filters_accept_part(f, "name", r->name) &&
+	       filters_accept_labels(f, "label", json_object_get(r->json, "labels")) &&
+	       filters_accept_equal(f, "isolation", isolation_name(r)) &&
+	       filters_accept(f, "ancestor", is_ancestor, r) &&
+	       filters_accept(f, "volume", has_volume, r) &&
+	       filters_accept(f, "network", has_network, r);
+}
+
+static bool state_fits(const struct ps *ps, const struct box *box, enum box_state state)
+{
 	const struct filters *f = &ps->filters;
 	const char *health = box->status.health ? box->status.health : "none";
 	bool by_state = filters_have(f, "status") || filters_have(f, "exited");
@@ -124,19 +140,9 @@ static bool fits(const struct ps *ps, const struct box *box, enum box_state stat
 	if (!ps->values->all && !by_state && !ps->values->latest && !ps->values->last.set &&
 		state != BOX_RUNNING && state != BOX_PAUSED && state != BOX_RESTARTING)
 		return false;
-	if (ps->before_time && strcmp(r->created, ps->before_time) >= 0)
-		return false;
-	if (ps->since_time && strcmp(r->created, ps->since_time) <= 0)
-		return false;
-	return filters_accept_prefix(f, "id", r->id) && filters_accept_part(f, "name", r->name) &&
-	       filters_accept_labels(f, "label", json_object_get(r->json, "labels")) &&
-	       filters_accept_equal(f, "status", box_state_name(state)) &&
+	return filters_accept_equal(f, "status", box_state_name(state)) &&
 	       filters_accept_equal(f, "health", health) &&
-	       filters_accept_equal(f, "isolation", isolation_name(r)) &&
-	       filters_accept(f, "exited", has_exited, box) &&
-	       filters_accept(f, "ancestor", is_ancestor, r) &&
-	       filters_accept(f, "volume", has_volume, r) &&
-	       filters_accept(f, "network", has_network, r);
+	       filters_accept(f, "exited", has_exited, box);
 }
 
 /* ---- how ---- */
@@ -275,12 +281,15 @@ static int add_row(struct box *box, void *arg)
 {
 	struct ps *ps = arg;
 	const struct record *r = &box->record;
-	enum box_state state = box_state(box);
+	enum box_state state;
 	char size[2 * HUMAN_TEXT_MAX] = "";
 	bool whole = ps->values->no_trunc;
 	json_t *row;
 
-	if (!fits(ps, box, state))
+	if (!record_fits(ps, r))
+		return 0;
+	state = box_state(box);
+	if (!state_fits(ps, box, state))
 		return 0;
 	row = json_object();
 	if (shows(ps, "ID"))

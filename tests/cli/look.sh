@@ -194,6 +194,8 @@ test_ps_reads_what_has_changed() {
 	assert_eq "$(read_again | wc -l)" 20
 	assert_eq "$(read_again)" ""
 	assert_eq "$(wc -l <listed)" 20
+	all=$(calls "${ps[@]}" --filter name=box20)
+	[ $(((all - none) / 20)) -le 2 ] || fail "$(((all - none) / 20)) calls for each that does not fit: $(cat counted)"
 	all=$(calls "${ps[@]}")
 	# its folder; its process by four, where pidfds have numbers; its cgroup by three
 	[ $(((all - none) / 20)) -le 9 ] || fail "$(((all - none) / 20)) calls for each: $(cat counted)"
