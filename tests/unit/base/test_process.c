@@ -263,6 +263,35 @@ static void test_start_time(void **state)
 	close(proc);
 }
 
+/* A process is what it was until it ends, also before anybody has waited for it. */
+static void test_inode(void **state)
+{
+	uint64_t mine = 0, child = 0;
+	siginfo_t info;
+	pid_t pid;
+	int r = process_pidfd_inode(getpid(), &mine);
+	(void)state;
+
+	if (r == -EOPNOTSUPP)
+		skip();
+	assert_int_equal(r, 0);
+	assert_int_equal(process_is_inode(getpid(), mine), 1);
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(process_pidfd_inode(pid, &child), 0);
+	assert_true(child != mine);
+	assert_int_equal(process_is_inode(pid, child), 1);
+	assert_int_equal(process_is_inode(pid, mine), 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(process_is_inode(pid, child), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(process_is_inode(pid, child), 0);
+}
+
 /* Whether /proc/self/NAME has TEXT in it, or does not begin with START. */
 static bool shows(const char *name, const char *text, const char *start)
 {
@@ -313,6 +342,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_signals_are_reset),
 		cmocka_unit_test(test_closed_standard_descriptors),
 		cmocka_unit_test(test_start_time),
+		cmocka_unit_test(test_inode),
 		cmocka_unit_test(test_hidden),
 	};
 
