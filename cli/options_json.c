@@ -183,7 +183,7 @@ int options_from_json(const struct option *table, const json_t *value, struct ar
 		const struct option *o = table;
 		int r = 0;
 
-		while (o->name && strcmp(o->name, name) != 0)
+		while (o->name && (*o->name != *name || strcmp(o->name, name) != 0))
 			o++;
 		if (o->name)
 			r = take_value(o, member, arena, (char *)dest + o->offset);

@@ -40,7 +40,7 @@ struct recall {
 	struct timespec now;
 	struct buf old; /* the file */
 	const struct entry *entries;
-	size_t count;
+	size_t count, seen; /* entries of the file, and those that were asked for */
 
 	struct buf kept;  /* struct entry, whose .at are of .texts */
 	struct buf texts; /* of those */
@@ -90,7 +90,7 @@ static bool has_stamp(const struct entry *a, const struct entry *b)
 }
 
 bool recall_find(
-	const struct recall *r, const char *id, const struct stat *folder, struct recall_texts *ret)
+	struct recall *r, const char *id, const struct stat *folder, struct recall_texts *ret)
 {
 	struct entry wanted = {};
 	const struct entry *e;
@@ -100,7 +100,10 @@ bool recall_find(
 		return false;
 	stamp(&wanted, id, folder);
 	e = bsearch(&wanted, r->entries, r->count, sizeof(*e), by_id);
-	if (!e || !has_stamp(e, &wanted))
+	if (!e)
+		return false;
+	r->seen++;
+	if (!has_stamp(e, &wanted))
 		return false;
 	len = (uint64_t)e->record_len + e->status_len;
 	if (e->at > r->old.len || len > r->old.len - e->at)
@@ -177,12 +180,18 @@ static void write_file(struct recall *r)
 	(void)fd_replace_file(r->run, file_name, file.data, file.len, 0600);
 }
 
+/* What a container had that is gone is not left lying: its environment may be nobody's business. */
+static bool is_worth_it(const struct recall *r)
+{
+	return r->seen < r->count ||
+	       (r->new_count >= WORTH_LEAST && r->new_count >= r->kept_count / WORTH_PART);
+}
+
 void recall_close(struct recall *r, bool all)
 {
 	if (!r)
 		return;
-	if (all && r->new_count >= WORTH_LEAST && r->new_count >= r->kept_count / WORTH_PART &&
-		!r->kept.failed && !r->texts.failed)
+	if (all && is_worth_it(r) && !r->kept.failed && !r->texts.failed)
 		write_file(r);
 	buf_free(&r->old);
 	buf_free(&r->kept);

@@ -12,7 +12,7 @@
  *
  * In order: recall_open(); for each container recall_find(), and recall_keep() with what it gave or
  * with what was read after the folder was looked at; recall_close() writes the file when enough is
- * new. The process of a command.
+ * new, or one is gone. recall_find() once for each. The process of a command.
  */
 #pragma once
 
@@ -30,8 +30,8 @@ struct recall_texts {
 /* RUN is borrowed. NULL without memory, which the other functions take. */
 struct recall *recall_open(int run);
 /* What the folder of ID had, which has the status FOLDER: borrowed until recall_close(). */
-bool recall_find(const struct recall *recall, const char *id, const struct stat *folder,
-	struct recall_texts *ret);
+bool recall_find(
+	struct recall *recall, const char *id, const struct stat *folder, struct recall_texts *ret);
 void recall_keep(struct recall *recall, const char *id, const struct stat *folder,
 	const struct recall_texts *texts);
 /* ALL: every container was seen. */

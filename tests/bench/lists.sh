@@ -37,4 +37,4 @@ for next in 1 10 100 1000 10000; do
 	printf '%-14s %10s %10s %10s\n' "$count" "$(median brig ps)" "$(median brig ps -q)" \
 		"$(median brig run --rm --network none busybox true)"
 done
-brig kill --all >/dev/null
+brig rm -af -t 0 >/dev/null

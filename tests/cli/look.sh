@@ -184,7 +184,7 @@ read_again() {
 
 # What has not changed since the last list is not read again
 test_ps_reads_what_has_changed() {
-	local ps=("$BRIG" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" ps) none all i
+	local ps=("$BRIG" --root "$TEST_DIR/data" --runroot "$TEST_DIR/run" ps) none all i id
 	command -v strace >/dev/null || skip "no strace"
 	none=$(calls "${ps[@]}")
 	for i in {1..20}; do brig run -d --network none --name "box$i" busybox sleep 1000 >/dev/null; done
@@ -205,8 +205,11 @@ test_ps_reads_what_has_changed() {
 	assert_eq "$(read_again | sort)" "$(brig inspect -f '{{.Id}}' other box4 | sort)"
 	assert_eq "$(brig ps -a --format '{{.Names}} {{.State}}' | grep -v running | sort)" $'box4 exited\nbox5 paused'
 	assert_contains "$(brig ps --format '{{.Names}}')" other
+	id=$(brig inspect -f '{{.Id}}' box6)
+	grep -q "$id" run/records || fail "not kept"
 	brig rm -f -t 0 box6
 	assert_eq "$(brig ps -aq | wc -l)" 19
+	! grep -q "$id" run/records || fail "what is gone is kept nowhere"
 	# What is kept may be anything: it is not needed
 	for i in 0 1 16 200 3000; do
 		head -c "$i" run/records >cut && mv cut run/records
