@@ -12,7 +12,6 @@
 #include "images/layer.h"
 #include "images/snapshot.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <search.h>
 #include <stdio.h>
@@ -116,28 +115,31 @@ static int mark_lists(struct store *s, struct live *live, struct err *err)
 	return r;
 }
 
-/* Calls EACH for every name in FOLDER that is not hidden; names are read before any is removed. */
+struct visit {
+	struct store *store;
+	bool hidden;
+	int (*each)(struct store *s, int dir, const char *name, void *context, struct err *err);
+	void *context;
+	struct err *err;
+};
+
+static int visit_name(void *context, int dir, const char *name)
+{
+	const struct visit *v = context;
+
+	return v->hidden || *name != '.' ? v->each(v->store, dir, name, v->context, v->err) : 0;
+}
+
+/* Calls EACH for every name in FOLDER, with those that are HIDDEN or without. */
 static int each_name(struct store *s, const char *folder, bool hidden,
 	int (*each)(struct store *s, int dir, const char *name, void *context, struct err *err),
 	void *context, struct err *err)
 {
-	int fd = sys_openat(s->root, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	autoclose int fd = sys_openat(s->root, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int r = fd < 0 ? fd
+		       : path_each(fd, visit_name, &(struct visit){s, hidden, each, context, err});
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return err_sys(err, fd < 0 ? fd : -ENOMEM, "store: %s", folder);
-	}
-	/* readdir(3) tells an error from the end by errno alone. */
-	while (r == 0 && (errno = 0, entry = readdir(dir)))
-		if (path_is_component(entry->d_name) && (hidden || entry->d_name[0] != '.'))
-			r = each(s, fd, entry->d_name, context, err);
-	if (r == 0 && errno)
-		r = err_sys(err, -errno, "store: %s", folder);
-	closedir(dir);
-	return r;
+	return r < 0 && !err->code ? err_sys(err, r, "store: %s", folder) : r;
 }
 
 /* A container keeps its layers, and its image when that is still there, for commit. */

@@ -15,7 +15,6 @@
 #include "images/image.h"
 #include "spec/image.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -158,12 +157,17 @@ static void free_notes(struct notes *n)
 CLEANUP_DEFINE(notes, struct notes, free_notes)
 #define autonotes __attribute__((cleanup(cleanup_notes)))
 
-static int add_note(struct notes *n, int dir, const char *name)
+static int add_note(void *context, int dir, const char *name)
 {
-	char(*names)[32] = reallocarray(n->names, n->count + 1, sizeof(*names));
-	int *fds = names ? reallocarray(n->fds, n->count + 1, sizeof(*fds)) : NULL;
+	struct notes *n = context;
+	char(*names)[32] = NULL;
 	autoclose int fd = -1;
+	int *fds;
 
+	if (*name == '.' || strlen(name) >= sizeof(*names))
+		return 0;
+	names = reallocarray(n->names, n->count + 1, sizeof(*names));
+	fds = names ? reallocarray(n->fds, n->count + 1, sizeof(*fds)) : NULL;
 	if (names)
 		n->names = names;
 	if (!fds)
@@ -182,19 +186,9 @@ static int add_note(struct notes *n, int dir, const char *name)
 static int take_notes(struct store *s, struct notes *ret)
 {
 	autonotes struct notes notes = {};
-	int fd = open_notes(s), r = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	autoclose int dir = open_notes(s);
+	int r = dir < 0 ? dir : path_each(dir, add_note, &notes);
 
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return fd < 0 ? fd : -ENOMEM;
-	}
-	while (r == 0 && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.' && strlen(entry->d_name) < sizeof(notes.names[0]))
-			r = add_note(&notes, fd, entry->d_name);
-	closedir(dir);
 	if (r < 0)
 		return r;
 	*ret = notes;
@@ -303,22 +297,23 @@ static int distrust_note(struct store *s, int fd)
 	return 0;
 }
 
-/* A name that came on the disk without its content says nothing. */
-static void remove_empty_names(struct store *s, const char *folder)
+static int remove_if_empty(void *context, int dir, const char *name)
 {
-	int fd = sys_openat(s->root, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
 	struct stat st;
 
-	while (dir && (entry = readdir(dir)))
-		if (sys_fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			S_ISREG(st.st_mode) && st.st_size == 0)
-			sys_unlinkat(fd, entry->d_name, 0);
-	if (dir)
-		closedir(dir);
-	else if (fd >= 0)
-		close(fd);
+	(void)context;
+	if (sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		st.st_size == 0)
+		sys_unlinkat(dir, name, 0);
+	return 0;
+}
+
+/* A name that came on the disk without its content says nothing. */
+static int remove_empty_names(struct store *s, const char *folder)
+{
+	autoclose int fd = sys_openat(s->root, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+
+	return fd < 0 ? (fd == -ENOENT ? 0 : fd) : path_each(fd, remove_if_empty, NULL);
 }
 
 static bool is_whole(struct store *s, const char *manifest)
@@ -346,20 +341,23 @@ static void remove_broken_names(struct store *s)
 			store_name_remove(s, &names.items[i].reference, &ignored);
 }
 
-void store_recover(struct store *s)
+int store_recover(struct store *s)
 {
 	autoclose int dir = open_notes(s);
 	autonotes struct notes notes = {};
+	int r = dir < 0 ? dir : take_notes(s, &notes);
 
-	if (dir < 0 || take_notes(s, &notes) < 0)
-		return;
-	remove_empty_names(s, "names");
-	remove_empty_names(s, "lists");
-	for (size_t i = 0; i < notes.count; i++)
-		if (distrust_note(s, notes.fds[i]) < 0)
-			return;
+	if (r == 0)
+		r = remove_empty_names(s, "names");
+	if (r == 0)
+		r = remove_empty_names(s, "lists");
+	for (size_t i = 0; r == 0 && i < notes.count; i++)
+		r = distrust_note(s, notes.fds[i]);
+	if (r < 0)
+		return r;
 	if (notes.count)
 		remove_broken_names(s);
 	for (size_t i = 0; i < notes.count; i++)
 		sys_unlinkat(dir, notes.names[i], 0);
+	return 0;
 }

@@ -62,8 +62,9 @@ static void note_boot(struct store *s)
 	if (strcmp(s->boot, before) == 0)
 		return;
 	s->rebooted = *before != '\0';
-	if (s->rebooted)
-		store_recover(s);
+	/* What cannot be seen to now is left to the next command. */
+	if (s->rebooted && store_recover(s) < 0)
+		return;
 	fd_replace_file(s->root, "boot", s->boot, strlen(s->boot), 0600);
 }
 

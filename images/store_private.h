@@ -31,4 +31,4 @@ int store_note_blob(struct store *store, const char *digest);
 int store_note_layer(struct store *store, const char *chain);
 /* After a reboot: removes what earlier boots had not brought to the disk. With store_lock_small()
  * held. */
-void store_recover(struct store *store);
+int store_recover(struct store *store);
