@@ -212,7 +212,7 @@ test_ps_reads_what_has_changed() {
 	! grep -q "$id" run/records || fail "what is gone is kept nowhere"
 	# What is kept may be anything: it is not needed
 	for i in 0 1 16 200 3000; do
-		head -c "$i" run/records >cut && mv cut run/records
+		head -c "$i" run/records >shorter && mv shorter run/records
 		assert_eq "$(brig ps -aq | wc -l)" 19 "$i bytes"
 	done
 	brig unpause box5
