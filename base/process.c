@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/clock.h"
 #include "base/process.h"
+#include "base/clock.h"
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -137,7 +137,8 @@ int process_run(const struct process_options *o, int *ret_status, struct err *er
 	sigaction(SIGPIPE, &ignore, &before);
 	r = sys_read(report_r, &failed, sizeof(failed)) == sizeof(failed) ? failed : 0;
 	if (r == 0)
-		r = attend(o, &input_w, pidfd, o->timeout_ms ? clock_monotonic_ms() + o->timeout_ms : 0, err);
+		r = attend(o, &input_w, pidfd,
+			o->timeout_ms ? clock_monotonic_ms() + o->timeout_ms : 0, err);
 	sigaction(SIGPIPE, &before, NULL);
 	if (r < 0 && !failed) {
 		sys_kill(-pid, SIGKILL);
