@@ -139,7 +139,8 @@ static void connect_host(struct zoo *z, struct input *in)
 
 	if (getsockname(z->listener, (struct sockaddr *)&name, &len) == 0 &&
 		connect(fd, (struct sockaddr *)&name, len) == 0)
-		(void)!send(fd, &hello, take(in, 1) % 5, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)!send(
+			fd, &hello, take(in, 1) % (sizeof(hello) + 1), MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (z->host_out >= 0)
 		close(z->host_out);
 	z->host_out = fd; /* the last one stays */

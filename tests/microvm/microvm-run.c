@@ -210,7 +210,7 @@ static int dial(const struct vm *vm, uint32_t what, uint32_t id, struct err *err
 	int fd = link_connect(vm->dirfd, listener_name, err), r = fd;
 
 	if (fd >= 0)
-		r = link_greet(fd, what, id, err);
+		r = link_greet(fd, what, id, -1, err);
 	return r < 0 ? r : fd;
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/microvm/devices/vsock.h"
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/sys.h"
 
 #include <fcntl.h>
@@ -36,11 +37,21 @@ static struct vsock_connection *find(struct vsock *v, uint32_t guest_port, uint3
 	return NULL;
 }
 
+/* Who reads it is at its end, unless others write to it too. */
+static void pipe_close(struct vsock_connection *c)
+{
+	if (c->pipe.fd < 0)
+		return;
+	loop_remove(c->vsock->loop, &c->pipe);
+	cleanup_close(&c->pipe.fd);
+}
+
 /* #syscalls:io,vcpu close epoll_ctl madvise */
 static void connection_free(struct vsock_connection *c)
 {
 	if (c->buffered)
 		madvise(c->buffer, c->size, MADV_DONTNEED);
+	pipe_close(c);
 	loop_remove(c->vsock->loop, &c->source);
 	cleanup_close(&c->source.fd);
 	memset(&c->phase, 0, sizeof(*c) - offsetof(struct vsock_connection, phase));
@@ -76,6 +87,7 @@ static bool is_over(const struct vsock_connection *c)
  * is not listened to any more: shutting a socket down is an event on it too. */
 static void connection_reset(struct vsock_connection *c)
 {
+	pipe_close(c);
 	loop_remove(c->vsock->loop, &c->source);
 	shutdown(c->source.fd, SHUT_RDWR); /* #syscalls:io shutdown */
 	c->owes = OWES(RST);
@@ -104,6 +116,7 @@ static void finish_if_done(struct vsock_connection *c)
 	}
 	if (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND && !c->host_told) {
 		c->host_told = true;
+		pipe_close(c);
 		shutdown(c->source.fd, SHUT_WR);
 	}
 	if (c->guest_shut == SHUT_BOTH)
@@ -111,6 +124,38 @@ static void finish_if_done(struct vsock_connection *c)
 }
 
 /* --- from the guest to the host --- */
+
+/* #syscalls:io sendmsg */
+static ssize_t send_iov(int fd, struct iovec *iov, int count)
+{
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+
+	return sys_sendmsg(fd, &msg, MSG_DONTWAIT);
+}
+
+/* A pipe never waits either: it came so. Without a reader it is EPIPE (the process ignores
+ * SIGPIPE). #syscalls:io writev */
+static ssize_t put(const struct vsock_connection *c, struct iovec *iov, int count)
+{
+	ssize_t n;
+
+	if (c->pipe.fd < 0)
+		return send_iov(c->source.fd, iov, count);
+	n = writev(c->pipe.fd, iov, count);
+	return n < 0 ? -errno : n;
+}
+
+/* There is room for it: the socket has nothing else to carry. */
+static void answer_mark(struct vsock_connection *c)
+{
+	struct vsock_mark mark = {.bytes = c->mark};
+	struct iovec iov = {&mark, sizeof(mark)};
+
+	if (!c->marked || c->passed < c->mark)
+		return;
+	c->marked = false;
+	(void)!send_iov(c->source.fd, &iov, 1);
+}
 
 /*
  * The guest hears of room once it is half of what it may have on its way. A driver may hold itself
@@ -122,6 +167,8 @@ static void account(struct vsock_connection *c, uint32_t written)
 	uint32_t window = c->guest_credit < c->size ? c->guest_credit : c->size;
 
 	c->taken += written;
+	c->passed += written;
+	answer_mark(c);
 	if (c->taken != c->told && c->taken - c->told >= window / 2)
 		c->owes |= OWES(CREDIT_UPDATE);
 }
@@ -136,14 +183,6 @@ static void write_failed(struct vsock_connection *c, ssize_t r)
 		connection_reset(c);
 }
 
-/* #syscalls:io sendmsg */
-static ssize_t send_iov(int fd, struct iovec *iov, int count)
-{
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-
-	return sys_sendmsg(fd, &msg, MSG_DONTWAIT);
-}
-
 static void buffer_flush(struct vsock_connection *c)
 {
 	while (c->len) {
@@ -155,7 +194,7 @@ static void buffer_flush(struct vsock_connection *c)
 			first = c->len;
 		iov[0] = (struct iovec){c->buffer + c->start, first};
 		iov[1] = (struct iovec){c->buffer, c->len - first};
-		n = send_iov(c->source.fd, iov, 2);
+		n = put(c, iov, 2);
 		if (n < 0) {
 			write_failed(c, n);
 			return;
@@ -199,7 +238,7 @@ static void receive_data(struct vsock_connection *c, const struct virtq_chain *c
 	}
 	if (!c->len) {
 		count = iov_slice(chain->iov, chain->readable, HEADER, len, iov);
-		n = count ? send_iov(c->source.fd, iov, count) : 0;
+		n = count ? put(c, iov, count) : 0;
 		if (n < 0) {
 			write_failed(c, n);
 			n = 0;
@@ -337,8 +376,8 @@ static bool wants_to_send(const struct vsock_connection *c)
 {
 	if (c->phase < VSOCK_CALLING)
 		return false;
-	return c->owes ||
-	       (c->phase == VSOCK_CONNECTED && c->readable && !c->host_shut && credit(c));
+	return c->owes || (c->phase == VSOCK_CONNECTED && c->readable && !c->host_shut &&
+				  (c->head || !c->piped) && credit(c));
 }
 
 /* The packets without payload, in the order in which the guest may get them. Returns the length,
@@ -364,6 +403,36 @@ static uint32_t send_control(struct vsock_connection *c, const struct virtq_chai
 	return HEADER;
 }
 
+/* Of a connection with a pipe. #syscalls:io recvfrom read */
+static void read_marks(struct vsock_connection *c)
+{
+	enum { MARKS_MAX = 4 }; /* at once: nobody needs as many */
+	struct vsock_mark mark;
+
+	for (int i = 0; i < MARKS_MAX && !c->head; i++) {
+		ssize_t n = recv(c->source.fd, &mark, sizeof(mark), MSG_PEEK | MSG_DONTWAIT);
+
+		if ((n < 0 && errno == EAGAIN) || (n > 0 && n < (ssize_t)sizeof(mark)))
+			return; /* the rest will come, with an event */
+		if (n <= 0 && c->left) {
+			loop_remove(c->vsock->loop, &c->source);
+			return;
+		}
+		if (n <= 0)
+			break;
+		(void)!sys_read(c->source.fd, &mark, sizeof(mark));
+		if (mark.bytes == VSOCK_MARK_LEAVE) {
+			c->left = true;
+			continue;
+		}
+		c->mark = mark.bytes;
+		c->marked = true;
+		answer_mark(c);
+	}
+	if (!c->head)
+		write_failed(c, -EPIPE); /* nobody stands for it any more */
+}
+
 /* Reads from the host straight behind the header. 0: there was nothing. #syscalls:io readv */
 static uint32_t send_data(struct vsock_connection *c, const struct virtq_chain *chain)
 {
@@ -377,12 +446,18 @@ static uint32_t send_data(struct vsock_connection *c, const struct virtq_chain *
 		room = credit(c);
 	if (room > PACKET_MAX)
 		room = PACKET_MAX;
+	if (c->piped && room > c->head)
+		room = c->head;
 	count = iov_slice(chain->iov + chain->readable, chain->writable, HEADER, room, iov);
 	n = readv(c->source.fd, iov, count);
 	if (n < 0) {
 		c->readable = false;
 		if (errno != EAGAIN && errno != EINTR)
 			connection_reset(c);
+		return 0;
+	}
+	if (n == 0 && c->piped) {
+		connection_reset(c);
 		return 0;
 	}
 	if (n == 0) {
@@ -394,6 +469,10 @@ static uint32_t send_data(struct vsock_connection *c, const struct virtq_chain *
 	h = header_for(c, VIRTIO_VSOCK_OP_RW);
 	h.len = (uint32_t)n;
 	virtq_write(chain, 0, &h, HEADER);
+	if (c->piped) {
+		c->head -= (uint32_t)n;
+		read_marks(c);
+	}
 	return HEADER + (uint32_t)n;
 }
 
@@ -484,11 +563,26 @@ static int vsock_kick(struct device *device, unsigned int queue)
 
 /* --- the host's side --- */
 
-/* #syscalls:io recvfrom read */
+/* F_GETPIPE_SZ works for nothing but pipes. #syscalls:io fcntl */
+static bool take_pipe(struct vsock_connection *c, int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	c->pipe.fd = fd;
+	c->piped = true;
+	return flags >= 0 &&
+	       (flags & (O_ACCMODE | O_NONBLOCK | O_DIRECT)) == (O_WRONLY | O_NONBLOCK) &&
+	       fcntl(fd, F_GETPIPE_SZ) > 0 &&
+	       loop_add(c->vsock->loop, &c->pipe, EPOLLOUT | EPOLLET) == 0;
+}
+
+/* #syscalls:io recvfrom recvmsg */
 static void read_hello(struct vsock_connection *c)
 {
 	struct vsock_hello hello;
 	ssize_t n = recv(c->source.fd, &hello, sizeof(hello), MSG_PEEK | MSG_DONTWAIT);
+	autoclose int pipe = -1;
+	size_t count = 1;
 
 	if (n < 0 ? errno != EAGAIN : n == 0) {
 		connection_free(c);
@@ -496,11 +590,17 @@ static void read_hello(struct vsock_connection *c)
 	}
 	if (n < (ssize_t)sizeof(hello))
 		return; /* the rest will come, with an event */
-	n = sys_read(c->source.fd, &hello, sizeof(hello));
+	n = fd_recv(c->source.fd, &hello, sizeof(hello), &pipe, &count);
+	if (n != sizeof(hello) || (hello.head && pipe < 0) ||
+		(pipe >= 0 && !take_pipe(c, take_fd(&pipe)))) {
+		connection_free(c);
+		return;
+	}
 	c->guest_port = hello.port;
 	c->host_port = c->vsock->next_host_port++;
 	c->phase = VSOCK_CALLING;
 	c->owes = OWES(REQUEST);
+	c->head = hello.head;
 }
 
 static void connection_ready(struct loop_source *source, uint32_t events)
@@ -513,9 +613,27 @@ static void connection_ready(struct loop_source *source, uint32_t events)
 		read_hello(c);
 	} else if (c->phase != VSOCK_FREE && !is_over(c)) {
 		c->readable |= !!(events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR));
-		if (events & EPOLLOUT)
+		if (c->piped)
+			read_marks(c);
+		else if (events & EPOLLOUT)
 			buffer_flush(c);
 	}
+	pump_or_fail(v);
+	pthread_mutex_unlock(&v->device.lock);
+}
+
+/* There is room again, or no reader any more, which a write will show. */
+static void pipe_ready(struct loop_source *source, uint32_t events)
+{
+	struct vsock_connection *c =
+		(struct vsock_connection *)((uint8_t *)source -
+					    offsetof(struct vsock_connection, pipe));
+	struct vsock *v = c->vsock;
+
+	(void)events;
+	pthread_mutex_lock(&v->device.lock);
+	if (c->pipe.fd >= 0 && c->len)
+		buffer_flush(c);
 	pump_or_fail(v);
 	pthread_mutex_unlock(&v->device.lock);
 }
@@ -612,8 +730,10 @@ int vsock_open(struct vsock *v, const struct vsock_options *options,
 		.next_host_port = VSOCK_FIRST_HOST_PORT,
 	};
 	for (int i = 0; i < VSOCK_CONNECTIONS_MAX; i++)
-		v->connections[i] = (struct vsock_connection){
-			.source = {.fd = -1, .ready = connection_ready}, .vsock = v};
+		v->connections[i] =
+			(struct vsock_connection){.source = {.fd = -1, .ready = connection_ready},
+				.pipe = {.fd = -1, .ready = pipe_ready},
+				.vsock = v};
 	device_init(&v->device, &vsock_ops, memory, 0, &v->config, sizeof(v->config));
 	v->buffers = mmap(NULL, VSOCK_BUFFERS, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -8,6 +8,9 @@
  *    socket that was passed in; a second connection to it is refused.
  *  - The host connects to the listener that was passed in and first sends the guest's port as a
  *    struct vsock_hello; what follows is the stream. A port where nobody listens closes it.
+ *  - With its hello the host may pass the writing end of a pipe, which then gets what the guest
+ *    sends, straight from guest memory: one copy, and no other process between the guest and who
+ *    reads. On the socket the host then asks how far that is (struct vsock_mark).
  *
  * Each connection has a fixed buffer for what the host's side does not take yet, of the size that
  * is advertised as credit, so a slow reader on the host stops its own sender only. Data for the
@@ -26,6 +29,7 @@
 
 enum {
 	VSOCK_CONNECTIONS_MAX = 128,
+	VSOCK_DESCRIPTORS_MAX = 2 * VSOCK_CONNECTIONS_MAX,
 	VSOCK_PORTS_MAX = 4,
 	/* Bytes of credit: the first connections have sixteen of the guest's packets, so that it
 	 * goes on while what it sent is passed on; the others share what is left of 32 MiB. */
@@ -38,10 +42,24 @@ enum {
 	VSOCK_FIRST_HOST_PORT = 1 << 30,
 };
 
-/* The first bytes on a connection to the listener. */
+/* The first bytes on a connection to the listener. A pipe comes with them, by SCM_RIGHTS: an open
+ * file description of its own, O_WRONLY and O_NONBLOCK. Anything else ends the connection. */
 struct vsock_hello {
 	uint32_t port;
+	uint32_t head; /* with a pipe: bytes for the guest that follow. Then come marks */
 };
+
+/*
+ * On the socket of a connection with a pipe. From the host: tell me when so many bytes are in the
+ * pipe; or, with VSOCK_MARK_LEAVE, that the connection goes on when the socket is closed, which
+ * else ends it. To the host: the mark that was asked for last, once. The end of the socket: no more
+ * will come, and all that came is in the pipe or has no reader.
+ */
+struct vsock_mark {
+	uint64_t bytes;
+};
+
+#define VSOCK_MARK_LEAVE UINT64_MAX
 
 struct vsock_port {
 	uint32_t port;
@@ -60,6 +78,7 @@ struct vsock;
 
 struct vsock_connection {
 	struct loop_source source; /* .fd: the host's side */
+	struct loop_source pipe;   /* .fd: where the guest's bytes go instead, or −1 */
 	struct vsock *vsock;
 	uint8_t *buffer;        /* a ring for what the host does not take yet */
 	uint32_t size;          /* of it */
@@ -77,6 +96,12 @@ struct vsock_connection {
 	bool host_told;        /* it knows that the guest has */
 	bool buffered;         /* the buffer was used, and is memory */
 	uint32_t start, len;   /* what is in the buffer */
+	/* Of one that began with a pipe: */
+	bool piped;            /* true, also when that is closed */
+	bool left;             /* it needs no host any more */
+	bool marked;           /* .mark is waited for */
+	uint32_t head;         /* bytes that are still to be read for the guest */
+	uint64_t mark, passed; /* bytes into the pipe */
 };
 
 struct vsock {

@@ -84,9 +84,19 @@ static bool relay_drain(struct relay *relay)
 	return true;
 }
 
+/* A connection that was reset hangs up, and poll(2) says so for ever. A terminal does that too,
+ * while nobody has it open. */
+static bool hangs_up(int fd, int events)
+{
+	struct stat st;
+
+	return events & POLLHUP && sys_fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 void relay_move(struct relay *relay, const struct pollfd *fds, int count)
 {
-	bool alive = !(fds[0].revents & (POLLERR | POLLNVAL));
+	bool alive =
+		!(fds[0].revents & (POLLERR | POLLNVAL)) && !hangs_up(relay->to, fds[0].revents);
 
 	if (!alive && relay->keeps == RELAY_KEEPS_FROM && was_reset(relay->to, fds[0].revents, 0)) {
 		cleanup_close(&relay->to);

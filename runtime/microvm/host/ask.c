@@ -27,7 +27,7 @@ int ask_agent(const struct container *c, enum proto_type type, const void *paylo
 	if (r >= 0)
 		r = link->fd = link_connect(c->dirfd, MACHINE_SOCKET, err);
 	if (r >= 0)
-		r = link_greet(link->fd, PROTO_SESSION, 0, err);
+		r = link_greet(link->fd, PROTO_SESSION, 0, -1, err);
 	if (r == 0)
 		r = link_send(link, type, &(struct iovec){(void *)(uintptr_t)payload, len}, 1, err);
 	if (r == 0)

@@ -40,7 +40,7 @@ void attend_init(struct attend *a)
 		.watched = -1,
 	};
 	for (int i = 0; i < 3; i++)
-		a->out[i].from = a->out[i].to = -1;
+		a->out[i].from = a->out[i].to = a->pipes[i] = -1;
 }
 
 /* What comes from nowhere, or goes there, needs no way into the guest. */
@@ -122,7 +122,21 @@ static int open_terminal_streams(struct attend *a, int dirfd, const char *listen
 	return r < 0 ? r : add_pump(a->out + TERMINAL, fd, sys_dup(a->tty), err);
 }
 
-static int open_streams(struct attend *a, int dirfd, const char *listener, struct err *err)
+/* Standard output or error: a pipe goes to the VMM, for everything else its bytes come here. */
+static int add_output(struct attend *a, int procfd, int which, int from, struct err *err)
+{
+	struct pump *pump = a->out + which - 1;
+	int pipe = pump_open_pipe(procfd, which);
+
+	if (pipe < 0)
+		return add_pump(pump, from, sys_dup(which), err);
+	a->pipes[which] = pipe;
+	pump_hand(pump, from);
+	return 0;
+}
+
+static int open_streams(
+	struct attend *a, int procfd, int dirfd, const char *listener, struct err *err)
 {
 	int fd = -1, r = 0;
 
@@ -133,7 +147,7 @@ static int open_streams(struct attend *a, int dirfd, const char *listener, struc
 		if (r == 0 && i == 0)
 			r = add_pump(&a->in, sys_dup(0), fd, err);
 		else if (r == 0)
-			r = add_pump(a->out + i - 1, fd, sys_dup(i), err);
+			r = add_output(a, procfd, i, fd, err);
 	}
 	return r;
 }
@@ -167,17 +181,22 @@ int attend_open(struct attend *a, int procfd, int dirfd, const char *listener, b
 		r = a->session.fd = link_connect(dirfd, listener, err);
 	if (r >= 0)
 		r = terminal ? open_terminal_streams(a, dirfd, listener, err)
-			     : open_streams(a, dirfd, listener, err);
+			     : open_streams(a, procfd, dirfd, listener, err);
 	return r < 0 ? r : leave_streams(err);
 }
 
-int attend_greet(const struct attend *a, struct err *err)
+int attend_greet(struct attend *a, struct err *err)
 {
-	int r = link_greet(a->session.fd, PROTO_SESSION, 0, err);
+	int r = link_greet(a->session.fd, PROTO_SESSION, 0, -1, err);
 
-	for (int i = 0; i < PROTO_STREAMS && r == 0; i++)
+	for (int i = 0; i < PROTO_STREAMS && r == 0; i++) {
+		int pipe = i < 3 ? a->pipes[i] : -1;
+
 		if (a->streams & 1U << i)
-			r = link_greet(a->connected[i], 1U << i, a->id, err);
+			r = link_greet(a->connected[i], 1U << i, a->id, pipe, err);
+	}
+	for (int i = 0; i < 3; i++)
+		cleanup_close(a->pipes + i); /* else who reads would never see their end */
 	return r;
 }
 
@@ -194,10 +213,10 @@ void attend_fill_start(const struct attend *a, struct proto_start *ret)
 
 int attend_seal(const struct attend *a, const int *extra, size_t count, struct err *err)
 {
-	enum { OWN = 11, EXTRA_MAX = 16 };
+	enum { OWN = 14, EXTRA_MAX = 16 };
 	int keep[OWN + EXTRA_MAX] = {a->session.fd, a->tty, a->signals, a->in.from, a->in.to,
 		a->out[0].from, a->out[0].to, a->out[1].from, a->out[1].to, a->out[2].from,
-		a->out[2].to};
+		a->out[2].to, a->pipes[0], a->pipes[1], a->pipes[2]};
 	int r = count > EXTRA_MAX ? -E2BIG : 0;
 
 	if (r == 0) {
@@ -268,6 +287,8 @@ static int take_message(struct attend *a, const struct link_message *message, st
 		a->ended = true;
 		a->status = message->exited.status;
 		memcpy(a->written, message->exited.written, sizeof(a->written));
+		for (int i = 0; i < 3; i++)
+			pump_expect(a->out + i, a->written[i]);
 		a->oom_kills = message->exited.oom_kills;
 		return 0;
 	}
@@ -358,7 +379,7 @@ static void leave_pumps(struct attend *a)
 	bool left = false;
 
 	for (int i = 0; i < 3; i++)
-		left |= a->out[i].from >= 0;
+		left |= !pump_leave(a->out + i);
 	if (!left || sys_fork() != 0)
 		return;
 	link_close(&a->session);

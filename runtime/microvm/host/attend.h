@@ -24,6 +24,7 @@ struct attend {
 	uint32_t id; /* this process's pid as the host's procfs has it */
 	uint32_t streams;
 	int connected[PROTO_STREAMS]; /* where .streams says so; the pumps' */
+	int pipes[3];                 /* until the VMM has them: the engine's, or −1 */
 	int tty;                      /* our side of the terminal, or −1 */
 	int signals;
 	struct pump in, out[3]; /* stdout, stderr, terminal */
@@ -47,7 +48,7 @@ void attend_init(struct attend *a);
  */
 int attend_open(struct attend *a, int procfd, int dirfd, const char *listener, bool terminal,
 	const struct spec_console_size *size, int console_socket, struct err *err);
-int attend_greet(const struct attend *a, struct err *err);
+int attend_greet(struct attend *a, struct err *err);
 void attend_fill_start(const struct attend *a, struct proto_start *ret);
 /* Closes all descriptors above 2 but its own and the COUNT of EXTRA, and takes the system call
  * filter on: nothing new is opened from here on. */

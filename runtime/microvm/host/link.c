@@ -19,13 +19,14 @@ int link_connect(int dirfd, const char *name, struct err *err)
 	return r < 0 ? err_sys(err, r, "reach the virtual machine") : take_fd(&fd);
 }
 
-int link_greet(int fd, uint32_t what, uint32_t id, struct err *err)
+int link_greet(int fd, uint32_t what, uint32_t id, int pipe, struct err *err)
 {
 	const struct {
 		struct vsock_hello vsock;
 		struct proto_hello hello;
-	} first = {{.port = PROTO_PORT}, {.what = what, .id = id}};
-	int r = fd_write_all(fd, &first, sizeof(first));
+	} first = {{.port = PROTO_PORT, .head = pipe < 0 ? 0 : sizeof(first.hello)},
+		{.what = what, .id = id}};
+	int r = fd_send(fd, &first, sizeof(first), &pipe, pipe >= 0);
 
 	return r < 0 ? err_sys(err, r, "reach the virtual machine") : 0;
 }

@@ -37,8 +37,9 @@ struct link_message {
 /* Connects to the VMM's listening socket NAME in the directory DIRFD. */
 int link_connect(int dirfd, const char *name, struct err *err);
 /* Says which port of the guest it is for, and WHAT and ID as in struct proto_hello. Not before
- * READY. Whether the guest takes it shows later. */
-int link_greet(int fd, uint32_t what, uint32_t id, struct err *err);
+ * READY. Whether the guest takes it shows later. PIPE, or −1, is where the VMM writes what the
+ * guest sends (vsock.h); FD then only carries marks. */
+int link_greet(int fd, uint32_t what, uint32_t id, int pipe, struct err *err);
 void link_close(struct link *link);
 
 /* Sends a request whose payload is the COUNT pieces of PARTS in turn. */

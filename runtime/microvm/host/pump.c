@@ -3,9 +3,11 @@
 
 #include "base/cleanup.h"
 #include "base/sys.h"
+#include "runtime/microvm/devices/vsock.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +33,47 @@ int pump_start(struct pump *pump, int from, int to)
 	return -ENOMEM;
 }
 
+int pump_open_pipe(int procfd, int to)
+{
+	int flags = fcntl(to, F_GETFL);
+	char path[32];
+
+	if (flags < 0 || !is_pipe(to) || (flags & (O_ACCMODE | O_DIRECT)) != O_WRONLY)
+		return -1;
+	snprintf(path, sizeof(path), "self/fd/%d", to);
+	return sys_openat(procfd, path, O_WRONLY | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+void pump_hand(struct pump *pump, int from)
+{
+	*pump = (struct pump){.from = from, .to = -1, .handed = true};
+}
+
+static void send_mark(struct pump *pump, uint64_t bytes)
+{
+	struct vsock_mark mark = {.bytes = bytes};
+	struct iovec part = {&mark, sizeof(mark)};
+	const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (sys_sendmsg(pump->from, &message, MSG_DONTWAIT) != sizeof(mark))
+		pump_close(pump); /* the connection has ended, and with it all is passed on */
+}
+
+void pump_expect(struct pump *pump, uint64_t total)
+{
+	if (pump->handed && pump->from >= 0 && pump->total < total)
+		send_mark(pump, total);
+}
+
+bool pump_leave(struct pump *pump)
+{
+	if (pump->handed && pump->from >= 0) {
+		send_mark(pump, VSOCK_MARK_LEAVE);
+		pump_close(pump);
+	}
+	return pump->from < 0;
+}
+
 void pump_close(struct pump *pump)
 {
 	if (pump->to >= 0)
@@ -46,6 +89,21 @@ struct pollfd pump_poll(const struct pump *pump)
 		.fd = pump->full ? pump->to : pump->from,
 		.events = pump->full ? POLLOUT : POLLIN,
 	};
+}
+
+/* What the VMM says is of marks that were asked for, so it may say what it likes: at worst this
+ * process ends before its output does. */
+static int take_mark(struct pump *pump)
+{
+	struct vsock_mark mark;
+	ssize_t n = recv(pump->from, &mark, sizeof(mark), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n != sizeof(mark))
+		return -EPIPE;
+	pump->total = mark.bytes;
+	return 0;
 }
 
 /* 1: moved something, 0: must wait, −EPIPE: the end. */
@@ -120,7 +178,9 @@ void pump_move(struct pump *pump)
 	int r = 1;
 
 	for (int i = 0; i < TURN_MAX && r > 0; i++) {
-		if (pump->spliced)
+		if (pump->handed)
+			r = take_mark(pump);
+		else if (pump->spliced)
 			r = move_spliced(pump);
 		else
 			r = pump->full ? drain(pump) : fill(pump);

@@ -217,7 +217,7 @@ static unsigned int descriptor_limit(void)
 	int next = dup(STDERR_FILENO); /* the lowest free one: all below are taken */
 
 	close(next);
-	return (unsigned int)next + PLAN_DEVICES_MAX + VSOCK_CONNECTIONS_MAX + CONTROL_CLIENTS_MAX +
+	return (unsigned int)next + PLAN_DEVICES_MAX + VSOCK_DESCRIPTORS_MAX + CONTROL_CLIENTS_MAX +
 	       8;
 }
 

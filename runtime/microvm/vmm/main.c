@@ -14,6 +14,7 @@
 #include "runtime/microvm/vmm/vm.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 enum { PLAN_MAX = 1 << 20 };
@@ -72,7 +73,10 @@ int main(void)
 {
 	enum vm_outcome outcome = VM_FAILED;
 	struct err err = {};
-	int r = run(&outcome, &err);
+	int r;
+
+	signal(SIGPIPE, SIG_IGN); /* pipes that nobody reads are no reason to end */
+	r = run(&outcome, &err);
 
 	if (r < 0 || outcome == VM_FAILED) {
 		log_failure("brig-vmm", &err);

@@ -84,8 +84,7 @@ static void test_output_that_nobody_wants(void **state)
 	assert_int_equal(relay_start(&relay, p[0], sock[0]), 0);
 	relay.keeps = RELAY_KEEPS_FROM;
 	close(sock[1]);
-	assert_int_equal(write(p[1], "x", 1), 1);
-	turn(&relay);
+	turn(&relay); /* once: poll(2) would say so again and again, until something is written */
 	assert_int_equal(relay.from, -1);
 	assert_int_equal(write(p[1], "x", 1), -1);
 	close(p[1]);

@@ -2,6 +2,7 @@
 #include "runtime/microvm/devices/vsock.h"
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/sys.h"
 #include "tests/unit/microvm/guest.h"
 
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/un.h>
@@ -186,7 +188,7 @@ static int dial(struct world *w, uint32_t port)
 	assert_int_equal(connect(fd, (void *)&w->address, (socklen_t)w->listener), 0);
 	assert_int_equal(write(fd, &hello, 2), 2); /* in two pieces */
 	guest_settle(&w->g);
-	assert_int_equal(write(fd, (char *)&hello + 2, 2), 2);
+	assert_int_equal(write(fd, (char *)&hello + 2, sizeof(hello) - 2), sizeof(hello) - 2);
 	guest_settle(&w->g);
 	return fd;
 }
@@ -359,6 +361,294 @@ static size_t read_all(struct world *w)
 	}
 	assert_int_equal(n, 0);
 	return got;
+}
+
+/* --- connections with a pipe --- */
+
+struct piped {
+	int sock, reader;
+	struct virtio_vsock_hdr h; /* from the guest, on it */
+};
+
+static int connect_with(struct world *w, int fd, const void *data, size_t len)
+{
+	int sock = sys_socket_unix(SOCK_STREAM);
+
+	assert_int_equal(connect(sock, (void *)&w->address, (socklen_t)w->listener), 0);
+	guest_settle(&w->g);
+	assert_int_equal(fd_send(sock, data, len, &fd, 1), 0);
+	guest_settle(&w->g);
+	return sock;
+}
+
+/* Of the same pipe, as the runtime makes it. */
+static int own_end(int fd, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static void piped_open(struct world *w, struct piped *p, int pipe_size)
+{
+	const struct {
+		struct vsock_hello hello;
+		char head[8];
+	} first = {{.port = 40, .head = 8}, "for you"};
+	const uint8_t *data = NULL;
+	struct virtio_vsock_hdr h;
+	int fds[2], end;
+
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(sys_pipe(fds), 0);
+	if (pipe_size)
+		assert_true(fcntl(fds[1], F_SETPIPE_SZ, pipe_size) >= pipe_size);
+	end = own_end(fds[1], O_WRONLY | O_NONBLOCK);
+	p->sock = connect_with(w, end, &first, sizeof(first));
+	p->reader = fds[0];
+	close(fds[1]);
+	close(end);
+	assert_int_equal(fcntl(p->sock, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(fcntl(p->reader, F_SETFL, O_NONBLOCK), 0);
+	h = receive_packet(w, NULL);
+	assert_int_equal(h.op, VIRTIO_VSOCK_OP_REQUEST);
+	p->h = packet(VIRTIO_VSOCK_OP_RESPONSE);
+	p->h.src_port = 40;
+	p->h.dst_port = h.src_port;
+	send_packet(w, p->h, NULL);
+	h = receive_packet(w, &data);
+	assert_int_equal(h.op, VIRTIO_VSOCK_OP_RW);
+	assert_int_equal(h.len, 8);
+	assert_string_equal((const char *)data, "for you");
+}
+
+static void piped_close(struct piped *p)
+{
+	cleanup_close(&p->sock);
+	cleanup_close(&p->reader);
+}
+
+static void piped_send(struct world *w, struct piped *p, const void *data, uint32_t len)
+{
+	p->h.op = VIRTIO_VSOCK_OP_RW;
+	p->h.len = len;
+	send_packet(w, p->h, data);
+	p->h.len = 0;
+}
+
+static void ask(struct world *w, const struct piped *p, uint64_t bytes)
+{
+	struct vsock_mark mark = {.bytes = bytes};
+
+	assert_int_equal(write(p->sock, &mark, sizeof(mark)), sizeof(mark));
+	guest_settle(&w->g);
+}
+
+/* What came on the socket: the bytes of a mark, 0 when nothing, −1 at its end. */
+static int64_t answer(const struct piped *p)
+{
+	struct vsock_mark mark;
+	ssize_t n = read(p->sock, &mark, sizeof(mark));
+
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n <= 0)
+		return -1;
+	assert_int_equal(n, sizeof(mark));
+	return (int64_t)mark.bytes;
+}
+
+/* The bytes go into the pipe and nowhere else; who asked hears when they are there, once. */
+static void test_pipe(void **state)
+{
+	char text[64] = {};
+	struct world w;
+	struct piped p;
+
+	(void)state;
+	world_init(&w);
+	piped_open(&w, &p, 0);
+	piped_send(&w, &p, "hello", 5);
+	assert_int_equal(read(p.reader, text, sizeof(text)), 5);
+	assert_string_equal(text, "hello");
+	assert_int_equal(answer(&p), 0);
+	assert_false(w.v.connections[0].buffered); /* straight from guest memory */
+
+	ask(&w, &p, 5); /* they are there */
+	assert_int_equal(answer(&p), 5);
+	ask(&w, &p, 10);
+	piped_send(&w, &p, "four", 4);
+	assert_int_equal(answer(&p), 0);
+	piped_send(&w, &p, "!!!", 3);
+	assert_int_equal(answer(&p), 10);
+	piped_send(&w, &p, "?", 1);
+	assert_int_equal(answer(&p), 0);
+
+	p.h.op = VIRTIO_VSOCK_OP_SHUTDOWN;
+	p.h.flags = VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND;
+	send_packet(&w, p.h, NULL);
+	assert_int_equal(read(p.reader, text, sizeof(text)), 8);
+	assert_int_equal(read(p.reader, text, sizeof(text)), 0);
+	assert_int_equal(answer(&p), -1);
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+	assert_int_equal(w.v.connections[0].phase, VSOCK_FREE);
+	piped_close(&p);
+	world_free(&w);
+}
+
+/* A reader that is slow, or a guest that forgets the connection: nobody waits, every byte arrives
+ * in order, and no answer comes before the last one is in the pipe. */
+static void test_pipe_is_full(void **state)
+{
+	static uint8_t data[32768], back[65536];
+
+	(void)state;
+	for (int how = 0; how < 3; how++) {
+		size_t sent = 0, got = 0;
+		struct world w;
+		struct piped p;
+		ssize_t n;
+
+		world_init(&w);
+		piped_open(&w, &p, 4096);
+		while (sent < 4 * sizeof(data)) {
+			for (size_t i = 0; i < sizeof(data); i++)
+				data[i] = (uint8_t)((sent + i) * 7 >> 3);
+			piped_send(&w, &p, data, sizeof(data));
+			sent += sizeof(data);
+		}
+		assert_int_equal(w.v.connections[0].len, sent - 4096);
+		ask(&w, &p, sent);
+		p.h.op = VIRTIO_VSOCK_OP_SHUTDOWN;
+		p.h.flags = VIRTIO_VSOCK_SHUTDOWN_SEND;
+		if (how == 1)
+			p.h.op = VIRTIO_VSOCK_OP_RST;
+		if (how < 2)
+			send_packet(&w, p.h, NULL);
+		else
+			reg_write(&w.g, VIRTIO_MMIO_STATUS, 0);
+		for (;;) {
+			n = read(p.reader, back, sizeof(back));
+			if (n <= 0)
+				break;
+			for (ssize_t i = 0; i < n; i++)
+				assert_int_equal(back[i], (uint8_t)((got + (size_t)i) * 7 >> 3));
+			got += (size_t)n;
+			if (sent - got > 4096)
+				assert_int_equal(answer(&p), 0);
+			guest_settle(&w.g);
+		}
+		assert_int_equal(n, 0); /* the end, with the last byte */
+		assert_int_equal(got, sent);
+		assert_int_equal(answer(&p), sent);
+		assert_int_equal(answer(&p), -1);
+		if (how)
+			assert_int_equal(w.v.connections[0].phase, VSOCK_FREE);
+		piped_close(&p);
+		world_free(&w);
+	}
+}
+
+/* The guest hears that nobody reads any more when it writes, and the host that this was all. */
+static void test_pipe_without_reader(void **state)
+{
+	static const uint8_t data[32768];
+
+	(void)state;
+	for (int buffered = 0; buffered < 2; buffered++) {
+		struct world w;
+		struct piped p;
+
+		world_init(&w);
+		piped_open(&w, &p, 4096);
+		if (buffered)
+			piped_send(&w, &p, data, sizeof(data));
+		cleanup_close(&p.reader);
+		guest_settle(&w.g);
+		if (!buffered) {
+			assert_int_equal(answer(&p), 0);
+			piped_send(&w, &p, "x", 1);
+		}
+		assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+		assert_int_equal(answer(&p), -1);
+		assert_int_equal(w.v.connections[0].phase, VSOCK_FREE);
+		piped_close(&p);
+		world_free(&w);
+	}
+}
+
+/* Who stands for it on the host ends, and with it the connection, unless it said so. */
+static void test_pipe_is_left(void **state)
+{
+	char text[8] = {};
+
+	(void)state;
+	for (int told = 0; told < 2; told++) {
+		struct world w;
+		struct piped p;
+
+		world_init(&w);
+		piped_open(&w, &p, 0);
+		if (told)
+			ask(&w, &p, VSOCK_MARK_LEAVE);
+		cleanup_close(&p.sock);
+		guest_settle(&w.g);
+		if (told) {
+			piped_send(&w, &p, "on", 2);
+			assert_int_equal(read(p.reader, text, sizeof(text)), 2);
+			assert_string_equal(text, "on");
+			p.h.op = VIRTIO_VSOCK_OP_SHUTDOWN;
+			p.h.flags = VIRTIO_VSOCK_SHUTDOWN_SEND;
+			send_packet(&w, p.h, NULL);
+		} else {
+			assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_RST);
+		}
+		assert_int_equal(read(p.reader, text, sizeof(text)), 0);
+		piped_close(&p);
+		world_free(&w);
+	}
+}
+
+/* Whatever is not the writing end of a pipe that never waits, with flags of its own. */
+static void test_no_pipe(void **state)
+{
+	const struct vsock_hello hello = {.port = 40};
+	int fds[2], packets[2], pair[2], wrong[8];
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	assert_int_equal(sys_pipe(fds), 0);
+	assert_int_equal(sys_socketpair(SOCK_STREAM, pair), 0);
+	assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
+	wrong[0] = own_end(fds[0], O_RDONLY | O_NONBLOCK);
+	wrong[1] = own_end(fds[0], O_RDWR | O_NONBLOCK);
+	wrong[2] = own_end(fds[1], O_WRONLY);
+	assert_int_equal(pipe2(packets, O_NONBLOCK | O_DIRECT | O_CLOEXEC), 0);
+	wrong[3] = packets[1];
+	wrong[4] = pair[0];
+	wrong[5] = open("/dev/null", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	wrong[6] = memfd_create("file", MFD_CLOEXEC);
+	wrong[7] = own_end(wrong[6], O_WRONLY | O_NONBLOCK);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		int sock;
+		char byte;
+
+		assert_true(wrong[i] >= 0);
+		sock = connect_with(&w, wrong[i], &hello, sizeof(hello));
+		assert_int_equal(read(sock, &byte, 1), 0);
+		assert_int_equal(w.v.connections[0].phase, VSOCK_FREE);
+		assert_int_equal(w.v.connections[0].pipe.fd, -1);
+		close(sock);
+		close(wrong[i]);
+	}
+	assert_int_equal(receive_packet(&w, NULL).op, VIRTIO_VSOCK_OP_INVALID);
+	close(fds[0]);
+	close(fds[1]);
+	close(packets[0]);
+	close(pair[1]);
+	world_free(&w);
 }
 
 /* A guest that closed a connection and waited for its end in vain forgets it with a RST. The
@@ -618,6 +908,11 @@ int main(void)
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_credit),
 		cmocka_unit_test(test_small_window),
+		cmocka_unit_test(test_pipe),
+		cmocka_unit_test(test_pipe_is_full),
+		cmocka_unit_test(test_pipe_without_reader),
+		cmocka_unit_test(test_pipe_is_left),
+		cmocka_unit_test(test_no_pipe),
 		cmocka_unit_test(test_slow_reader_gets_all),
 		cmocka_unit_test(test_buffer_is_used_again),
 		cmocka_unit_test(test_sizes),
