@@ -37,6 +37,54 @@ test_io_limits_hold_for_what_the_guest_writes() {
 	assert_nothing_left
 }
 
+# holder PID FILE: the descriptors under which it has FILE open
+holder() {
+	local fd
+	for fd in "/proc/$1/fd/"*; do
+		[ "$(readlink "$fd")" != "$2" ] || echo "${fd##*/}"
+	done
+}
+
+# The monitor writes into the pipe that the engine gave, and the attendant sleeps meanwhile. A file stays with it.
+test_output_goes_past_the_attendant() {
+	local pipe fd vmm before after reader
+	mkfifo in
+	next_container
+	bundle_sh "$BUNDLE" 'echo ready >&2; read x; head -c 16777216 /dev/zero; echo wrote >&2; read x; echo last; exit 7'
+	oci create --bundle "$BUNDLE" --pid-file pid "$ID" 0<>in 2>err | wc -c >size &
+	reader=$!
+	exec 8<>in
+	wait_until test -s pid
+	PID=$(cat pid) pipe=$(readlink "/proc/$reader/fd/0") vmm=$(pgrep -P "$(cat pid)" -f brig-vmm)
+	assert_eq "$(holder "$PID" "$pipe")" '' "the attendant's descriptors of the pipe"
+	fd=$(holder "$vmm" "$pipe")
+	assert_eq "$(awk '/flags/ { print $2 }' "/proc/$vmm/fdinfo/$fd")" 02104001 # O_CLOEXEC, O_LARGEFILE, O_NONBLOCK, O_WRONLY
+	assert_eq "$(holder "$vmm" "$PWD/err")" '' "the monitor's descriptors of a file"
+	oci start "$ID"
+	wait_until grep -q ready err
+	before=$(awk '/^voluntary/ { print $2 }' "/proc/$PID/status")
+	echo go >&8
+	wait_until grep -q wrote err
+	after=$(awk '/^voluntary/ { print $2 }' "/proc/$PID/status")
+	echo "the attendant slept $((after - before)) times while 16 MiB passed"
+	[ $((after - before)) -le 8 ] || fail "it has $((after - before)) sleeps"
+	echo end >&8
+	exec 8<&-
+	wait_status "$ID" stopped
+	wait "$reader"
+	assert_eq "$(cat size)" 16777221 # with the last bytes
+	oci delete "$ID"
+
+	# A process of exec that leaves another behind, which writes on, and whose reader goes away.
+	start_sh 'sleep 600'
+	assert_eq "$(oci exec "$ID" sh -c '(sleep 2; echo late) & echo early' </dev/null | tr '\n' ' ')" 'early late '
+	assert_eq "$(oci exec "$ID" sh -c 'yes; echo $? >/status' </dev/null | head -n 1)" y
+	wait_until oci exec "$ID" test -s /status
+	assert_eq "$(oci exec "$ID" cat /status | cat)" 141
+	oci delete --force "$ID"
+	assert_nothing_left
+}
+
 test_life_of_a_container() {
 	local pid held
 	: >left-open
