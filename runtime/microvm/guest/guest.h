@@ -71,7 +71,9 @@ struct relay {
 	/* The end that stays when the machine is restored, where the host's end of the other one is
 	 * gone: −1 in its place until relay_join(). */
 	enum { RELAY_KEEPS_NEITHER, RELAY_KEEPS_FROM, RELAY_KEEPS_TO } keeps;
-	bool ended; /* FROM has no more */
+	bool ended;   /* FROM has no more */
+	bool splices; /* by splice(2), and without .buffer */
+	bool full;    /* then: TO takes no more for now */
 	uint8_t *buffer;
 	uint32_t start, len;
 	uint64_t total; /* bytes that came from FROM */

@@ -17,10 +17,26 @@ void relay_stop(struct relay *relay)
 	cleanup_free(&relay->buffer);
 }
 
+/*
+ * Kernels since Linux 6.5 give a socket up to 16 pages of a pipe at once; those before each one by
+ * itself, which for a connection of ours is a packet of 4 KiB and not of 64. That a connection
+ * knows MSG_ZEROCOPY, which is not used, came only later (Linux 6.7), and can be asked.
+ */
+static bool can_splice(int from, int to)
+{
+	struct stat st;
+	int on = 1;
+
+	return sys_fstat(from, &st) == 0 && S_ISFIFO(st.st_mode) &&
+	       setsockopt(to, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)) == 0;
+}
+
 int relay_start(struct relay *relay, int from, int to)
 {
-	*relay = (struct relay){.from = from, .to = to, .buffer = malloc(RELAY_BUFFER)};
-	if (relay->buffer && fcntl(from, F_SETFL, O_NONBLOCK) == 0 &&
+	*relay = (struct relay){.from = from, .to = to, .splices = can_splice(from, to)};
+	if (!relay->splices)
+		relay->buffer = malloc(RELAY_BUFFER);
+	if ((relay->splices || relay->buffer) && fcntl(from, F_SETFL, O_NONBLOCK) == 0 &&
 		fcntl(to, F_SETFL, O_NONBLOCK) == 0)
 		return 0;
 	relay_stop(relay);
@@ -34,8 +50,9 @@ int relay_prepare(const struct relay *relay, struct pollfd fds[2])
 	if (relay->to < 0 || relay->from < 0)
 		return 0;
 	/* The end of what is written to is waited for in any case: nobody may be left to read. */
-	fds[n++] = (struct pollfd){.fd = relay->to, .events = relay->len ? POLLOUT : 0};
-	if (!relay->len && !relay->ended)
+	fds[n++] =
+		(struct pollfd){.fd = relay->to, .events = relay->len || relay->full ? POLLOUT : 0};
+	if (!relay->len && !relay->full && !relay->ended)
 		fds[n++] = (struct pollfd){.fd = relay->from, .events = POLLIN};
 	return n;
 }
@@ -84,6 +101,30 @@ static bool relay_drain(struct relay *relay)
 	return true;
 }
 
+/* Without a copy here. What is not taken stays in the pipe. */
+static bool relay_splice(struct relay *relay)
+{
+	ssize_t n = splice(relay->from, NULL, relay->to, NULL, RELAY_BUFFER, SPLICE_F_NONBLOCK);
+	struct pollfd fd = {.fd = relay->from, .events = POLLIN};
+
+	if (n < 0)
+		n = -errno;
+	if (n == -EAGAIN) { /* which of the two it was, the call does not say */
+		relay->full = sys_poll(&fd, 1, 0) > 0;
+		return true;
+	}
+	if (relay->keeps == RELAY_KEEPS_FROM && was_reset(relay->to, 0, n)) {
+		cleanup_close(&relay->to);
+		return true;
+	}
+	if (n < 0)
+		return n == -EINTR;
+	relay->total += (uint64_t)n;
+	relay->full = false;
+	relay->ended = n == 0;
+	return true;
+}
+
 /* A connection that was reset hangs up, and poll(2) says so for ever. A terminal does that too,
  * while nobody has it open. */
 static bool hangs_up(int fd, int events)
@@ -102,7 +143,9 @@ void relay_move(struct relay *relay, const struct pollfd *fds, int count)
 		cleanup_close(&relay->to);
 		return;
 	}
-	if (alive && count > 1 && fds[1].revents)
+	if (alive && relay->splices && (count > 1 ? fds[1].revents : fds[0].revents & POLLOUT))
+		alive = relay_splice(relay);
+	else if (alive && count > 1 && fds[1].revents)
 		relay_fill(relay);
 	if (alive && relay->len)
 		alive = relay_drain(relay);
@@ -128,6 +171,7 @@ void relay_join(struct relay *relay, int fd)
 	}
 	cleanup_close(end);
 	*end = fd;
+	relay->full = false;
 	relay->total = reads ? 0 : relay->len;
 }
 
