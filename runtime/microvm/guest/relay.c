@@ -117,6 +117,11 @@ static bool relay_splice(struct relay *relay)
 		cleanup_close(&relay->to);
 		return true;
 	}
+	if (n == -EINVAL || n == -EOPNOTSUPP) { /* it promised too much: nothing was taken */
+		relay->splices = relay->full = false;
+		relay->buffer = malloc(RELAY_BUFFER);
+		return relay->buffer;
+	}
 	if (n < 0)
 		return n == -EINTR;
 	relay->total += (uint64_t)n;

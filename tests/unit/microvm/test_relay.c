@@ -207,6 +207,20 @@ static void test_output_is_spliced(void **state)
 	assert_int_equal(relay.from, -1);
 	close(sock[1]);
 
+	connect_tcp(sock);
+	assert_int_equal(sys_pipe(p), 0);
+	assert_int_equal(relay_start(&relay, p[0], sock[0]), 0);
+	assert_true(relay.splices);
+	assert_int_equal(fcntl(sock[0], F_SETFL, O_NONBLOCK | O_APPEND), 0); /* refused after all */
+	assert_int_equal(write(p[1], "copied", 6), 6);
+	turn(&relay);
+	assert_false(relay.splices);
+	read_all(sock[1], "copied");
+	assert_int_equal(relay_written(&relay), 6);
+	close(p[1]);
+	turn(&relay);
+	close(sock[1]);
+
 	assert_int_equal(sys_socketpair(SOCK_STREAM, sock), 0); /* takes none */
 	assert_int_equal(sys_pipe(p), 0);
 	assert_int_equal(relay_start(&relay, p[0], sock[0]), 0);
