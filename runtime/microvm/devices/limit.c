@@ -9,7 +9,6 @@
 
 #define SECOND 1000000000ULL
 
-/* #syscalls:io clock_gettime */
 static void timer_ready(struct loop_source *source, uint32_t events)
 {
 	struct limit *limit = (struct limit *)source;
@@ -68,7 +67,7 @@ bool limit_check(struct limit_bucket *bucket, uint64_t now, uint64_t *ret_wait)
 	return false;
 }
 
-/* #syscalls:io timerfd_settime */
+/* #syscalls:io clock_gettime timerfd_settime */
 bool limit_take(struct limit *limit, uint64_t bytes)
 {
 	struct itimerspec timer = {};
