@@ -504,7 +504,6 @@ static int decode(const json_t *value, const struct json_table *table, const cha
 {
 	struct json_place here = {.outer = ctx->place};
 	struct json_context inner = {ctx->arena, ctx->err, &here};
-
 	void *next = json_object_iter((json_t *)value);
 
 	if (!json_is_object(value))

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/sys.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -158,6 +159,10 @@ static void write_file(struct recall *r)
 	autobuf struct buf file = {};
 	uint64_t at = sizeof(header) + r->kept.len;
 
+	if (!r->kept_count) {
+		(void)sys_unlinkat(r->run, file_name, 0);
+		return;
+	}
 	memcpy(header.magic, magic, sizeof(magic));
 	qsort(entries, r->kept_count, sizeof(*entries), by_id);
 	buf_add(&file, &header, sizeof(header));

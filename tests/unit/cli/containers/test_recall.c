@@ -120,6 +120,9 @@ static void test_kept(void **state)
 		assert_true(is_there(r, i, &st[i]));
 	}
 	recall_close(r, true);
+	/* All are gone: so is what they had. */
+	recall_close(recall_open(folder), true);
+	assert_false(has_file());
 }
 
 /* The clock of files may not tell a second change from the first. */
