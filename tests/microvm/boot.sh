@@ -20,7 +20,7 @@ jail='"jail":{"uid":64000,"gid":64000}'
 
 test_streams_and_exit_status() {
 	run microvm -j "{$jail}" -- busybox sh -c 'busybox cat; echo to-stderr >&2; exit 42' <<<'through stdin'
-	assert_eq "$status" 42
+	assert_eq "$status" 42 "$errors"
 	assert_eq "$output" 'through stdin'
 	assert_contains "$errors" to-stderr
 	assert_matches "$errors" 'VMM overhead ([0-9]+) KiB'
@@ -35,14 +35,14 @@ test_streams_and_exit_status() {
 test_last_words() {
 	run microvm -j "{$jail}" -- busybox sh -c 'echo not an emergency >/dev/kmsg
 		printf "<0>one\033[2J\007\n" >/dev/kmsg; printf "<0>two" >/dev/kmsg; busybox reboot -f'
-	assert_eq "$status" 125
+	assert_eq "$status" 125 "$errors"
 	assert_matches "$errors" $'\n'"guest: [^"$'\n'"]*one[^"$'\n'"]*; two; [^"$'\n'"]*Restarting"
 	assert_contains "$errors" '\x1b'
 	[[ $errors != *$'\033'* ]] || fail "a control character: $errors"
 	assert_not_contains "$errors" emergency
 	# Of one that panics, for which it writes a whole stack, the lines that tell why.
 	run microvm -j "{$jail}" -- busybox sh -c 'echo c >/proc/sysrq-trigger'
-	assert_eq "$status" 125
+	assert_eq "$status" 125 "$errors"
 	assert_contains "$errors" 'guest: Kernel panic - not syncing: sysrq triggered crash; '
 	assert_contains "$errors" 'Comm: '
 }
@@ -99,7 +99,7 @@ test_signal_status_and_terminal() {
 
 test_missing_program_is_an_error() {
 	run microvm -j "{$jail}" -- /no/such/program
-	assert_eq "$status" 125
+	assert_eq "$status" 125 "$errors"
 	assert_contains "$errors" 'No such file'
 }
 
@@ -117,7 +117,7 @@ test_devices() {
 			echo console-line >/dev/hvc0
 			busybox dd if=/dev/hwrng bs=64 count=1 2>/dev/null | busybox wc -c
 			busybox nproc'
-	assert_eq "$status" 0
+	assert_eq "$status" 0 "$errors"
 	assert_contains "$output" disk-1
 	assert_contains "$output" "$(md5sum <pmem | cut -d ' ' -f 1)"
 	assert_contains "$output" flushed
@@ -156,7 +156,7 @@ test_file_system() {
 		busybox rm file many/f1; busybox dd if=big of=copy bs=1M 2>/dev/null
 		(busybox mknod dev c 1 3) 2>/dev/null && echo made-a-device
 		cd / && busybox umount /mnt'
-	assert_eq "$status" 0
+	assert_eq "$status" 0 "$errors"
 	assert_eq "$(tr '\n' ' ' <<<"$output")" 'from-host 300 /etc/passwd '
 	assert_eq "$(stat -c '%a %u %g %h' share/hard)" '640 1000 1001 2'
 	assert_eq "$(tr '\n' ' ' <share/many/renamed)" 'hello more '
