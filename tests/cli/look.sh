@@ -225,6 +225,11 @@ edit() {
 	mv edited "$1"
 }
 
+# has_ended PID: a zombie at the most, which comes after its files have gone
+has_ended() {
+	! grep -qs '^State:.[^ZX]' "/proc/$1/status"
+}
+
 # Its state by what the monitor has noted, and by the runtime's record where that is not enough
 test_ps_tells_who_lives() {
 	local id status pid filter
@@ -248,7 +253,7 @@ test_ps_tells_who_lives() {
 	kill -KILL "$(monitor_of box)"
 	assert_eq "$(brig ps --format '{{.State}}')" running "without its monitor"
 	kill -KILL "$pid"
-	wait_for 30 test ! -e "/proc/$pid/root/." # a zombie at the most
+	wait_for 30 has_ended "$pid"
 	assert_eq "$(brig ps -a --format '{{.State}} {{.Status}}')" "exited Exited (unknown)"
 	# Its number is another's by now: who has it is not the container
 	sleep 1000 &
