@@ -9,36 +9,38 @@
 #include <string.h>
 #include <time.h>
 
-/* SIZE: what the file should hold, which saves the read that only finds its end; 0: not known. */
-static int read_all(int fd, size_t size, size_t max, struct buf *ret)
+/* Two ways to know the end without a read that only finds it. SIZE: what the file should hold, 0:
+ * not known. PLAIN: it is a regular file, which ends where a read gives less than there is room
+ * for. */
+static int read_all(int fd, size_t size, bool plain, size_t max, struct buf *ret)
 {
 	size_t total = 0;
 
 	for (;;) {
 		char *p = buf_reserve(ret, 4096);
+		size_t room;
 		ssize_t n;
 
 		if (!p)
 			return -ENOMEM;
 		/* All the room there is: a file that fits costs two reads, however it grew. */
-		n = sys_read(fd, p, ret->cap - ret->len - 1);
+		room = ret->cap - ret->len - 1;
+		n = sys_read(fd, p, room);
 		if (n < 0)
 			return (int)n;
-		if (n == 0)
-			return 0;
 		total += (size_t)n;
 		if (total > max)
 			return -EFBIG;
 		ret->len += (size_t)n;
 		ret->data[ret->len] = '\0';
-		if (total == size)
+		if (n == 0 || total == size || (plain && (size_t)n < room))
 			return 0;
 	}
 }
 
 int fd_read_all(int fd, size_t max, struct buf *ret)
 {
-	return read_all(fd, 0, max, ret);
+	return read_all(fd, 0, false, max, ret);
 }
 
 int fd_read_file(int dirfd, const char *name, size_t max, struct buf *ret)
@@ -60,32 +62,15 @@ int fd_read_file(int dirfd, const char *name, size_t max, struct buf *ret)
 		return -EFBIG;
 	if (st.st_size > 0 && !buf_reserve(ret, (size_t)st.st_size + 4096))
 		return -ENOMEM;
-	return read_all(fd, (size_t)st.st_size, max, ret);
+	return read_all(fd, (size_t)st.st_size, false, max, ret);
 }
 
 int fd_read_own_file(int dirfd, const char *name, size_t max, struct buf *ret)
 {
 	autoclose int fd =
 		sys_openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
-	size_t total = 0;
 
-	if (fd < 0)
-		return fd;
-	for (;;) {
-		char *p = buf_reserve(ret, 4096);
-		size_t room = p ? ret->cap - ret->len - 1 : 0;
-		ssize_t n = p ? sys_read(fd, p, room) : -ENOMEM;
-
-		if (n < 0)
-			return (int)n;
-		total += (size_t)n;
-		if (total > max)
-			return -EFBIG;
-		ret->len += (size_t)n;
-		ret->data[ret->len] = '\0';
-		if ((size_t)n < room)
-			return 0;
-	}
+	return fd < 0 ? fd : read_all(fd, 0, true, max, ret);
 }
 
 ssize_t fd_read_line(int dirfd, const char *name, char *buf, size_t size)

@@ -233,8 +233,7 @@ static void make_ready(struct each_box *each)
 
 	if (cgroup_host_probe(&each->host, &ignored) == 0)
 		b->cgroups = each->host.rootfd;
-	if (fd_read_line(b->rt->procfd, "sys/kernel/random/boot_id", b->boot, sizeof(b->boot)) < 0)
-		*b->boot = '\0';
+	box_boot_read(b->rt, b->boot);
 	each->recall = recall_open(b->run);
 	each->is_ready = true;
 }

@@ -28,6 +28,8 @@
 
 #include <sys/types.h>
 
+enum { BOX_BOOT_MAX = 64 };
+
 struct boxes {
 	int data, run; /* DATA, RUN: borrowed */
 	int containers, names, run_containers;
@@ -35,7 +37,7 @@ struct boxes {
 	const struct runtime *rt;
 
 	/* Within boxes_each() alone: this boot's id, and the top of the cgroups or −1. */
-	char boot[64];
+	char boot[BOX_BOOT_MAX];
 	int cgroups;
 };
 
@@ -118,6 +120,8 @@ int boxes_sweep(const struct boxes *boxes, struct err *err);
 enum box_state box_state(const struct box *box);
 bool box_has_monitor(const struct box *box);
 
+/* This boot's id, as a status has it; "" when it cannot be read. */
+void box_boot_read(const struct runtime *rt, char ret[BOX_BOOT_MAX]);
 int box_status_read(int dirfd, struct box_status *ret, struct err *err);
 int box_status_parse(const char *text, size_t len, struct box_status *ret, struct err *err);
 int box_status_write(int dirfd, const struct box_status *status, struct err *err);

@@ -76,13 +76,6 @@ static int read_settings(struct monitor *m, struct logfile_options *log, struct 
 	return logfile_options_parse(&box.record.options, log, err);
 }
 
-static void read_boot_id(struct monitor *m)
-{
-	if (fd_read_line(
-		    m->ctx->rt->procfd, "sys/kernel/random/boot_id", m->boot, sizeof(m->boot)) < 0)
-		*m->boot = '\0';
-}
-
 void monitor_write_status(struct monitor *m, const char *state, const char *error, int exit_code)
 {
 	struct box_status status = {
@@ -359,7 +352,7 @@ static int prepare(struct monitor *m, struct err *err)
 	if (r < 0)
 		return r;
 	sys_unlinkat(m->rundir, "stopping", 0);
-	read_boot_id(m);
+	box_boot_read(m->ctx->rt, m->boot);
 	r = read_settings(m, &log, err);
 	if (r == 0)
 		r = logfile_open(m->dirfd, &log, &m->log, err);

@@ -67,7 +67,7 @@ struct monitor {
 	uint32_t restarts;
 	int64_t started_ms, restart_at_ms, delay_ms; /* CLOCK_MONOTONIC */
 	char started[64], finished[64];
-	char boot[64];
+	char boot[BOX_BOOT_MAX];
 	bool oom;
 
 	/* health.c */

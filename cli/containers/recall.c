@@ -2,13 +2,13 @@
 #include "cli/containers/recall.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
 	ID_LEN = 64,
@@ -38,7 +38,7 @@ struct entry {
 
 struct recall {
 	int run;
-	struct timespec now;
+	int64_t now;    /* seconds since 1970 */
 	struct buf old; /* the file */
 	const struct entry *entries;
 	size_t count, seen; /* entries of the file, and those that were asked for */
@@ -58,7 +58,7 @@ struct recall *recall_open(int run)
 	if (!r)
 		return NULL;
 	r->run = run;
-	clock_gettime(CLOCK_REALTIME, &r->now);
+	r->now = clock_realtime_ns() / 1000000000;
 	if (fd_read_own_file(run, file_name, FILE_MAX, &r->old) < 0)
 		return r;
 	header = (const struct header *)r->old.data;
@@ -122,7 +122,7 @@ bool recall_find(
 
 static bool is_settled(const struct recall *r, const struct stat *folder)
 {
-	return folder->st_ctim.tv_sec < r->now.tv_sec - SETTLED_SECONDS;
+	return folder->st_ctim.tv_sec < r->now - SETTLED_SECONDS;
 }
 
 void recall_keep(struct recall *r, const char *id, const struct stat *folder,

@@ -37,6 +37,12 @@ static const struct json_rule status_rules[] = {
 };
 static const struct json_table status_table = {sizeof(struct box_status), status_rules};
 
+void box_boot_read(const struct runtime *rt, char ret[BOX_BOOT_MAX])
+{
+	if (fd_read_line(rt->procfd, "sys/kernel/random/boot_id", ret, BOX_BOOT_MAX) < 0)
+		*ret = '\0';
+}
+
 int box_status_read(int dirfd, struct box_status *ret, struct err *err)
 {
 	autobuf struct buf text = {};

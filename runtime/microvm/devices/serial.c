@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/microvm/devices/serial.h"
 
+#include "base/cleanup.h"
 #include "base/fd.h"
 #include "runtime/microvm/devices/loop.h"
 
@@ -167,7 +168,7 @@ static bool tells_why(const struct words *line)
 	static const char *const why[] = {"BUG:", "kernel BUG at", "Oops:", "general protection",
 		"double fault", "Comm: ", "RIP: 0010:", "Kernel panic", "brig-guest: "};
 
-	for (size_t i = 0; i < sizeof(why) / sizeof(*why); i++)
+	for (size_t i = 0; i < ARRAY_LEN(why); i++)
 		if (has(line, why[i]))
 			return true;
 	return false;

@@ -6,6 +6,7 @@
 #include "runtime/microvm/host/attendant.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/jail.h"
 #include "base/sys.h"
@@ -24,7 +25,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Users that nobody else has: above all that systemd and subuid ranges give out, one for each. */
@@ -127,12 +127,10 @@ static int open_state(struct attendant *a, struct err *err)
 static int fill_setup(struct attendant *a, struct err *err)
 {
 	struct utsname host;
-	struct timespec now;
 
 	snprintf(a->setup.id, sizeof(a->setup.id), "%s", a->launch->user.container->id);
 	a->setup.layer_count = (uint32_t)a->launch->layer_count;
-	clock_gettime(CLOCK_REALTIME, &now);
-	a->setup.clock_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	a->setup.clock_ns = clock_realtime_ns();
 	if (getrandom(a->setup.seed, sizeof(a->setup.seed), 0) != sizeof(a->setup.seed))
 		return err_sys(err, -EIO, "random numbers");
 	/* Who shares the host's name sees it. */

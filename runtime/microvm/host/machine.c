@@ -436,11 +436,11 @@ static void wait_end(struct vm_machine *m)
 /* The monitor tells what the guest's kernel said last, if it said something. */
 static void reset_reason(const char *line, struct err *ret)
 {
-	static const char from_guest[] = "guest: ";
-	bool said = !strncmp(line, from_guest, strlen(from_guest));
+	const char *words = "";
+	bool said = parse_has_prefix(line, "guest: ", &words);
 
 	err_set(ret, -EIO, "the virtual machine's kernel panicked, or started anew%s%s",
-		said ? ": " : "", said ? line + strlen(from_guest) : "");
+		said ? ": " : "", words);
 }
 
 void machine_reason(struct vm_machine *m, struct err *ret)
